@@ -1,0 +1,151 @@
+"""Fine-tuning: frozen weights, low-rank branches beside them (LoRA), and both over 4-bit weights (QLoRA).
+
+LoRA (arXiv 2106.09685) leaves W (K x N) as it is and trains A (K x r) and B (r x N) beside it. A frozen product has no
+gradient of its weights, so its backward pass is one product instead of two, and it keeps its input only for A.
+QLoRA (arXiv 2305.14314) stores the frozen weights of the layers in 4 bits and a scale: 4.127 bits with double
+quantisation; norms, tables and the output projection stay in the working precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from typing import Literal, get_args
+
+from rigwise.errors import UsageError
+from rigwise.models.model import Block, Model
+from rigwise.models.operations import Operation, Split, forward_only, linear, stream
+
+Kind = Literal["full", "lora", "qlora", "frozen"]
+NF4_BITS = 4.127  # arXiv 2305.14314 section 3: 4 bits, and 0.127 bits of scales in 8 bits
+FUSED = {"qkv": 3, "kv": 2, "cross_kv": 2}  # products that stand for several weight matrices, each with its own A
+
+
+def adapt(
+    model: Model,
+    kind: str = "full",
+    *,
+    rank: int = 16,
+    targets: Collection[str] | None = None,
+    train_ends: bool = False,
+    unfrozen: int = 0,
+) -> Model:
+    """The same network with fewer weights to train.
+
+    kind: "full" changes nothing; "lora" and "qlora" freeze everything and add branches of the given rank beside the
+    linears of the layers (targets: names of operations, all of them where None); "frozen" trains the last `unfrozen`
+    blocks' repetitions and the head alone. train_ends: embedding and head are trained besides (new tokens).
+    Raises UsageError for an unknown kind, a rank below 1, or targets that the model does not have.
+
+    >>> from rigwise.models.zoo import load
+    >>> adapt(load("llama-2-7b"), "lora", rank=8, targets=["qkv", "out"]).trainable_parameters
+    8388608.0
+    """
+    if kind not in get_args(Kind):
+        raise UsageError(f"no way of adapting {kind!r}", rule=f"one of {', '.join(get_args(Kind))}")
+    if rank < 1:
+        raise UsageError(f"rank = {rank!r}", rule="rank is a whole number of at least 1")
+    if kind == "full":
+        return model
+    if kind == "frozen":
+        return replace(model, blocks=tuple(_last_unfrozen(model, unfrozen)))
+    chosen = _targets(model, targets)
+    bits = NF4_BITS if kind == "qlora" else None
+    blocks = [_adapted(block, chosen, rank, bits, train_ends) for block in model.blocks]
+    return replace(model, name=f"{model.name}+{kind}", blocks=tuple(blocks))
+
+
+def _targets(model: Model, targets: Collection[str] | None) -> frozenset[str]:
+    linears = {o.name for b in model.blocks if b.role == "layer" for o in b.operations if o.kind == "linear"}
+    if targets is None:
+        return frozenset(linears - {"router"})
+    missing = set(targets) - linears
+    if missing or not targets:
+        raise UsageError(
+            f"{model.name} has no linear {', '.join(sorted(missing)) or 'named'}",
+            rule=f"targets are among {', '.join(sorted(linears))}",
+        )
+    return frozenset(targets)
+
+
+def _adapted(block: Block, targets: frozenset[str], rank: int, bits: float | None, train_ends: bool) -> Block:
+    if block.role != "layer":
+        return block if train_ends else replace(block, operations=tuple(frozen(o) for o in block.operations))
+    made: list[Operation] = []
+    for operation in block.operations:
+        if operation.name in targets:
+            made += [frozen(operation, bits), *branch(operation, rank, _matrices(operation, block))]
+        else:
+            made.append(frozen(operation, bits if operation.kind == "linear" else None))
+    return replace(block, operations=tuple(made))
+
+
+def _matrices(operation: Operation, block: Block) -> int:
+    """Weight matrices that one product stands for: an up projection with its gate is two."""
+    if operation.name.endswith("up") and operation.split in ("column", "expert_column"):
+        down = operation.name.removesuffix("up") + "down"
+        return next((round(operation.n / o.k) for o in block.operations if o.name == down), 1)
+    return FUSED.get(operation.name, 1)
+
+
+def branch(beside: Operation, rank: int, matrices: int = 1) -> Iterator[Operation]:
+    """The two low-rank products beside a linear and their sum with its output; A keeps the shared input.
+
+    matrices: weight matrices that the linear stands for, each with an A of its own; the Bs lie side by side. Along a
+    column split A is held whole and B is cut with the outputs; along a row split A is cut with the inputs.
+    """
+    first: Split = "row" if beside.split == "row" else "sequence"
+    second: Split = "column" if beside.split == "column" else "sequence"
+    if beside.split in ("expert_column", "expert_row"):
+        first = second = beside.split
+    m, batch = beside.m, beside.batch
+    yield linear(f"{beside.name}_a", batch=batch, m=m, n=rank * matrices, k=beside.k, split=first)
+    yield linear(f"{beside.name}_b", batch=batch, m=m, n=beside.n, k=rank, split=second)
+    size = batch * m * beside.n
+    joined: Split = "heads" if beside.split == "column" else "expert" if "expert" in beside.split else "sequence"
+    yield stream(
+        f"{beside.name}_sum",
+        reads=2 * size,
+        writes=size,
+        reads_backward=size,
+        writes_backward=size,
+        split=joined,
+    )
+
+
+def frozen(operation: Operation, bits: float | None = None) -> Operation:
+    """The same operation with weights that nobody trains: no weight gradient, and no input kept for one."""
+    if operation.kind == "embedding":
+        return forward_only(operation)
+    if not operation.parameters:
+        return operation
+    made = replace(operation, trainable=False, weight_bits=bits)
+    if operation.kind != "linear":
+        return made
+    outputs = operation.batch * operation.m * operation.n * operation.steps
+    return replace(
+        made,
+        flops_backward=operation.flops * operation.input_gradient,
+        reads_backward=outputs * operation.input_gradient,
+        saved=0.0,
+        kernels_backward=int(operation.input_gradient),
+    )
+
+
+def _last_unfrozen(model: Model, unfrozen: int) -> Iterator[Block]:
+    """All but the head and the last repetitions frozen, and without a backward pass: no gradient goes down there."""
+    layers = model.units
+    if not 0 <= unfrozen <= layers:
+        raise UsageError(f"unfrozen = {unfrozen!r}", rule=f"between 0 and the {layers} layers of {model.name}")
+    left = layers - unfrozen  # layers still to freeze, from the front
+    for block in model.blocks:
+        if block.role == "last":
+            yield block
+            continue
+        cut = block.count if block.role == "first" else min(left, block.count)
+        left -= cut if block.role == "layer" else 0
+        if cut:
+            still = tuple(forward_only(o) for o in block.operations)
+            yield replace(block, name=f"{block.name}_frozen", operations=still, count=cut)
+        if block.count > cut:
+            yield replace(block, count=block.count - cut)
