@@ -1,0 +1,1 @@
+"""On what it is trained: devices, links, nodes and clusters; the catalogue, its names, and this machine."""

@@ -1,0 +1,1 @@
+"""What was measured: one record for a figure, and the readers of published tables."""
