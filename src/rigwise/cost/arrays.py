@@ -1,0 +1,34 @@
+"""Sums and maxima of arrays that broadcast against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+
+def total(terms: Iterable[ArrayLike]) -> Floats:
+    """The sum of arrays of different shapes; 0 of none.
+
+    >>> total([np.ones((2, 1)), np.ones(3)]).shape
+    (2, 3)
+    """
+    result: Floats = np.zeros(())
+    for term in terms:
+        result = result + np.asarray(term, dtype=np.float64)
+    return result
+
+
+def largest(terms: Iterable[ArrayLike]) -> Floats:
+    """The elementwise maximum of non-negative arrays of different shapes; 0 of none.
+
+    >>> largest([np.array([1.0, 5.0]), np.array(3.0)]).tolist()
+    [3.0, 5.0]
+    """
+    result: Floats = np.zeros(())
+    for term in terms:
+        result = np.maximum(result, np.asarray(term, dtype=np.float64))
+    return result

@@ -1,0 +1,84 @@
+"""A block on one rank, one micro-batch: device, host and exchange put together, by part.
+
+The host sets the pace of the forward and of the backward pass apart (cost/host.py); exchanges inside a block stand on
+the critical path and add.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rigwise.cost.arrays import Floats, total
+from rigwise.cost.collective import wires
+from rigwise.cost.compute import BlockTimes, Machine, block_times
+from rigwise.cost.efficiencies import Efficiencies
+from rigwise.cost.exchange import BlockExchange, block_exchange, gathered_seconds, groups
+from rigwise.cost.host import launch_seconds, with_host
+from rigwise.hardware.cluster import Cluster
+from rigwise.layouts.choice import by_model, table_for
+from rigwise.layouts.layout import OVERLAP, RECOMPUTE, LayoutTable
+from rigwise.models.model import Block
+
+BLOCK_PARTS = ("compute", "recompute", "host", "tensor_exchange", "context_exchange", "expert_exchange")
+
+
+def block_parts(
+    block: Block, table: LayoutTable, machine: Machine, cluster: Cluster, eff: Efficiencies
+) -> dict[str, Floats]:
+    """Seconds of one repetition of a block for one micro-batch by part.
+
+    Beside the parts: "forward", its forward pass alone, and "forward_share", what share of the exchanges it has.
+    """
+    seen = table_for(block, table)
+    among, over = groups(cluster, seen), wires(cluster, eff)
+    device = block_times(block, seen, machine)
+    moved = block_exchange(block, seen, among, over, machine.other.activation)
+    tensor, expert = moved.tensor, moved.expert * (1 - eff.stack.overlap_ep)
+    if by_model(block, table):
+        tensor = tensor + gathered_seconds(block, seen, among, over, machine.other.activation)
+    again = np.where(
+        seen.recompute == RECOMPUTE.index("full"),
+        device.forward if block.role == "layer" else 0.0,
+        np.where(seen.recompute == RECOMPUTE.index("selective"), device.core, 0.0),
+    )
+    forward, backward = _host(block, device, moved, again, seen, eff)
+    exchanges = (tensor, moved.context, expert)
+    passes = 2.0 + (seen.recompute == RECOMPUTE.index("full")) * (block.role == "layer")
+    return {
+        "compute": device.forward + device.backward,
+        "recompute": again,
+        "host": forward + backward,
+        "tensor_exchange": tensor,
+        "context_exchange": moved.context,
+        "expert_exchange": expert,
+        "forward": device.forward + forward + total(exchanges) / passes,
+        "forward_share": 1 / passes,
+    }
+
+
+def tensor_exposed(table: LayoutTable, eff: Efficiencies) -> Floats:
+    """Share of the tensor exchange that no computation hides; apart from the parts, as a layout chooses it."""
+    hidden = eff.stack.overlap_tp * ((table.overlap & OVERLAP.index("tp")) > 0)
+    return np.asarray(1 - hidden, dtype=np.float64)
+
+
+def _host(
+    block: Block, device: BlockTimes, moved: BlockExchange, again: Floats, table: LayoutTable, eff: Efficiencies
+) -> tuple[Floats, Floats]:
+    """Seconds by which the launching thread makes the forward and the backward pass longer.
+
+    The backward pass is launched by the framework's own engine, in about half the time a kernel.
+    """
+    stack, power = eff.stack, eff.device.host_power
+    repeats = np.where(
+        table.recompute == RECOMPUTE.index("full"),
+        device.kernels if block.role == "layer" else 0.0,
+        np.where(table.recompute == RECOMPUTE.index("selective"), device.kernels_core, 0.0),
+    )
+    collectives = moved.collectives / 2
+    forward = launch_seconds(device.kernels, collectives, stack.host_kernel_s, stack.host_collective_s)
+    backward = launch_seconds(
+        device.kernels_backward / 2 + repeats, collectives, stack.host_kernel_s, stack.host_collective_s
+    )
+    back = device.backward + again
+    return with_host(device.forward, forward, power) - device.forward, with_host(back, backward, power) - back

@@ -1,0 +1,158 @@
+"""Compute: device seconds of an operation and of a block on one rank, for one micro-batch.
+
+Host time (the thread that launches) is in cost/host.py; what ranks exchange is in cost/exchange.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rigwise.cost.convolution import conv_seconds
+from rigwise.cost.efficiencies import StackEfficiencies
+from rigwise.cost.matmul import Engine, attention_seconds, gemm_seconds, misalignment
+from rigwise.layouts.layout import LayoutTable
+from rigwise.layouts.shares import Share, share
+from rigwise.models.model import Block
+from rigwise.models.operations import Operation
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passes:
+    """Device seconds of the three passes of an operation, arrays that broadcast to the table."""
+
+    forward: Floats
+    input: Floats
+    weight: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """The device as the laws see it: an engine for the products' precision, one for everything else."""
+
+    product: Engine
+    other: Engine
+    stack: StackEfficiencies
+    known: dict[tuple[object, ...], Passes] = field(default_factory=dict, compare=False)  # equal work is costed once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockTimes:
+    """Device seconds of one repetition of a block for one micro-batch, and the kernels that the host launches.
+
+    core: forward seconds of the attention core, which selective recomputation adds to the backward pass.
+    """
+
+    forward: Floats
+    backward: Floats
+    core: Floats
+    kernels: float
+    kernels_backward: float
+    kernels_core: float
+
+
+def passes(operation: Operation, table: LayoutTable, on: Machine) -> Passes:
+    """Device seconds of one operation under every layout: the law of its kind at the rank's share of its shape."""
+    key = (id(table), replace(operation, name=""))
+    if key not in on.known:
+        micro = table.micro.astype(np.float64)
+        on.known[key] = _LAWS[operation.kind](operation, share(operation, table), micro, table, on)
+    return on.known[key]
+
+
+def block_times(block: Block, table: LayoutTable, on: Machine) -> BlockTimes:
+    """The sum over a block's operations."""
+    forward = backward = core = np.zeros(())
+    for operation in block.operations:
+        t = passes(operation, table, on)
+        forward = forward + t.forward
+        backward = backward + (t.input if operation.input_gradient else 0.0)
+        backward = backward + (t.weight if operation.trainable else 0.0)
+        core = core + (t.forward if operation.core else 0.0)
+    return BlockTimes(
+        forward=forward,
+        backward=backward,
+        core=core,
+        kernels=float(sum(o.kernels * o.steps for o in block.operations)),
+        kernels_backward=float(sum(o.kernels_backward * o.steps for o in block.operations)),
+        kernels_core=float(sum(o.kernels for o in block.operations if o.core)),
+    )
+
+
+def _linear(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Machine) -> Passes:
+    """Rows of a plain layer are the samples' rows; rows of a recurrent step are the samples."""
+    b, m, n, k = o.batch / part.batch, o.m * micro / part.m, o.n / part.n, o.k / part.k
+    engine = on.product if o.split != "vocab" else on.other
+    slow = misalignment(n, engine.eff.misaligned_linear, engine) * misalignment(k, engine.eff.misaligned_linear, engine)
+    unpack = (o.weight_bits or 0.0) / 8 * o.batch * o.k * o.n / part.weights / on.other.bandwidth * 4
+    return Passes(
+        forward=o.steps * (slow * gemm_seconds(b, m, n, k, engine) + unpack),
+        input=o.steps * (slow * gemm_seconds(b, m, k, n, engine) + unpack),
+        weight=o.steps * slow * gemm_seconds(b, k, n, m, engine),
+    )
+
+
+def _bmm(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Machine) -> Passes:
+    e = on.other.eff
+    b = o.batch * micro / part.batch
+    m, n, k = o.m / part.m, o.n, o.k
+    slow = misalignment(min(o.n, o.k), e.misaligned_bmm, on.other) / e.bmm
+    return Passes(
+        forward=slow * gemm_seconds(b, m, n, k, on.other),
+        input=slow * gemm_seconds(b, m, k, n, on.other),
+        weight=slow * gemm_seconds(b, k, n, m, on.other),
+    )
+
+
+def _attention(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Machine) -> Passes:
+    heads = o.batch * micro / part.batch
+    forward, backward = attention_seconds(heads, o.m / part.m, o.n, o.k, on.other, causal=o.causal)
+    return Passes(forward=forward, input=backward, weight=np.zeros(()))
+
+
+def _conv(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Machine) -> Passes:
+    assert o.conv is not None, o.name
+    seconds = {
+        which: conv_seconds(o.conv, micro, which, on.product, cut_out=part.n, cut_in=part.k)
+        for which in ("forward", "input_gradient", "weight_gradient")
+    }
+    return Passes(forward=seconds["forward"], input=seconds["input_gradient"], weight=seconds["weight_gradient"])
+
+
+def _stream(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Machine) -> Passes:
+    """Bytes over bandwidth, never faster than the launch floor: t = x bytes/BW + kernels x t_kernel."""
+    e = on.other
+    factor = (on.stack.core if o.core else on.stack.stream) * np.where(table.fused, 1.0, on.stack.stream_unfused)
+    scale = factor * e.activation * micro / part.stream / e.bandwidth
+    return Passes(
+        forward=scale * (o.reads + o.writes) + o.kernels * e.eff.kernel_s,
+        input=scale * (o.reads_backward + o.writes_backward) + o.kernels_backward * e.eff.kernel_s,
+        weight=np.zeros(()),
+    )
+
+
+def _embedding(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Machine) -> Passes:
+    """A gather forward; backward a scatter-add, which only trained tables pay."""
+    e = on.other
+    scale = e.activation * micro / part.stream / e.bandwidth
+    return Passes(
+        forward=scale * (o.reads + o.writes) + e.eff.kernel_s,
+        input=np.zeros(()),
+        weight=scale * (o.reads_backward + o.writes_backward) + e.eff.kernel_s,
+    )
+
+
+_Law = Callable[[Operation, Share, Floats, LayoutTable, Machine], Passes]
+_LAWS: Mapping[str, _Law] = {
+    "linear": _linear,
+    "bmm": _bmm,
+    "attention": _attention,
+    "conv": _conv,
+    "stream": _stream,
+    "embedding": _embedding,
+}

@@ -1,0 +1,232 @@
+"""estimate(model, layout, cluster): every law put together, for one layout or for a table of them.
+
+A Question is what is asked about: model, cluster, batch, optimizer, stack, prices. `evaluate` answers it for a table,
+as arrays; `estimate` answers it for one layout, as a record with every part named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rigwise.cost.compute import Machine
+from rigwise.cost.efficiencies import Efficiencies, efficiencies
+from rigwise.cost.energy import energy_joules
+from rigwise.cost.interval import Interval, interval
+from rigwise.cost.matmul import engine
+from rigwise.cost.memory import PARTS as MEMORY_PARTS
+from rigwise.cost.memory import MemoryLaw, elements, kept
+from rigwise.cost.money import Rates, cost_usd
+from rigwise.cost.record import Estimate
+from rigwise.cost.stageplan import stage_plan
+from rigwise.cost.step import PARTS, StepLaw
+from rigwise.errors import UsageError
+from rigwise.hardware.cluster import Cluster
+from rigwise.layouts.choice import table_for
+from rigwise.layouts.layout import PRECISIONS, Layout, LayoutTable
+from rigwise.layouts.precision import element_bytes
+from rigwise.layouts.teaching import batch_warnings
+from rigwise.models.model import Model
+from rigwise.models.optimizers import optimizer as find_optimizer
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked: train `model` on `cluster` with `batch` samples a step.
+
+    stack: the software stack, one of efficiencies.toml's. stepping: False leaves the optimizer's step out.
+    """
+
+    model: Model
+    cluster: Cluster
+    batch: int
+    optimizer: str = "adamw"
+    stack: str = "modern"
+    rates: Rates = field(default_factory=Rates)
+    stepping: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The laws for a table of layouts; arrays are worked out when they are asked for and broadcast to the table."""
+
+    question: Question
+    table: LayoutTable
+    step: StepLaw
+
+    @cached_property
+    def memory(self) -> Floats:
+        """Bytes on the fullest rank."""
+        return self.step.memory.total()
+
+    @cached_property
+    def fits(self) -> NDArray[np.bool_]:
+        """Whether the fullest rank holds its part."""
+        return np.asarray(self.memory <= self.question.cluster.device.memory)
+
+    @cached_property
+    def parts(self) -> Mapping[str, Floats]:
+        """Seconds of a step by part."""
+        parts = dict(self.step.parts())
+        if not self.question.stepping:
+            parts["optimizer"] = np.zeros(())
+        return parts
+
+    @cached_property
+    def seconds(self) -> Floats:
+        """Seconds of a step."""
+        return np.asarray(sum(self.parts.values(), start=np.zeros(())))
+
+    @cached_property
+    def joules(self) -> Floats | None:
+        """Joules of a step, all devices; None where the device's power is not known."""
+        p, cluster = self.parts, self.question.cluster
+        watts = cluster.device.tdp
+        if watts is None:
+            return None
+        computing = p["compute"] + p["recompute"] + p["optimizer"]
+        moved = sum((p[key] for key in PARTS if key.endswith("exchange")), start=np.zeros(()))
+        shares = self.step.eff.power
+        return energy_joules(cluster.devices, watts, computing, np.asarray(moved), self.seconds, shares)
+
+    @cached_property
+    def usd(self) -> Floats | None:
+        """US dollars of a step, where a price is known."""
+        joules = np.zeros(()) if self.joules is None and self.question.rates.hourly is not None else self.joules
+        if joules is None:
+            return None
+        return cost_usd(self.question.cluster.devices, self.seconds, joules, self.question.rates)
+
+
+def evaluate(question: Question, table: LayoutTable) -> Answer:
+    """The laws of a question for a table of layouts of one precision."""
+    codes = np.unique(table.precision)
+    if len(codes) != 1:
+        raise UsageError("a table mixes precisions", rule="one precision a table; ask once for each")
+    eff = efficiencies(question.cluster.device, question.stack)
+    machine = _machine(question, PRECISIONS[int(codes[0])], eff)
+    sizes = element_bytes(table.precision, eff.stack.gradient_bytes or None)
+    plan = stage_plan(question.model, table)
+    stepped = find_optimizer(question.optimizer)
+    micros = np.maximum(question.batch / (table.dp * table.micro), 1.0)
+    memory = MemoryLaw(
+        table=table,
+        plan=plan,
+        sizes=sizes,
+        stack=eff.stack,
+        state_bytes=stepped.state_bytes,
+        side_bytes=stepped.side_bytes,
+        micros=micros,
+        on_gpu=question.cluster.device.kind != "cpu",
+        context=eff.device.memory_context,
+        weights=tuple(elements(kind, table_for(kind, table)) for kind in plan.kinds),
+        acts=tuple(kept(kind, table_for(kind, table), sizes) for kind in plan.kinds),
+        tied=question.model.tied / table.tp.astype(np.float64),
+        tied_trained=question.model.tied_trained / table.tp.astype(np.float64),
+    )
+    step = StepLaw(
+        table=table,
+        plan=plan,
+        cluster=question.cluster,
+        eff=eff,
+        machine=machine,
+        memory=memory,
+        micros=micros,
+        optimizer_bytes=stepped.traffic_bytes,
+        matrix_flops=stepped.matrix_flops,
+    )
+    return Answer(question=question, table=table, step=step)
+
+
+def _machine(question: Question, precision: str, eff: Efficiencies) -> Machine:
+    device = question.cluster.device
+    narrow = precision in ("float8", "float4")
+    return Machine(
+        product=engine(device, precision, eff.device, eff.stack.matmul),
+        other=engine(device, "bfloat16" if narrow else precision, eff.device, eff.stack.matmul),
+        stack=eff.stack,
+    )
+
+
+def estimate(question: Question, layout: Layout) -> Estimate:
+    """One layout, every part named. The layout is taken as legal; layouts/rules.py says whether it is."""
+    return records(evaluate(question, LayoutTable.of([layout])))[0]
+
+
+def estimates(question: Question, layouts: Sequence[Layout]) -> list[Estimate]:
+    """Many layouts, in their order; those of one precision and per-block choice are one table."""
+    tables: dict[tuple[object, ...], list[int]] = {}
+    for i, layout in enumerate(layouts):
+        tables.setdefault((layout.precision, layout.blocks), []).append(i)
+    rows: dict[int, Estimate] = {}
+    for where in tables.values():
+        answer = evaluate(question, LayoutTable.of([layouts[i] for i in where]))
+        rows |= dict(zip(where, records(answer), strict=True))
+    return [rows[i] for i in range(len(layouts))]
+
+
+def records(answer: Answer) -> list[Estimate]:
+    """The rows of a flat table as records."""
+    return [_record(answer, i) for i in range(answer.table.size)]
+
+
+def _record(answer: Answer, i: int) -> Estimate:
+    q, layout = answer.question, answer.table.layout(i)
+    seconds = _at(answer, answer.seconds, i)
+    spread = interval(q.model, q.cluster, answer.step.eff)
+    memory = _fullest(answer, i)
+    total, limit = sum(memory.values()), q.cluster.device.memory
+    useful = (q.model.flops + q.model.flops_backward) * q.batch
+    peak = answer.question.cluster.device.peak.get(layout.precision)
+    usd = answer.usd
+    return Estimate(
+        model=q.model.name,
+        cluster=q.cluster.name,
+        layout=layout,
+        batch=q.batch,
+        devices=q.cluster.devices,
+        step_s=seconds,
+        interval=(seconds * spread.low, seconds * spread.high),
+        samples_per_s=q.batch / seconds,
+        tokens_per_s_per_device=q.batch * q.model.tokens / seconds / q.cluster.devices
+        if q.model.unit == "token"
+        else None,
+        mfu=useful / (seconds * q.cluster.devices * peak) if peak else None,
+        time={key: _at(answer, value, i) for key, value in answer.parts.items()},
+        memory=memory,
+        memory_total=total,
+        memory_limit=limit,
+        fits=total <= limit,
+        energy_j=None if answer.joules is None else _at(answer, answer.joules, i),
+        cost_usd=None if usd is None else _at(answer, usd, i),
+        basis=spread.basis,
+        warnings=_warnings(answer, spread, layout, total / limit),
+    )
+
+
+def _at(answer: Answer, values: Floats, i: int) -> float:
+    return float(np.broadcast_to(values, answer.table.shape)[i])
+
+
+def _fullest(answer: Answer, i: int) -> dict[str, float]:
+    """The parts of the stage that holds most."""
+    stages = [{key: _at(answer, np.asarray(v), i) for key, v in s.items()} for s in answer.step.memory.stages()]
+    fullest = max(stages, key=lambda parts: sum(parts.values()))
+    return {key: fullest[key] for key in MEMORY_PARTS}
+
+
+def _warnings(answer: Answer, spread: Interval, layout: Layout, full: float) -> tuple[str, ...]:
+    """What a person should know before believing the number."""
+    q = answer.question
+    says = list(spread.warnings)
+    if 0.9 < full <= 1:
+        says.append(f"memory {full:.0%} full: allocators retry near the limit, expect 10 to 25 % more time")
+    if q.model.unit != "token" and q.cluster.device.kind == "gpu":
+        says += batch_warnings(layout.micro, 1)
+    return tuple(says)

@@ -1,0 +1,119 @@
+"""What ranks exchange while a block runs: tensor, context and expert parallel traffic of one micro-batch.
+
+Tensor parallel (Megatron-LM, arXiv 1909.08053): every row-split product ends in an all-reduce of its output forward,
+and every column-split group in an all-reduce of its input gradient backward, which has the same size; the vocabulary
+split of embedding and logits likewise. Sequence parallelism replaces each all-reduce by a reduce-scatter and an
+all-gather, which move the same bytes, and gathers once more backward unless the gathered input is kept (arXiv
+2205.05198). Context parallel passes keys and values around a ring. Experts receive tokens by an all-to-all and return
+them by another, forward and backward.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rigwise.cost.collective import Group, Wires, all_reduce_seconds, all_to_all_seconds, gather_seconds, group
+from rigwise.hardware.cluster import Cluster
+from rigwise.layouts.layout import RECOMPUTE, SEQUENCE, LayoutTable
+from rigwise.models.model import Block
+from rigwise.models.operations import Operation
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockExchange:
+    """Seconds that one repetition of a block exchanges for one micro-batch, and how many collectives it starts."""
+
+    tensor: Floats
+    context: Floats
+    expert: Floats
+    collectives: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Groups:
+    """The groups of a layout on a cluster: tensor ranks lie side by side, then context, data, pipeline."""
+
+    tensor: Group
+    context: Group
+    expert: Group
+    data: Group
+    expert_data: Group
+
+
+def groups(cluster: Cluster, table: LayoutTable) -> Groups:
+    """The groups of every axis."""
+    t, c, d, e = (np.asarray(axis, dtype=np.float64) for axis in (table.tp, table.cp, table.dp, table.ep))
+    return Groups(
+        tensor=group(cluster, t, 1.0),
+        context=group(cluster, c, t),
+        expert=group(cluster, e, t),
+        data=group(cluster, d * c, t),
+        expert_data=group(cluster, np.maximum(d * c / e, 1.0), t * e),
+    )
+
+
+def block_exchange(block: Block, table: LayoutTable, among: Groups, over: Wires, activation: float) -> BlockExchange:
+    """The three kinds of traffic of a block, forward and backward and again where the forward pass is recomputed."""
+    micro = table.micro / table.cp
+    again = 2.0 + (table.recompute == RECOMPUTE.index("full")) * (block.role == "layer")
+    sums = [o for o in block.operations if o.split in ("row", "expert_row")]
+    looked_up = [o for o in block.operations if o.kind == "embedding" and o.split == "vocab"]
+    logits = [o for o in block.operations if o.kind == "linear" and o.split == "vocab"]
+    tensor, count = np.zeros(()), np.zeros(())
+    for times, size in (
+        *((again, o.writes) for o in sums),
+        *((1.0, o.writes) for o in looked_up),
+        *((1.0, o.reads) for o in logits),
+    ):
+        tensor = tensor + times * _added(size * activation * micro, table, among.tensor, over)
+        count = count + times
+    return BlockExchange(
+        tensor=tensor,
+        context=_context(block, table, among.context, over, activation, again),
+        expert=_expert(block, table, among.expert, over, activation, again),
+        collectives=count * (table.tp > 1),
+    )
+
+
+def gathered_seconds(block: Block, table: LayoutTable, among: Groups, over: Wires, activation: float) -> Floats:
+    """What a block split by model inside a data-parallel layout adds: all inputs forward, their gradients back."""
+    first = next((o for o in block.operations if o.split == "column"), None)
+    size = (first.batch * first.m * first.k if first else 0.0) * activation * table.micro
+    return 2 * gather_seconds(size, among.tensor, over)
+
+
+def _added(size: Floats, table: LayoutTable, among: Group, over: Wires) -> Floats:
+    """An all-reduce, or with sequence parallelism a scatter and a gather, and half as many gathers again backward."""
+    once = all_reduce_seconds(size, among, over)
+    pair = 2 * gather_seconds(size, among, over)
+    more = np.where(table.sp == SEQUENCE.index("on"), 0.25, 0.0)
+    return np.where(table.sp > SEQUENCE.index("off"), pair * (1 + more), once)
+
+
+def _context(block: Block, table: LayoutTable, among: Group, over: Wires, activation: float, again: Floats) -> Floats:
+    """Keys and values once around the ring forward, with their gradients backward: 2 and 4 times their bytes."""
+    cores = [o for o in block.operations if o.kind == "attention" or o.name.endswith("scores")]
+    size = sum(_keys_and_values(o) for o in cores) * activation * table.micro / table.tp
+    return np.asarray((again + 1) * gather_seconds(size, among, over))
+
+
+def _keys_and_values(o: Operation) -> float:
+    """Elements of keys and values of one attention core; fused attention reads queries, keys and values."""
+    queries = o.batch * o.m * o.k
+    return max(o.reads - queries, 0.0) if o.kind == "attention" else 2 * max(o.reads - queries, 0.0)
+
+
+def _expert(block: Block, table: LayoutTable, among: Group, over: Wires, activation: float, again: Floats) -> Floats:
+    """Tokens go out to their experts and come back, in each pass.
+
+    Where the sequence is cut, each tensor rank sends its own tokens; elsewhere all of them send the same.
+    """
+    sent = max((o.batch * o.m * o.k for o in block.operations if o.split == "expert_column"), default=0.0)
+    cut = table.cp * np.where(table.sp > SEQUENCE.index("off"), table.tp, 1)
+    size = sent * activation * table.micro / cut
+    return np.asarray(2 * again * all_to_all_seconds(size, among, over))

@@ -1,0 +1,62 @@
+"""What the replicas exchange each step: gradients, and under ZeRO and FSDP the weights themselves.
+
+    zero 0   all-reduce of the gradients
+    zero 1   reduce-scatter of the gradients, all-gather of the stepped weights
+    zero 2   the reduce-scatter in every micro-batch, the all-gather once
+    zero 3   gathers of the weights forward and backward and the reduce-scatter, in every micro-batch
+
+Source: ZeRO (arXiv 1910.02054, section 7); compressed exchange scales the bytes (1-bit and 8-bit gradients: Seide 2014,
+arXiv 1511.04561). Left out: the time of packing and unpacking.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rigwise.cost.collective import Group, Wires, all_reduce_seconds, gather_seconds
+from rigwise.cost.exchange import Groups
+from rigwise.cost.memory import Elements
+from rigwise.layouts.layout import COMPRESS, LayoutTable
+from rigwise.layouts.precision import Bytes
+
+Floats = NDArray[np.float64]
+_COMPRESSED_BYTES = np.array([np.inf, 2.0, 1.0, 1 / 8])  # bytes a gradient, by code of COMPRESS
+assert len(_COMPRESSED_BYTES) == len(COMPRESS)
+
+
+def gradient_seconds(
+    held: Elements, table: LayoutTable, sizes: Bytes, micros: Floats, among: Groups, over: Wires
+) -> Floats:
+    """Seconds of the exchange of zero 0, 1 and 2, none of it hidden yet."""
+    sent = np.minimum(sizes.gradient, _COMPRESSED_BYTES[table.compress])
+    dense = _exchange(held.dense_trained, sent, table, sizes, micros, among.data, over)
+    expert = _exchange(held.expert_trained, sent, table, sizes, micros, among.expert_data, over)
+    return np.asarray(dense + np.where(held.expert_trained > 0, expert, 0.0))
+
+
+def sharded_seconds(held: Elements, layers: Floats, sizes: Bytes, micros: Floats, among: Groups, over: Wires) -> Floats:
+    """Seconds of zero 3: weights gathered forward and backward, gradients scattered, in every micro-batch.
+
+    layers: in how many pieces, each with its own latency.
+    """
+
+    def pass_of(elements: Floats, size: Floats, group: Group, frozen: Floats) -> Floats:
+        return layers * gather_seconds((elements * size + frozen) / layers, group, over)
+
+    none = np.zeros(())
+    dense = 2 * pass_of(held.dense, sizes.weight, among.data, held.bits / 8)
+    dense = dense + pass_of(held.dense_trained, sizes.gradient, among.data, none)
+    expert = 2 * pass_of(held.expert, sizes.weight, among.expert_data, none)
+    expert = expert + pass_of(held.expert_trained, sizes.gradient, among.expert_data, none)
+    return np.asarray(micros * (dense + np.where(held.expert > 0, expert, 0.0)))
+
+
+def _exchange(
+    elements: Floats, sent: Floats, table: LayoutTable, sizes: Bytes, micros: Floats, among: Group, over: Wires
+) -> Floats:
+    plain = all_reduce_seconds(elements * sent, among, over)
+    scatter = gather_seconds(elements * sent, among, over)
+    gather = gather_seconds(elements * sizes.weight, among, over)
+    often = np.where(table.zero == 2, micros, 1.0)
+    return np.where(table.zero == 0, plain, often * scatter + gather)

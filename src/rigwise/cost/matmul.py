@@ -1,0 +1,170 @@
+"""Laws of matrix products and fused attention.
+
+A library cuts the M x N result into tiles, each worked on by one processor; K may be cut too, where the tiles would
+leave processors idle. Letters: B products side by side, M x K times K x N, S processors, P FLOP/s, BW bytes/s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rigwise.cost.efficiencies import DeviceEfficiencies
+from rigwise.errors import UsageError
+from rigwise.hardware.device import Device
+from rigwise.layouts.layout import PRECISIONS
+
+Floats = NDArray[np.float64]
+_TILES = [(256, 128), (128, 256), (128, 128), (128, 64), (64, 128), (64, 64), (32, 128), (128, 32), (32, 32), (8, 128)]
+_CPU_TILES = [(16, 16), (4, 16)]
+_CUTS = (1, 4, 16, 64)
+_TENSOR_MULTIPLE = 8  # elements that tensor cores want the critical dim to be a multiple of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """A device at one precision, as the laws see it: rates already capped and scaled.
+
+    rate: FLOP/s of a long product. vector: float32 FLOP/s outside tensor cores. bandwidth: bytes/s of a long stream.
+    tensor: whether the rate is that of tensor cores. element: bytes of an operand.
+    """
+
+    rate: float
+    vector: float
+    bandwidth: float
+    processors: float
+    tensor: bool
+    element: float
+    activation: float
+    eff: DeviceEfficiencies
+    cpu: bool
+
+
+_NARROW = ("float8", "float4")
+
+
+def engine(device: Device, precision: str, eff: DeviceEfficiencies, share: float = 1.0) -> Engine:
+    """The engine of a device for products in `precision`; share: a stack's factor on the rate.
+
+    A card sustains what its power allows: P = peak / (1 + (peak/cap)^4)^(1/4) with cap = c x watts / nm, c fitted.
+    A 16-bit type that the device lacks runs at the float32 rate with two bytes an element, as frameworks do.
+    float8 and float4 keep eff.low_precision of what each halving adds; a narrow operation takes less energy, so that
+    the cap is the 16-bit rate's. Raises UsageError for a narrow type that the
+    hardware lacks or a device without a float32 rate.
+    """
+    peak = device.peak.get(precision)
+    if peak is None and precision in ("float16", "bfloat16", "tf32"):
+        peak = device.peak.get("float32")
+    if peak is None:
+        known = ", ".join(sorted(device.peak))
+        raise UsageError(f"{device.name} has no {precision} rate", rule=f"its types are {known}", nearest="bfloat16")
+    vector = device.peak.get("float32", peak)
+    tensor = device.kind != "cpu" and peak > 1.5 * vector
+    half = device.peak.get("bfloat16", device.peak.get("float16", peak)) if precision in _NARROW else peak
+    gain = max(1.0, (peak / half) ** (1 + np.log2(eff.low_precision)))
+    rate = _capped(half, device, eff.power_tensor if tensor else eff.power_vector) * gain
+    return Engine(
+        rate=rate * (eff.matmul_tensor if tensor else eff.matmul_vector) * share,
+        vector=_capped(vector, device, eff.power_vector) * eff.matmul_vector * share,
+        bandwidth=device.bandwidth * eff.bandwidth,
+        processors=float(device.processors or 1),
+        tensor=tensor,
+        element={"float32": 4.0, "tf32": 4.0, "float8": 1.0, "float4": 0.5}.get(precision, 2.0),
+        activation=4.0 if precision in ("float32", "tf32") else 2.0,
+        eff=eff,
+        cpu=device.kind == "cpu",
+    )
+
+
+def _capped(peak: float, device: Device, per_watt: float) -> float:
+    if device.tdp is None or device.process_nm is None or device.vendor != "NVIDIA":
+        return peak
+    cap = per_watt * device.tdp / max(device.process_nm, 4.0)
+    return float(peak / (1 + (peak / cap) ** 4) ** 0.25)
+
+
+def engines(device: Device, eff: DeviceEfficiencies, share: float = 1.0) -> dict[str, Engine]:
+    """The engines of all precisions that the device has."""
+    return {p: engine(device, p, eff, share) for p in PRECISIONS if p in device.peak or p in ("float16", "bfloat16")}
+
+
+def gemm_seconds(
+    batch: ArrayLike, m: ArrayLike, n: ArrayLike, k: ArrayLike, on: Engine, saturation: float | None = None
+) -> Floats:
+    """Seconds of B products (M x K)(K x N), arrays broadcast.
+
+    t = min over tiles and cuts of [ T_math^4 + T_mem^4 ]^(1/4) + t_kernel
+    T_math = waves x 2 tm tn (K/cut + K0) / (P/S x tile rate),  waves = w ceil(x) + (1-w) max(x, 1/4 below one wave),
+             x = B ceil(M/tm) ceil(N/tn) cut / S;  tile rate r/(r+r0), r = tm tn/(tm+tn)
+    T_mem  = element x B (MK + KN + MN) / BW, plus the partial sums of a cut
+    saturation: K0, None for that of a product. Left out: caches between products, clocks that move with temperature.
+    Source: tile and wave model as in NVIDIA's matrix multiplication guide; constants in data/efficiencies.toml.
+
+    >>> from rigwise.cost.efficiencies import efficiencies
+    >>> from rigwise.hardware.device import Device
+    >>> card = Device(name="x", kind="gpu", vendor="x", arch="Ampere", year=2020, form="sxm", memory=80e9,
+    ...               bandwidth=2.0e12, peak={"bfloat16": 312e12, "float32": 19.5e12}, processors=108)
+    >>> on = engine(card, "bfloat16", efficiencies(card).device)
+    >>> t = gemm_seconds(1, 8192, 8192, 8192, on)
+    >>> f"{2 * 8192**3 / t / 1e12:.0f} TFLOP/s"
+    '266 TFLOP/s'
+    """
+    b, m_, n_, k_ = (np.asarray(x, dtype=np.float64)[..., None] for x in (batch, m, n, k))
+    tm, tn, cut = _candidates(on.cpu)
+    eff = on.eff
+    r0 = eff.tile_tensor if on.tensor else eff.tile_vector
+    lost = saturation or (eff.saturation_tensor if on.tensor else eff.saturation_vector)
+    full = 256 * 128 / (256 + 128)
+    r = tm * tn / (tm + tn)
+    tile_rate = np.minimum(r / (r + r0) * (full + r0) / full, 1.0) if not on.cpu else np.ones_like(r)
+    x = b * np.ceil(m_ / tm) * np.ceil(n_ / tn) * cut / on.processors
+    waves = eff.waves * np.ceil(x) + (1 - eff.waves) * np.where(x < 1, np.maximum(x, 0.25), x)
+    math = waves * on.processors * 2 * tm * tn * (k_ / cut + lost) / (on.rate * tile_rate)
+    partial = np.where(cut > 1, 8.0 * b * m_ * n_ * cut, 0.0)
+    memory = (on.element * b * (m_ * k_ + k_ * n_) + on.activation * b * m_ * n_ + partial) / on.bandwidth
+    both = np.sqrt(np.sqrt(math**4 + memory**4)) + np.where(cut > 1, eff.kernel_s / 2, 0.0)
+    return np.asarray(both.min(axis=-1) + eff.kernel_s)
+
+
+@cache
+def _candidates(cpu: bool) -> tuple[Floats, Floats, Floats]:
+    tiles, cuts = (_CPU_TILES, (1,)) if cpu else (_TILES, _CUTS)
+    rows = [(tm, tn, cut) for tm, tn in tiles for cut in cuts]
+    tm, tn, cut = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
+    return tm, tn, cut
+
+
+def misalignment(size: ArrayLike, slow: float, on: Engine) -> Floats:
+    """Factor on a product whose critical dim is no multiple of 8: slow, to a power that grows from 4 to 2 to odd.
+
+    Vector units do not mind.
+    """
+    size = np.asarray(size, dtype=np.float64)
+    if not on.tensor:
+        return np.ones_like(size)
+    four, two, odd = on.eff.misaligned_powers
+    exponent = np.select([size % _TENSOR_MULTIPLE == 0, size % 4 == 0, size % 2 == 0], [0.0, four, two], odd)
+    return np.asarray(slow**exponent)
+
+
+def attention_seconds(
+    heads: ArrayLike, m: ArrayLike, n: ArrayLike, k: ArrayLike, on: Engine, *, causal: bool
+) -> tuple[Floats, Floats]:
+    """Seconds of fused attention forward and backward: `heads` of M queries over N keys with head size K.
+
+    forward = 4 heads M N K (1/2 where causal)(1 + 128/N) / (P e_flash K/(K + K0)) + t_kernel; backward about 2.75 of
+    it. Left out: sliding windows (give N as the window), masks. Source: FlashAttention-2 (arXiv 2307.08691) reaches
+    50 to 73 % of an A100's peak forward; constants in data/efficiencies.toml.
+    """
+    h, m_, n_, k_ = (np.asarray(x, dtype=np.float64) for x in (heads, m, n, k))
+    eff = on.eff
+    scale = eff.matmul_tensor if on.tensor else eff.matmul_vector
+    rate = on.rate / scale * eff.flash * k_ / (k_ + eff.flash_head)
+    work = 4 * h * m_ * n_ * k_ * (0.5 if causal else 1.0) * (1 + 128 / n_)
+    forward = work / rate
+    memory = on.activation * h * k_ * (2 * m_ + 2 * n_) / on.bandwidth
+    forward = np.maximum(forward, memory)
+    return forward + eff.kernel_s, forward * eff.flash_backward + 2 * eff.kernel_s

@@ -1,0 +1,160 @@
+"""The step: every law put together for a table of layouts. Seconds by part, which add up to the step.
+
+Letters: m micro-batches a step, p stages, v pieces a stage (where they differ, as many as would be of the largest's
+size), d ranks that share a replica's gradients.
+
+    one micro-batch on a stage   t = compute + recompute + host + exchanges       (a stage: the sum over its blocks)
+    pipeline                     m t_max + (sum of all stages - t_max) / v        (1F1B; interleaved)
+    gradients                    what the backward pass of the last micro-batch does not hide
+    optimizer                    its bytes over the memory's bandwidth
+
+Left out: pipeline sends on links above a few GB/s, which overlap (measured: leaving them out predicts better), loader
+time, stragglers. A plan's best layout is walked event by event (cost/timeline.py).
+Sources: Narayanan et al. (arXiv 2104.04473) for the pipeline; ZeRO and FSDP (arXiv 1910.02054, 2304.11277).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from rigwise.cost.arrays import Floats, largest, total
+from rigwise.cost.block import BLOCK_PARTS, block_parts, tensor_exposed
+from rigwise.cost.collective import Wires, send_seconds, wires
+from rigwise.cost.compute import Machine
+from rigwise.cost.efficiencies import Efficiencies
+from rigwise.cost.exchange import Groups, groups
+from rigwise.cost.gradients import gradient_seconds, sharded_seconds
+from rigwise.cost.memory import ELEMENTS, Elements, MemoryLaw
+from rigwise.cost.stageplan import StagePlan
+from rigwise.hardware.cluster import Cluster
+from rigwise.layouts.choice import by_model
+from rigwise.layouts.layout import OFFLOAD, OVERLAP, LayoutTable
+
+PARTS = (
+    *BLOCK_PARTS,
+    "pipeline_exchange",
+    "bubble",
+    "gradient_exchange",
+    "optimizer",
+    "offload",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepLaw:
+    """What the step is made of: the cluster, the efficiencies, and each kind of block worked out."""
+
+    table: LayoutTable
+    plan: StagePlan
+    cluster: Cluster
+    eff: Efficiencies
+    machine: Machine
+    memory: MemoryLaw
+    micros: Floats
+    optimizer_bytes: float  # traffic of one parameter's step
+    matrix_flops: float  # FLOP of a step for each element and each of its matrix's smaller side
+
+    def parts(self) -> Mapping[str, Floats]:
+        """Seconds by part; their sum is the step."""
+        over = wires(self.cluster, self.eff)
+        among = groups(self.cluster, self.table)
+        stage, whole = self._stages()
+        slowest = {key: self.micros * seconds for key, seconds in stage.items()}
+        ramp = {key: (whole[key] - stage[key]) / self.plan.pieces for key in stage}
+        for exchanged in (slowest, ramp):
+            exchanged["tensor_exchange"] = exchanged["tensor_exchange"] * tensor_exposed(self.table, self.eff)
+        busy = total(stage[key] for key in ("compute", "recompute", "host"))
+        return slowest | {
+            "host": slowest["host"] + self._host_fixed(),
+            "pipeline_exchange": self._sends(over),
+            "bubble": np.where(self.table.pp > 1, total(ramp.values()), 0.0),
+            "gradient_exchange": self._gradients(among, over, busy),
+            "optimizer": self._optimizer(),
+            "offload": self._offload(busy),
+        }
+
+    def _stages(self) -> tuple[dict[str, Floats], dict[str, Floats]]:
+        """Seconds by part of one micro-batch on the slowest stage, and summed over all stages."""
+        per_kind = [block_parts(kind, self.table, self.machine, self.cluster, self.eff) for kind in self.plan.kinds]
+        whole = {key: total(self.plan.whole[j] * kind[key] for j, kind in enumerate(per_kind)) for key in BLOCK_PARTS}
+        best: dict[str, Floats] = {}
+        longest: Floats = np.zeros(())
+        for _, counts in self.plan.stages():
+            stage = {key: total(counts[..., j] * kind[key] for j, kind in enumerate(per_kind)) for key in BLOCK_PARTS}
+            seconds = total(stage[key] for key in BLOCK_PARTS)
+            slower = seconds > longest
+            best = {key: np.where(slower, stage[key], best[key]) if best else stage[key] for key in stage}
+            longest = np.maximum(seconds, longest)
+        return best, whole
+
+    def _host_fixed(self) -> Floats:
+        stack, share = self.eff.stack, self.eff.device.host_fixed
+        return share * (stack.host_step_s + self.micros * self.table.vpp * stack.host_micro_s)
+
+    def _sends(self, over: Wires) -> Floats:
+        """Activations and their gradients between stages: hidden on a fast link, paid in full on a slow one."""
+        layers = [b for b in self.plan.kinds if b.role == "layer"]
+        element = self.machine.other.activation
+        cut = self.table.cp * np.where(self.table.sp > 0, self.table.tp, 1)
+        size = max((b.boundary for b in layers), default=0.0) * element * self.table.micro / cut
+        apart = self.table.tp * self.table.cp * self.table.dp
+        far = apart * self.table.pp > self.cluster.node.fast_domain
+        sharing = np.minimum(apart, self.cluster.node.fast_domain)
+        reach = np.where(far, over.network / sharing, over.inside)
+        exposed = 1 / (1 + (reach / self.eff.slow_link) ** 2)
+        seconds = send_seconds(size, far, sharing, over) * 2 * self.micros * self.table.vpp
+        return np.where(self.table.pp > 1, exposed * seconds, 0.0)
+
+    def _most(self, attribute: str, replicated: bool = False) -> Floats:
+        """Elements of weights on the stage that holds most of them; replicated: only of blocks that ranks share."""
+        kinds = enumerate(self.plan.kinds)
+        skip = frozenset(j for j, kind in kinds if replicated and by_model(kind, self.table))
+        per_stage = [self.memory.held(counts, attribute, skip) for _, counts in self.plan.stages()]
+        return largest(per_stage)
+
+    def _gradients(self, among: Groups, over: Wires, busy: Floats) -> Floats:
+        held = Elements(**{key: self._most(key, True) for key in ELEMENTS})
+        exchanged = gradient_seconds(held, self.table, self.memory.sizes, self.micros, among, over)
+        hideable = self.eff.stack.overlap_dp * ((self.table.overlap & OVERLAP.index("dp")) > 0)
+        passes = np.where(self.table.zero == 2, self.micros, 1.0)  # backward passes that have an exchange to hide
+        hidden = hideable * np.minimum(exchanged, passes * busy * 2 / 3)
+        layers = np.maximum(largest(self.memory.units(counts) for _, counts in self.plan.stages()), 1.0)
+        gathered = sharded_seconds(held, layers, self.memory.sizes, self.micros, among, over)
+        power = self.eff.stack.sharded_power
+        work = busy * self.micros
+        together = (work**power + gathered**power) ** (1 / power) - work
+        return np.where(self.table.zero >= 3, together, exchanged - hidden)
+
+    def _held(self, which: str, stage: int) -> Floats:
+        """Elements on a rank of the fullest stage of what ZeRO shards from `stage` on; which: "" or "_trained"."""
+        sharded, d = self.table.zero >= stage, self.table.dp * self.table.cp
+        copies = np.maximum(d / self.table.ep, 1.0)  # ranks that hold the same experts
+        dense = self._most(f"dense{which}") / np.where(sharded, d, 1)
+        return dense + self._most(f"expert{which}") / np.where(sharded, copies, 1.0)
+
+    def _optimizer(self) -> Floats:
+        """Its bytes over the memory's bandwidth, and where it multiplies whole matrices, their FLOP over the rate."""
+        traffic = self.optimizer_bytes * self.eff.stack.optimizer_traffic
+        moved = self._held("_trained", 1) * traffic / self.machine.other.bandwidth
+        shared = np.where(self.table.zero >= 1, self.table.dp * self.table.cp, 1)
+        return np.asarray(moved + self.matrix_flops * self._most("matrix") / shared / self.machine.other.rate)
+
+    def _offload(self, busy: Floats) -> Floats:
+        """Traffic to host memory and back over the device's own link, less what overlaps with work.
+
+        Weights come for the forward and for the backward pass of each micro-batch, activations go and come back, the
+        optimizer's states come for the step and go back.
+        """
+        t, node = self.table, self.cluster.node
+        reach = node.host_link.bandwidth if node.host_link else np.inf
+        off = [(t.offload >> bit) & 1 for bit in range(len(OFFLOAD).bit_length() - 1)]
+        acts = total(np.max(self.plan.counts[..., j], axis=-1) * act.saved for j, act in enumerate(self.memory.acts))
+        per_micro = off[0] * 2 * self._held("", 3) * self.memory.sizes.weight + off[1] * 2 * acts
+        once = off[2] * self._held("_trained", 1) * 2 * (self.memory.state_bytes + self.memory.sizes.master)
+        seconds = (per_micro * self.micros + once) / reach
+        share = self.eff.stack.overlap_offload
+        hidden = share * np.minimum(busy * self.micros, seconds)
+        return np.asarray((seconds - hidden) * (t.offload > 0))

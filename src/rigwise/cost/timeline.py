@@ -1,0 +1,81 @@
+"""The timeline of one layout: its pipeline walked event by event, then the exchange of gradients and the optimizer.
+
+The closed form of cost/step.py takes every stage as long as the slowest; the walk takes each stage as it is. A step of
+many micro-batches repeats itself, so that at most a few rounds are walked and the rest is added at the slowest stage's
+pace. Schedules and the walk are layouts/schedule.py and layouts/walk.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rigwise.cost.arrays import total
+from rigwise.cost.block import BLOCK_PARTS, block_parts, tensor_exposed
+from rigwise.cost.estimate import Question, evaluate
+from rigwise.layouts.layout import Layout, LayoutTable
+from rigwise.layouts.schedule import Schedule, ScheduleKind, schedule
+from rigwise.layouts.stages import stages
+from rigwise.layouts.walk import Walk, walk
+
+ROUNDS = 3  # micro-batches walked, in pipeline depths: filling, one round that repeats, emptying
+_LONG = 16  # stages from which two rounds are enough: a long pipeline repeats itself sooner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """walk: the walked micro-batches. micros: those of the whole step, of which `walked` were walked. pipeline_s: the
+    pipeline's seconds, the rest added. after_s: seconds by part that follow it (gradients, optimizer, host)."""
+
+    schedule: Schedule
+    walk: Walk
+    micros: int
+    walked: int
+    pipeline_s: float
+    after_s: dict[str, float]
+
+    @property
+    def step_s(self) -> float:
+        """Seconds of the step by the walk, to hold beside the closed form."""
+        return self.pipeline_s + sum(self.after_s.values())
+
+
+def timeline(question: Question, layout: Layout) -> Timeline:
+    """Walk one layout's pipeline; the layout is taken as legal."""
+    answer = evaluate(question, LayoutTable.of([layout]))
+    forward, backward = chunk_seconds(question, layout)
+    micros = max(question.batch // (layout.dp * layout.micro), 1)
+    walked = min(micros, (ROUNDS if layout.pp <= _LONG else 2) * layout.pp)
+    kind: ScheduleKind = "interleaved" if layout.vpp > 1 else "1f1b"
+    actions = schedule(kind, layout.pp, walked, layout.vpp)
+    times = walk(actions, forward, backward)
+    slowest = (forward + backward).reshape(layout.vpp, layout.pp).sum(axis=0).max()
+    after = ("gradient_exchange", "optimizer", "offload", "pipeline_exchange")
+    parts = {key: float(np.max(answer.parts[key])) for key in after}
+    stack, share = answer.step.eff.stack, answer.step.eff.device.host_fixed
+    fixed = share * (stack.host_step_s + micros * layout.vpp * stack.host_micro_s)
+    return Timeline(
+        schedule=actions,
+        walk=times,
+        micros=micros,
+        walked=walked,
+        pipeline_s=times.makespan + (micros - walked) * float(slowest),
+        after_s=parts | {"host": fixed},
+    )
+
+
+def chunk_seconds(question: Question, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds of the forward and of the backward pass of each chunk, shape [pp*vpp], one micro-batch."""
+    table = LayoutTable.of([layout])
+    step = evaluate(question, table).step
+    counts = stages(question.model, layout.pp, layout.vpp).astype(np.float64)
+    forward, backward = [], []
+    for block in question.model.blocks:
+        parts = block_parts(block, table, step.machine, question.cluster, step.eff)
+        hidden = float(np.max(parts["tensor_exchange"] * (1 - tensor_exposed(table, step.eff))))
+        both = float(np.max(total(parts[key] for key in BLOCK_PARTS))) - hidden
+        there = float(np.max(parts["forward"])) - hidden * float(np.max(parts["forward_share"]))
+        forward.append(there)
+        backward.append(both - there)
+    return counts @ np.array(forward), counts @ np.array(backward)
