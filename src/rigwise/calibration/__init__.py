@@ -1,0 +1,1 @@
+"""From measurements to numbers: fits of the efficiencies, the intervals they earn, and the back-test."""
