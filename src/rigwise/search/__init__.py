@@ -1,0 +1,1 @@
+"""Which split is best: every legal layout as a table, pruned, costed and ranked."""
