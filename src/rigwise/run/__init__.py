@@ -1,0 +1,1 @@
+"""Doing what a layout says: tasks, ranks, training with torch.distributed, checkpoints and logs."""

@@ -1,0 +1,120 @@
+"""Data parallel training with torch's DistributedDataParallel: the model on every rank, gradients averaged in buckets
+while the backward pass goes on.
+
+The first batch goes through the model once before training (`probe`): it finds out what DDP must be told (parameters
+that get no gradient, buffers that a forward pass changes) and meets a task's mistakes before ranks wait for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch._C._distributed_c10d import GradBucket
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parallel import DistributedDataParallel
+
+from rigwise.errors import UsageError
+from rigwise.layouts.layout import Layout
+from rigwise.models.trace import call
+from rigwise.run.clock import Clock
+from rigwise.run.ranks import Ranks
+
+# MB a bucket. Over gloo, small buckets start early and hide most; NCCL's launches make torch's own 25 the better.
+_BUCKET_MB = {"cpu": 4, "cuda": 25}
+_ONE_BUCKET_MB = 1_000_000  # everything in one bucket: nothing overlaps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What one forward pass showed. unused: trainable parameters that the loss does not reach. changed: buffers that
+    the pass writes. normed: modules with batch statistics.
+    """
+
+    unused: tuple[str, ...]
+    changed: tuple[str, ...]
+    normed: tuple[str, ...]
+
+    def warnings(self, ranks: int) -> list[str]:
+        """What a reader of the losses should know."""
+        said = []
+        if self.normed and ranks > 1:
+            said.append(
+                f"batch statistics of {_some(self.normed)} are a rank's own: losses differ from training on one rank; "
+                "GroupNorm or LayerNorm do not depend on the ranks"
+            )
+        if self.unused:
+            said.append(f"the loss does not reach {_some(self.unused)}: no gradient, not trained")
+        return said
+
+
+def _some(names: tuple[str, ...], most: int = 3) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(repr(name) for name in names[:most]) + rest
+
+
+def probe(model: nn.Module, loss: Callable[[Any, Any], torch.Tensor], inputs: Any, targets: Any) -> Probe:
+    """Send one micro-batch forward, leave the model as it was, and see what training will meet."""
+    before = {name: (buffer, buffer.clone()) for name, buffer in model.named_buffers()}
+    value = loss(call(model, inputs), targets)
+    if not isinstance(value, torch.Tensor) or value.numel() != 1:
+        what = f"a tensor of shape {list(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
+        raise UsageError(f"the loss gave {what}", rule="a loss is one number: the mean over the samples")
+    if not value.requires_grad:
+        raise UsageError("the loss depends on no trainable parameter", rule="some parameter of the model is trained")
+    reached = _reached(value)
+    changed = tuple(name for name, (buffer, copy) in before.items() if not torch.equal(buffer, copy))
+    with torch.no_grad():
+        for name in changed:
+            before[name][0].copy_(before[name][1])
+    return Probe(
+        unused=tuple(name for name, p in model.named_parameters() if p.requires_grad and id(p) not in reached),
+        changed=changed,
+        normed=tuple(name for name, module in model.named_modules() if isinstance(module, _BatchNorm)),
+    )
+
+
+def _reached(value: torch.Tensor) -> set[int]:
+    """The parameters that a backward pass from here would come to, by id."""
+    seen, todo, found = set(), [value.grad_fn], set()
+    while todo:
+        node = todo.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            found.add(id(node.variable))
+        todo.extend(following for following, _ in node.next_functions)
+    return found
+
+
+def wrap(model: nn.Module, layout: Layout, ranks: Ranks, seen: Probe, clock: Clock) -> DistributedDataParallel:
+    """The model under DDP. Buffers travel from rank 0 only if a forward pass changes them."""
+    bucket = _BUCKET_MB[ranks.device.type] if "dp" in layout.overlap else _ONE_BUCKET_MB
+    wrapped = DistributedDataParallel(
+        model,
+        device_ids=[ranks.device.index] if ranks.device.type == "cuda" else None,
+        bucket_cap_mb=bucket,
+        gradient_as_bucket_view=True,
+        forward_sync_buffers=bool(seen.changed),
+        find_unused_parameters=bool(seen.unused),
+    )
+    wrapped.register_comm_hook(clock, average)
+    return wrapped
+
+
+def average(state: Clock, bucket: GradBucket) -> torch.futures.Future[torch.Tensor]:
+    """Average a bucket over all ranks; at the last bucket the clock is told that the backward pass itself is over."""
+    if bucket.is_last():
+        state.lap("backward")
+    work = dist.all_reduce(bucket.buffer(), op=dist.ReduceOp.AVG, async_op=True)
+    assert work is not None
+    return work.get_future().then(lambda future: future.value()[0])  # type: ignore[no-any-return]
+
+
+# torch checks a hook's annotations, and not as the strings that they are in this file
+average.__annotations__.update({"bucket": GradBucket, "return": torch.futures.Future[torch.Tensor]})

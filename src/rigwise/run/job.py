@@ -1,0 +1,78 @@
+"""Job: what the launcher tells the ranks, and StepRecord: what a rank tells about a step. Both travel as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from rigwise.errors import UsageError, check_whole
+from rigwise.layouts.layout import Layout
+
+DEVICES = ("auto", "cpu", "cuda")
+PARTS = ("loader", "forward", "backward", "communication", "optimizer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRecord:
+    """One step of training. step: counted from 1. loss: before the step's update, mean over the global batch.
+
+    step_s: seconds. memory: bytes at the highest so far on rank 0. parts: seconds by PARTS on rank 0; what is left of
+    step_s is the loop itself.
+    """
+
+    step: int
+    loss: float
+    step_s: float
+    samples_per_s: float
+    memory: int
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as the log's line has it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One run, as every rank reads it.
+
+    batch: global batch in samples; None takes the task's own. whole: the layout says nothing of micro-batches, a rank
+    takes its share of the batch in one. rendezvous: where the ranks find each other (torch's init_method). threads: of
+    one rank. checkpoint_every: steps between checkpoints; 0 writes only the last.
+    """
+
+    task: str
+    layout: Layout
+    whole: bool
+    steps: int
+    batch: int | None
+    seed: int
+    output: str
+    resume: bool
+    device: str
+    checkpoint_every: int
+    rendezvous: str
+    threads: int
+
+    def __post_init__(self) -> None:
+        check_whole(steps=self.steps, batch=self.batch)
+        check_whole(0, checkpoint_every=self.checkpoint_every)
+        check_whole(0, most=2**64 - 1, seed=self.seed)
+        if self.device not in DEVICES:
+            raise UsageError(f"device={self.device!r}", rule=f"device is one of {', '.join(DEVICES)}")
+
+    @property
+    def world(self) -> int:
+        """Ranks."""
+        return self.layout.ranks
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return {**values, "layout": self.layout.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read what to_dict wrote."""
+        return cls(**{**data, "layout": Layout.from_dict(data["layout"])})

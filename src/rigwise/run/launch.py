@@ -1,0 +1,110 @@
+"""Starting the ranks of a job on this machine and watching them: one that dies ends all, and it is said why."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rigwise.errors import LaunchError
+from rigwise.run.failures import Failure, cause, ended, told
+from rigwise.run.job import Job
+from rigwise.run.server_process import ServerProcess, borrowed
+
+_GRACE_S = 2.0  # a rank that lost its neighbour may be heard before the neighbour's own end
+_KILL_S = 5.0
+
+
+def launch(job: Job, prints: Path, hear: Callable[[dict[str, Any]], None]) -> None:
+    """Run a job to its end. hear: called with every report of a rank, in the order of the ranks' telling.
+
+    prints: the folder for what each rank prints. Raises the error of the rank that failed first; KeyboardInterrupt and
+    whatever hear raises end all ranks and go on up.
+    """
+    with borrowed() as server:
+        watch = _Watch(job, prints, hear)
+        server.busy = True
+        try:
+            server.tell(**_start(job, watch.id, prints))
+            watch.until_the_end(server)
+        finally:
+            server.busy = not watch.clear(server)
+    if watch.failures:
+        raise cause(watch.failures).error
+
+
+def _start(job: Job, identity: str, prints: Path) -> dict[str, Any]:
+    threads = str(job.threads)
+    loopback = {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
+    return {
+        "job": identity,
+        "world": job.world,
+        "start": job.to_dict(),
+        "prints": str(prints / "rank-{rank}.txt"),
+        "environment": {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, **loopback, **os.environ},
+        "folder": str(Path.cwd()),
+        "path": [entry for entry in sys.path if isinstance(entry, str)],
+    }
+
+
+class _Watch:
+    """Which ranks still live, and what went wrong."""
+
+    def __init__(self, job: Job, prints: Path, hear: Callable[[dict[str, Any]], None]) -> None:
+        self.id = uuid.uuid4().hex
+        self.world = job.world
+        self.prints = prints
+        self.hear = hear
+        self.living = set(range(job.world))
+        self.done: set[int] = set()
+        self.failures: list[Failure] = []
+        self.step = 0
+
+    def until_the_end(self, server: ServerProcess) -> None:
+        """Take reports until every rank is done, or one has failed and it is clear which was the first."""
+        deadline: float | None = None
+        while self.living and not any(failure.certain for failure in self.failures):
+            if self.failures and deadline is None:
+                deadline = time.monotonic() + _GRACE_S
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return
+            for report in server.hear(left):
+                self._take(report)
+
+    def _take(self, report: dict[str, Any]) -> None:
+        if report["job"] != self.id:
+            return
+        rank, kind = report["rank"], report["kind"]
+        if kind == "exit":
+            self.living.discard(rank)
+            known = any(failure.rank == rank for failure in self.failures)
+            if not known and (report["code"] or rank not in self.done):
+                prints = self.prints / f"rank-{rank}.txt"
+                self.failures.append(ended(rank, self.world, report["code"], self.step, prints))
+        elif kind == "error":
+            self.failures.append(told(rank, self.world, report))
+        else:
+            if kind == "done":
+                self.done.add(rank)
+            elif kind == "step":
+                self.step = report["record"]["step"]
+            self.hear(report)
+
+    def clear(self, server: ServerProcess) -> bool:
+        """Kill what still lives; is nothing left?"""
+        deadline = time.monotonic() + _KILL_S
+        try:
+            if self.living:
+                server.tell(kill=True)
+            while self.living and time.monotonic() < deadline:
+                for report in server.hear(deadline - time.monotonic()):
+                    if report["job"] == self.id and report["kind"] == "exit":
+                        self.living.discard(report["rank"])
+        except LaunchError:  # the server is gone, and its ranks with it
+            return False
+        return not self.living

@@ -1,0 +1,105 @@
+"""What can be run today, and the batch that fits a layout; everything else is refused before a rank starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rigwise.errors import UsageError
+from rigwise.layouts.layout import Layout, said_keys
+
+PRECISIONS = ("float32", "tf32", "bfloat16")
+_TODAY = "run trains data parallel layouts: dp and micro, in float32, tf32 or bfloat16"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """One thing that run cannot do. broken: does the layout ask for it? instead: the nearest layout that works."""
+
+    key: str
+    broken: Callable[[Layout], bool]
+    instead: Callable[[Layout], Layout]
+
+
+def _degree(key: str) -> Limit:
+    def instead(layout: Layout) -> Layout:
+        ranks_kept = layout.dp if key in ("vpp", "ep") else layout.dp * int(getattr(layout, key))
+        return layout.but(**{key: 1, "dp": ranks_kept})
+
+    return Limit(key=key, broken=lambda layout: getattr(layout, key) > 1, instead=instead)
+
+
+def _word(key: str, off: str | int) -> Limit:
+    return Limit(
+        key=key, broken=lambda layout: getattr(layout, key) != off, instead=lambda layout: layout.but(**{key: off})
+    )
+
+
+LIMITS = (
+    *(_degree(key) for key in ("tp", "pp", "vpp", "cp", "ep")),
+    _word("zero", 0),
+    _word("sp", "off"),
+    _word("recompute", "none"),
+    _word("offload", "none"),
+    _word("compress", "none"),
+    Limit(
+        key="precision",
+        broken=lambda layout: layout.precision not in PRECISIONS,
+        instead=lambda layout: layout.but(precision="bfloat16"),
+    ),
+    Limit(key="blocks", broken=lambda layout: bool(layout.blocks), instead=lambda layout: layout.but(blocks=())),
+)
+
+
+def check_layout(layout: Layout) -> None:
+    """Refuse what cannot be run; the error names every such key and the nearest layout that works, on as many ranks.
+
+    >>> check_layout(Layout(tp=2, zero=1))
+    Traceback (most recent call last):
+    ...
+    rigwise.errors.UsageError: layout dp=1,tp=2,micro=1,zero=1 cannot be run: tp=2, zero=1; rule: run trains data \
+parallel layouts: dp and micro, in float32, tf32 or bfloat16; nearest: dp=2,micro=1
+    """
+    broken = [limit for limit in LIMITS if limit.broken(layout)]
+    if not broken:
+        return
+    nearest = layout
+    for limit in broken:
+        nearest = limit.instead(nearest)
+    spelt = dict(word.split("=") for word in str(layout).split(","))
+    asked = ", ".join(f"{limit.key}={spelt[limit.key]}" for limit in broken)
+    raise UsageError(f"layout {layout} cannot be run: {asked}", rule=_TODAY, nearest=str(nearest))
+
+
+def read_layout(layout: Layout | str) -> tuple[Layout, bool]:
+    """The layout of a run, and whether it says nothing of micro-batches (`whole`, see settle).
+
+    A Layout is taken as it is; in a spelling, what is not said is float32.
+
+    >>> read_layout("dp=2")[1], read_layout("dp=2,micro=8")[1], read_layout(Layout(dp=2))[1]
+    (True, False, False)
+    """
+    if isinstance(layout, Layout):
+        return layout, False
+    return Layout.parse(layout, precision="float32"), "micro" not in said_keys(layout)
+
+
+def settle(layout: Layout, batch: int, whole: bool) -> Layout:
+    """The layout with its micro-batch settled for a global batch.
+
+    whole: nothing was said of micro-batches: a rank takes its share of the batch in one. Otherwise every micro-batch
+    must be full, as only then is the mean over micro-batches the mean over samples.
+
+    >>> settle(Layout(dp=2), 64, whole=True).micro
+    32
+    """
+    unit = layout.dp if whole else layout.dp * layout.micro
+    if batch % unit or batch < unit:
+        below, above = batch // unit * unit, -(-batch // unit) * unit
+        said = f"dp {layout.dp}" if whole else f"dp {layout.dp} x micro {layout.micro} = {unit}"
+        raise UsageError(
+            f"batch {batch} does not divide by {said}",
+            rule="every rank takes as many full micro-batches",
+            nearest=" or ".join(f"batch {size}" for size in dict.fromkeys((below, above)) if size),
+        )
+    return layout.but(micro=batch // layout.dp) if whole else layout

@@ -1,0 +1,166 @@
+"""What a rank does, from the job to its last report."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from rigwise import __version__
+from rigwise.errors import InfeasibleError, RigwiseError, UsageError
+from rigwise.hardware.cpus import read_processor
+from rigwise.layouts.layout import Layout
+from rigwise.models.python_file import blame
+from rigwise.run import checkpoint, memory
+from rigwise.run.asking import TaskCodeError, asking
+from rigwise.run.clock import Clock
+from rigwise.run.data_parallel import Probe, probe, wrap
+from rigwise.run.feed import Feed, cut, place
+from rigwise.run.job import Job
+from rigwise.run.limits import settle
+from rigwise.run.log import NAME, Log
+from rigwise.run.ranks import Ranks, connected
+from rigwise.run.reporter import Reporter
+from rigwise.run.result import median_parts, summary
+from rigwise.run.seeds import BUILDING, TRAINING, reseed
+from rigwise.run.task import Task, load_task, locate
+from rigwise.run.trainer import Setting, Trainer
+
+_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL communicator was aborted")
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+
+
+def work(start: Mapping[str, Any], rank: int, reporter: Reporter) -> int:
+    """Do a rank's part of a job; the exit code. Every failure is reported as one of the family."""
+    job = Job.from_dict(start)
+    try:
+        _train(job, rank, reporter)
+    except Exception as error:
+        reporter.send("error", **_report(error, job, rank))  # first: on a full disk nothing can be printed
+        traceback.print_exc(file=sys.stderr)
+        return 1
+    return 0
+
+
+def _report(error: Exception, job: Job, rank: int) -> dict[str, Any]:
+    inner = error.__cause__ if isinstance(error, TaskCodeError) and error.__cause__ else error
+    text = " ".join(str(inner).split()) or "no message"
+    who = f"rank {rank} of {job.world}"
+    if isinstance(inner, (dist.DistNetworkError, dist.DistBackendError)) or any(words in text for words in _LOST):
+        return {"error": "lost", "says": text, "rule": "", "nearest": ""}
+    if isinstance(inner, RigwiseError):
+        return inner.to_dict()
+    if isinstance(inner, MemoryError) or any(words in text for words in _NO_MEMORY):
+        return InfeasibleError(
+            f"{who} ran out of memory: {text}",
+            rule="a rank holds the model, its optimizer and a micro-batch",
+            nearest="a smaller micro, or a smaller batch",
+        ).to_dict()
+    if isinstance(error, TaskCodeError):
+        return blame(inner, locate(job.task)[0], f"{who}: the task's {error}").to_dict()
+    return RigwiseError(f"{who}: {type(inner).__name__}: {text}").to_dict()
+
+
+def _train(job: Job, rank: int, reporter: Reporter) -> None:
+    torch.set_num_threads(job.threads)
+    with connected(job, rank) as ranks:
+        _set_precision(job.layout.precision, ranks.device)
+        reseed(BUILDING, job.seed, 0)
+        task = load_task(job.task)
+        held = sum(tensor.nbytes for tensor in (*task.model.parameters(), *task.model.buffers()))
+        base = max(0, memory.resident(ranks.device) - (held if ranks.device.type == "cpu" else 0))
+        task.model.to(ranks.device).train()
+        with asking("data"):
+            feed = Feed(task.data, job.seed, rank)
+        batch = job.batch or feed.own_batch or task.batch
+        layout = settle(job.layout, batch, job.whole)
+        _train_task(job, task, ranks, feed, layout, batch, base, reporter)
+
+
+def _train_task(
+    job: Job, task: Task, ranks: Ranks, feed: Feed, layout: Layout, batch: int, base: int, reporter: Reporter
+) -> None:
+    share = slice(ranks.rank * (batch // layout.dp), (ranks.rank + 1) * (batch // layout.dp))
+    clock = Clock(ranks.device)
+    seen = _probe(task, ranks, feed, layout, batch, share, job.seed)
+    wrapped = wrap(task.model, layout, ranks, seen, clock) if ranks.world > 1 else task.model
+    own = {"task": job.task, "batch": batch, "seed": job.seed}
+    setting = Setting(
+        layout=layout,
+        batch=batch,
+        steps=job.steps,
+        seed=job.seed,
+        output=Path(job.output),
+        checkpoint_every=job.checkpoint_every,
+        own=own,
+    )
+    trainer = Trainer(task, wrapped, ranks, setting, clock)
+    begin, skipped = _resume(job, trainer, ranks) if job.resume else (0, ())
+    log = None
+    if ranks.rank == 0:
+        facts = {"device": device_name(ranks.device), "versions": versions(ranks), "resumed_from": begin}
+        reporter.send("start", layout=layout.to_dict(), batch=batch, **facts)
+        for says in (*seen.warnings(layout.dp), *skipped):
+            reporter.send("warning", says=says)
+        log = Log(Path(job.output) / NAME, keep=begin)
+    path = trainer.train(feed.deal(batch=batch, share=share, start=begin), begin, log, reporter)
+    peaks = {"peak": memory.peak(ranks.device), "base": base}
+    reports = ranks.gather({**median_parts(trainer.records), **peaks})
+    if ranks.rank == 0:
+        reporter.send("summary", checkpoint=path.name, **summary(reports))
+    reporter.send("done")
+
+
+def _probe(task: Task, ranks: Ranks, feed: Feed, layout: Layout, batch: int, share: slice, seed: int) -> Probe:
+    with asking("data"):
+        inputs, targets = next(feed.deal(batch=batch, share=share, start=0))
+    reseed(TRAINING, seed, 0, ranks.rank)
+    first = place((cut(inputs, 0, layout.micro), cut(targets, 0, layout.micro)), ranks.device)
+    with asking("model or loss"):
+        return probe(task.model, task.loss, *first)
+
+
+def _resume(job: Job, trainer: Trainer, ranks: Ranks) -> tuple[int, tuple[str, ...]]:
+    """Go back to the last checkpoint; its step, and what was skipped. All ranks read the one that rank 0 could read."""
+    restored = checkpoint.restore(Path(job.output), ranks.device)
+    checkpoint.agree(restored.state, trainer.setting.own)
+    step = int(restored.state["step"])
+    if step >= job.steps:
+        raise UsageError(
+            f"the checkpoint is at step {step}, and {job.steps} steps are asked for",
+            rule="steps counts from the very first",
+            nearest=f"steps {step + job.steps}",
+        )
+    checkpoint.fill(trainer.task.model, trainer.optimizer, restored)
+    return step, restored.skipped
+
+
+def _set_precision(precision: str, device: torch.device) -> None:
+    """float32 means float32, also where a GPU would round to TF32 by itself."""
+    if precision == "tf32" and device.type != "cuda":
+        raise UsageError("precision=tf32 on a CPU", rule="TF32 is a GPU's number format", nearest="precision=float32")
+    torch.backends.fp32_precision = "tf32" if precision == "tf32" else "ieee"  # type: ignore[attr-defined]
+
+
+def device_name(device: torch.device) -> str:
+    """The name that the maker gave it."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return read_processor().name or platform.machine()
+
+
+def versions(ranks: Ranks) -> dict[str, str]:
+    """What a timing depends on."""
+    backend = "none" if ranks.world == 1 else str(dist.get_backend())
+    return {
+        "rigwise": __version__,
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+        "backend": backend,
+    }

@@ -1,0 +1,79 @@
+"""What run refuses before a rank starts, and what it offers instead."""
+
+from __future__ import annotations
+
+import pytest
+
+from rigwise.errors import UsageError
+from rigwise.layouts.layout import Layout
+from rigwise.run import server_process
+from rigwise.run.limits import LIMITS, check_layout, settle
+
+
+def test_threads_of_a_rank_sleep_while_they_wait_unless_told_otherwise(monkeypatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert server_process._environment()["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert server_process._environment()["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
+@pytest.mark.parametrize(
+    "spelling", ["dp=1", "dp=8,micro=4", "dp=2,precision=fp32", "dp=2,precision=tf32,overlap=none"]
+)
+def test_data_parallel_layouts_run(spelling: str) -> None:
+    check_layout(Layout.parse(spelling))
+
+
+@pytest.mark.parametrize(
+    ("spelling", "asked", "nearest"),
+    [
+        ("tp=2", "tp=2", "dp=2,micro=1"),
+        ("dp=2,tp=2,pp=2,micro=4", "tp=2, pp=2", "dp=8,micro=4"),
+        ("pp=2,vpp=2", "pp=2, vpp=2", "dp=2,micro=1"),
+        ("dp=4,ep=4", "ep=4", "dp=4,micro=1"),
+        ("cp=2", "cp=2", "dp=2,micro=1"),
+        ("dp=2,zero=3,recompute=full", "zero=3, recompute=full", "dp=2,micro=1"),
+        ("dp=2,compress=8bit,offload=all,sp=on", "sp=on, offload=all, compress=8bit", "dp=2,micro=1"),
+        ("dp=2,precision=fp8", "precision=float8", "dp=2,micro=1"),
+        ("dp=2,blocks=head:model", "blocks=head:model", "dp=2,micro=1"),
+    ],
+)
+def test_everything_else_is_refused_with_the_nearest_that_works(spelling: str, asked: str, nearest: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_layout(Layout.parse(spelling))
+    assert caught.value.says.endswith(f"cannot be run: {asked}")
+    assert caught.value.nearest == nearest
+    check_layout(Layout.parse(nearest))
+
+
+def test_a_per_block_choice_is_refused() -> None:
+    with pytest.raises(UsageError, match="blocks"):
+        check_layout(Layout(dp=2, blocks=(("dense", "model"),)))
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.key)
+def test_no_limit_holds_for_the_plainest_layout(limit: object) -> None:
+    assert not limit.broken(Layout())
+
+
+@pytest.mark.parametrize(
+    ("dp", "micro", "batch", "whole", "settled"),
+    [(1, 1, 64, True, 64), (4, 1, 64, True, 16), (4, 8, 64, False, 8), (3, 1, 48, False, 1), (2, 32, 64, False, 32)],
+)
+def test_a_rank_takes_full_micro_batches(dp: int, micro: int, batch: int, whole: bool, settled: int) -> None:
+    assert settle(Layout(dp=dp, micro=micro), batch, whole).micro == settled
+
+
+@pytest.mark.parametrize(
+    ("dp", "micro", "batch", "whole", "nearest"),
+    [
+        (3, 1, 64, True, "batch 63 or batch 66"),
+        (2, 24, 64, False, "batch 48 or batch 96"),
+        (8, 1, 4, True, "batch 8"),
+        (4, 16, 32, False, "batch 64"),
+    ],
+)
+def test_a_batch_that_does_not_divide_is_refused(dp: int, micro: int, batch: int, whole: bool, nearest: str) -> None:
+    with pytest.raises(UsageError, match=f"batch {batch} does not divide by dp {dp}") as caught:
+        settle(Layout(dp=dp, micro=micro), batch, whole)
+    assert caught.value.nearest == nearest
