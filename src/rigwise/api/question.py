@@ -1,0 +1,165 @@
+"""A question with everything filled in, which the verbs of planning answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from rigwise.api.names import HERE, load_cluster, load_model
+from rigwise.errors import InfeasibleError, UsageError, check_whole
+
+if TYPE_CHECKING:
+    from rigwise.cost.estimate import Question
+    from rigwise.cost.record import Estimate
+    from rigwise.hardware.cluster import Cluster
+    from rigwise.layouts.layout import Layout
+    from rigwise.models.model import Model
+    from rigwise.search.plan import Plan
+    from rigwise.search.scale import Scaling
+
+
+class Settings(TypedDict, total=False):
+    """What a question may say besides model and cluster. What it does not say is filled in: for a task as the task
+    does, else as layouts/defaults.py says.
+
+    batch: samples a step, all devices together. seq: tokens in a sample. micro: samples of a micro-batch. precision:
+    type of the matrix products. optimizer: a name of models/optimizers.toml. stack: the software, modern, eager or
+    another of cost/data/efficiencies.toml. adapt, rank: see load_model. usd_per_hour: rent of a device; None takes
+    its launch price over 3 years.
+    """
+
+    batch: int | None
+    seq: int | None
+    micro: int | None
+    precision: str | None
+    optimizer: str | None
+    adapt: str | None
+    rank: int | None
+    stack: str | None
+    usd_per_hour: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question with everything filled in. model, cluster: the records. fix: axes that only one value can have.
+    whole: where nothing else is said, a rank takes its share of the batch in one micro-batch, as a run of images does.
+    """
+
+    question: Question
+    precision: str
+    micro: int | None
+    fix: Mapping[str, Any]
+    whole: bool = False
+
+    @property
+    def model(self) -> Model:
+        """What is trained."""
+        return self.question.model
+
+    @property
+    def cluster(self) -> Cluster:
+        """What it is trained on."""
+        return self.question.cluster
+
+    def estimate(self, layout: str | Layout) -> Estimate:
+        """One layout; see the verb of the same name."""
+        from rigwise.cost.estimate import estimate as answer
+        from rigwise.layouts.layout import Layout, said_keys
+        from rigwise.layouts.rules import check
+
+        if isinstance(layout, str):
+            micro = {"micro": self.micro} if self.micro else {}
+            whole = self.whole and not micro and "micro" not in said_keys(layout)
+            layout = Layout.parse(layout, precision=self.precision, **micro)
+            if whole:
+                layout = layout.but(micro=max(1, self.question.batch // layout.dp))
+        check(layout, self.model, self.cluster, self.question.batch)
+        return answer(self.question, layout)
+
+    def shortage(self, found: Estimate) -> InfeasibleError | None:
+        """Which memory is short in an estimate and the smallest change that lifts it; None where it fits."""
+        if found.fits:
+            return None
+        from rigwise.search.remedies import remedy
+        from rigwise.units import show_bytes
+
+        part, most = max(found.memory.items(), key=lambda row: row[1])
+        better = remedy(self.question, found.layout)
+        return InfeasibleError(
+            f"{found.layout} needs {show_bytes(found.memory_total)} on the fullest device, which has "
+            f"{show_bytes(found.memory_limit)}; most of it is {part}, {show_bytes(most)}",
+            rule="weights, gradients, optimizer state, activations and buffers fit in the memory of every device",
+            nearest=str(better) if better else "another split of the ranks: `rigwise plan` ranks those that fit",
+        )
+
+    def plan(self, *, top: int, objective: str, fix: Mapping[str, Any] | Sequence[str] | None, full: bool) -> Plan:
+        """Every layout; see the verb of the same name."""
+        from rigwise.search.plan import plan as search
+
+        check_whole(top=top)
+        held = {**self.fix, **({"micro": self.micro} if self.micro else {}), **_held(fix)}
+        kind = str(held.pop("precision", self.precision))
+        return search(self.question, precision=kind, objective=objective, top=top, fix=held, every=full)
+
+    def scale(self, devices: Sequence[int] | None) -> Scaling:
+        """Every number of devices; see the verb of the same name."""
+        from rigwise.search.scale import scale as search
+
+        held = {"micro": self.micro} if self.micro else {}
+        return search(self.question, devices, precision=self.precision, fix={**self.fix, **held})
+
+
+def ask(model: str | Model, cluster: str | Cluster, **settings: Unpack[Settings]) -> Asked:
+    """The question that estimate, plan and scale answer. Raises NotFoundError for names, UsageError for sizes."""
+    from rigwise.cost.estimate import Question
+    from rigwise.cost.money import Rates
+    from rigwise.layouts.defaults import default_batch, default_precision
+    from rigwise.layouts.layout import Layout
+    from rigwise.run.settings import RUNNABLE, told
+
+    said: dict[str, Any] = {key: value for key, value in settings.items() if value is not None}
+    _check(said)
+    where, what = load_cluster(cluster), _model_of(model, said)
+    task = told(model) if isinstance(model, str) else None
+    kind = said.get("precision") or ("float32" if task else default_precision(where))
+    batch = said.get("batch") or (task.batch if task else default_batch(what, where))
+    return Asked(
+        question=Question(
+            model=what,
+            cluster=where,
+            batch=batch,
+            optimizer=said.get("optimizer") or (task.optimizer if task else "adamw"),
+            stack=said.get("stack") or ("eager" if task else "modern"),
+            rates=Rates(hourly=settings.get("usd_per_hour"), price=where.device.price),
+        ),
+        precision=Layout.parse(f"precision={kind}").precision,
+        micro=settings.get("micro"),
+        fix=RUNNABLE if task and where.name == HERE else {},
+        whole=task is not None or what.unit != "token",
+    )
+
+
+def _held(fix: Mapping[str, Any] | Sequence[str] | None) -> dict[str, Any]:
+    """Axes held at one value, from {"tp": 8} or ["tp=8"]."""
+    from rigwise.layouts.layout import Layout, said_keys
+
+    if not fix:
+        return {}
+    words = [f"{key}={value}" for key, value in fix.items()] if isinstance(fix, Mapping) else list(fix)
+    spelling = ",".join(words).lower()
+    said = Layout.parse(spelling)
+    return {key: getattr(said, key) for key in said_keys(spelling)}
+
+
+def _model_of(model: str | Model, said: Mapping[str, Any]) -> Model:
+    return load_model(model, **{key: said[key] for key in ("seq", "adapt", "rank") if key in said})
+
+
+def _check(said: Mapping[str, Any]) -> None:
+    """Refuse sizes that cannot be."""
+    check_whole(batch=said.get("batch"), seq=said.get("seq"), micro=said.get("micro"))
+    rent = said.get("usd_per_hour", 0.0)
+    if not 0 <= rent < inf:
+        raise UsageError(f"usd_per_hour={rent:g}", rule="a rent is 0 dollars an hour or more, and finite")

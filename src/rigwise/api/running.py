@@ -1,0 +1,105 @@
+"""The verb of doing: a task trained on this machine, predicted beside measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rigwise.api.names import HERE, load_cluster
+from rigwise.api.verbs import estimate
+from rigwise.errors import RigwiseError, check_whole
+
+if TYPE_CHECKING:
+    from rigwise.calibration.comparison import Comparison
+    from rigwise.cost.record import Estimate
+    from rigwise.layouts.layout import Layout
+    from rigwise.run.job import StepRecord
+    from rigwise.run.result import RunResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """A run beside its prediction. predicted: made before the run; None where it could not be made, and why_not says
+    why. rows: predicted and measured, part by part.
+    """
+
+    result: RunResult
+    predicted: Estimate | None
+    why_not: str
+    rows: tuple[Comparison, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report for JSON."""
+        return {
+            **self.result.to_dict(),
+            "predicted": self.predicted and self.predicted.to_dict(),
+            "why_not_predicted": self.why_not,
+            "comparison": [row.to_dict() for row in self.rows],
+        }
+
+
+def run(
+    task: str,
+    layout: str | Layout = "",
+    *,
+    steps: int = 200,
+    batch: int | None = None,
+    seed: int = 0,
+    output: str | Path | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    checkpoint_every: int | None = None,
+    on_step: Callable[[StepRecord], None] | None = None,
+    predicted: Estimate | None = None,
+) -> RunReport:
+    """Train a task on this machine as a layout says, and set predicted beside measured.
+
+    The arguments are those of run/start.py. predicted: an estimate that is there already; otherwise one is made before
+    the run. Raises UsageError (task, layout, sizes), NotFoundError (task),
+    InfeasibleError (memory) and LaunchError (a rank died, torch missing).
+    """
+    from rigwise.calibration.comparison import compare
+    from rigwise.layouts.layout import Layout
+    from rigwise.run.limits import check_layout
+    from rigwise.run.start import run as train
+    from rigwise.run.task import locate
+
+    locate(task)
+    check_layout(Layout.parse(layout) if isinstance(layout, str) else layout)
+    check_whole(steps=steps, batch=batch, checkpoint_every=checkpoint_every)
+    why_not = ""
+    if predicted is None:
+        predicted, why_not = _foretold(task, layout, batch, device)
+    result = train(
+        task,
+        layout,
+        steps=steps,
+        batch=batch,
+        seed=seed,
+        output=output,
+        resume=resume,
+        device=device,
+        checkpoint_every=checkpoint_every,
+        on_step=on_step,
+    )
+    rows = compare(predicted, result.parts, result.step_s, result.peak_memory, result.base_memory)
+    return RunReport(result=result, predicted=predicted, why_not=why_not, rows=tuple(rows))
+
+
+def _foretold(task: str, layout: str | Layout, batch: int | None, device: str) -> tuple[Estimate | None, str]:
+    """The estimate of a run before it is made, or why there is none."""
+    from rigwise.run.settings import settled, told
+
+    what = told(task)
+    if what is None:
+        return None, f"{task} could not be asked for its batch and its optimizer"
+    said = settled(layout, batch or what.batch)  # a batch that does not divide is refused before a rank starts
+    try:
+        where = load_cluster(f"{HERE}:{said.ranks}", probe=True)
+        if device == "cpu" and where.device.kind != "cpu":
+            return None, "the run took the CPU of a machine whose GPUs were planned for"
+        return estimate(task, said, where, batch=batch), ""
+    except RigwiseError as error:
+        return None, str(error)

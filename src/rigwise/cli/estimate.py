@@ -1,0 +1,118 @@
+"""`rigwise estimate MODEL`: time, memory, energy and money of one layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from rigwise import api, units
+from rigwise.cli.options import ClusterName, Look, ModelName, Training
+from rigwise.cli.pictures import parts
+from rigwise.cli.tables import facts
+
+if TYPE_CHECKING:
+    from rigwise.api import Asked
+    from rigwise.cost.record import Estimate
+
+
+def estimate(
+    model: ModelName,
+    /,
+    *,
+    cluster: ClusterName,
+    layout: Annotated[str, Parameter(name=("--layout", "-l"))],
+    training: Training = Training(),
+    look: Look = Look(),
+) -> int:
+    """Predict time, memory, energy and money of one layout.
+
+    Parameters
+    ----------
+    layout
+        dp=4,tp=2,pp=2,micro=1,recompute=selective,zero=1; what is not said is not split.
+    """
+    asked = api.ask(model, cluster, **training.said())
+    found = asked.estimate(layout)
+    why = asked.shortage(found)
+    look.answer(
+        lambda: {**subject(asked), **found.to_dict(), **(why.to_dict() if why else {})},
+        lambda screen: _draw(screen, asked, found, look.chatty),
+    )
+    return look.refuse(why) if why else 0
+
+
+def subject(asked: Asked) -> dict[str, Any]:
+    """What an answer is about, for JSON."""
+    return {
+        "model": asked.model.name,
+        "cluster": asked.cluster.name,
+        "resolved": asked.cluster.resolved,
+        "batch": asked.question.batch,
+        "seq": asked.model.tokens if asked.model.unit == "token" else None,
+        "optimizer": asked.question.optimizer,
+        "stack": asked.question.stack,
+    }
+
+
+def setting(asked: Asked) -> list[tuple[str, str]]:
+    """What is planned on what, and how the names were read."""
+    model, batch, devices = asked.model, asked.question.batch, asked.cluster.devices
+    each = units.show_number(batch / devices)
+    length = f", {model.tokens:,} tokens a sample" if model.unit == "token" else ""
+    return [
+        ("model", f"{model.name}: {units.show_count(model.parameters)} parameters{length}"),
+        ("cluster", asked.cluster.resolved or asked.cluster.name),
+        ("batch", f"{batch:,} samples a step, {each} a device; optimizer {asked.question.optimizer}"),
+    ]
+
+
+def figures(e: Estimate) -> list[tuple[str, str]]:
+    """The figures of a step, each with its 80 % interval."""
+    tokens = e.tokens_per_s_per_device
+    return [
+        ("step", _amount(e, e.step_s, units.show_seconds)),
+        ("samples/s", _speed(e, e.samples_per_s, units.show_number)),
+        ("tokens/s a device", "" if tokens is None else _speed(e, tokens, lambda v: f"{v:,.0f}")),
+        ("MFU", _speed(e, e.mfu, lambda v: f"{v:.1%}")),
+        ("energy of a step", _amount(e, e.energy_j, units.show_joules)),
+        ("cost of a step", _amount(e, e.cost_usd, units.show_usd)),
+        ("memory", f"{units.show_bytes(e.memory_total)} of {units.show_bytes(e.memory_limit)} on the fullest device"),
+        ("basis", f"{e.basis}; in brackets the 80 % interval"),
+    ]
+
+
+def _amount(e: Estimate, value: float | None, show: Callable[[float], str]) -> str:
+    """What grows with the step's time, between its values at the two ends of the step's interval."""
+    if value is None:
+        return "unknown"
+    low, high = (value * end / e.step_s for end in e.interval)
+    return f"{show(value)}  ({show(low)} to {show(high)})"
+
+
+def _speed(e: Estimate, value: float | None, show: Callable[[float], str]) -> str:
+    """What falls with the step's time, likewise."""
+    if value is None:
+        return "unknown"
+    high, low = (value * e.step_s / end for end in e.interval)
+    return f"{show(value)}  ({show(low)} to {show(high)})"
+
+
+def _draw(screen: Console, asked: Asked, e: Estimate, chatty: bool) -> None:
+    head = setting(asked) if chatty else []
+    screen.print(facts([*head, ("layout", str(e.layout)), *figures(e)]))
+    screen.print()
+    draw_parts(screen, e)
+    if chatty:
+        for warning in e.warnings:
+            screen.print(f"note: {warning}", markup=False)
+
+
+def draw_parts(screen: Console, e: Estimate) -> None:
+    """Time and memory by part, as bars."""
+    times, memory = dict(e.time), dict(e.memory)
+    screen.print(parts(screen, "time of a step", times, map(units.show_seconds, times.values()), e.step_s))
+    screen.print()
+    screen.print(parts(screen, "memory of its limit", memory, map(units.show_bytes, memory.values()), e.memory_limit))

@@ -1,0 +1,121 @@
+"""The command line: one app, one way for an answer to come out and one way for an error.
+
+Each command lives in a file of its own and is imported only when it is called, so that `rigwise --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from rigwise.cli.console import console
+from rigwise.cli.failures import from_exception, from_parser, show
+
+HELP = "From the network you want to train to the machine it trains on: plan, predict, run, compare."
+
+LAYOUTS = (
+    "Layouts are spelt dp=4,tp=2,pp=2,micro=1,recompute=selective,zero=1 with the keys dp (data), tp (tensor), "
+    "pp (pipeline), vpp (interleaved pieces a stage), cp (context), ep (expert), zero (0 to 3; FSDP is 3), micro "
+    "(samples a micro-batch), recompute, sp, compress, overlap, offload, fused, precision; dp x tp x pp x cp is the "
+    "number of ranks."
+)
+NAMES = (
+    "Models: a name of `rigwise model list`, org/name, a config.json, a TOML, file.py:function. "
+    'Clusters: 8xh100, H100:8, 2x8xh100-sxm-80gb, "4x RTX 4090", this, a TOML.'
+)
+EXITS = (
+    "Exit codes: 0 done, 1 our fault, 2 wrong usage or input, 3 infeasible, 4 not found or ambiguous, "
+    "5 launch or environment failed, 130 interrupted."
+)
+
+_COMMANDS = {
+    "plan": "Rank every legal way to split the training of a model over a cluster.",
+    "estimate": "Predict time, memory, energy and money of one layout.",
+    "scale": "Speed-up over the number of devices, and where adding more hurts.",
+    "split": "What the ways to split one dense layer hold and exchange.",
+    "run": "Train a task on this machine as a layout says; predicted beside measured.",
+    "demo": "The whole walk on this machine in a minute: detect, plan, run, compare.",
+    "validate": "Predict every row of a table of measurements and sum up the errors.",
+    "calibrate": "Fit the constants of the laws to tables of measurements.",
+}
+_GROUPS = {
+    "model": ("Models that can be planned.", {"list": "All names.", "show": "Operations, totals and shapes of one."}),
+    "hardware": (
+        "Devices that can be planned for.",
+        {"list": "The catalogue.", "show": "All that is known of one.", "detect": "What this machine is."},
+    ),
+}
+
+
+def build() -> App:
+    """The app with every command registered by its import path."""
+    from rigwise import __version__
+
+    app = App(
+        name="rigwise",
+        help=HELP,
+        help_epilogue="\n\n".join((LAYOUTS, NAMES, EXITS)),
+        help_format="plaintext",
+        version=__version__,
+        suppress_keyboard_interrupt=False,
+        result_action="return_value",
+    )
+    for name, (group_help, verbs) in _GROUPS.items():
+        group = App(name=name, help=group_help)
+        for verb, text in verbs.items():
+            group.command(f"rigwise.cli.{name}:{verb}_", name=verb, help=text)
+        app.command(group)
+    for name, text in _COMMANDS.items():
+        app.command(f"rigwise.cli.{name}:{name}", name=name, help=text)
+    text = "Install completion for bash, zsh or fish."
+    app.command("rigwise.cli.completion:install", name="--install-completion", help=text)
+    return app
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code. argv: the words after `rigwise`, sys.argv's by default."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    as_json, plain = "--json" in words, "--no-color" in words
+    try:
+        code = build()(
+            words,
+            console=console(plain=plain),
+            error_console=console(plain=plain, stderr=True),
+            exit_on_error=False,
+            print_error=False,
+        )
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except CycloptsError as error:
+        return show(from_parser(error), as_json=as_json, plain=plain)
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        return show(from_exception(error, debug="--debug" in words), as_json=as_json, plain=plain)
+
+
+def options() -> list[str]:
+    """Every command with every word that it takes, one a line: what the frozen list in the tests compares.
+
+    >>> "plan --cluster" in options(), "model show NAME" in options()
+    (True, True)
+    """
+    return sorted(line for name, app in _walk(build(), "") for line in _words(name, app))
+
+
+def _walk(app: App, path: str) -> list[tuple[str, App]]:
+    found = [] if app.default_command is None else [(path, app)]
+    for name in app:
+        if not name.startswith("-"):
+            found += _walk(app[name], f"{path} {name}".strip())
+    return found
+
+
+def _words(path: str, app: App) -> list[str]:
+    arguments = app.assemble_argument_collection(parse_docstring=True)
+    names = [name for argument in arguments if argument.parse for name in argument.names]
+    return [f"{path} {name}" for name in names if name != "*"]

@@ -1,0 +1,159 @@
+"""`rigwise run TASK`: train on this machine as a layout says, and set predicted beside measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from rigwise import api, units
+from rigwise.cli.options import Look
+from rigwise.cli.progress import bar
+from rigwise.cli.tables import Column, facts, table
+
+if TYPE_CHECKING:
+    from rigwise.api import RunReport
+    from rigwise.cost.record import Estimate
+    from rigwise.run.job import StepRecord
+
+_LINES = 10  # lines of progress where nobody watches a bar
+
+
+def run(
+    task: str,
+    /,
+    *,
+    layout: str = "",
+    steps: int = 200,
+    batch: int | None = None,
+    seed: int = 0,
+    output: Path | None = None,
+    resume: Annotated[bool, Parameter(negative="")] = False,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    checkpoint_every: int | None = None,
+    look: Look = Look(),
+) -> None:
+    """Train a task on this machine as a layout says; predicted beside measured.
+
+    Parameters
+    ----------
+    task
+        A packaged task (digits, characters, mlp) or file.py:function that returns rigwise.Task.
+    layout
+        How to split it: dp=2; one rank by default.
+    steps
+        Optimizer steps, those before a resume included.
+    batch
+        Samples of one step, all ranks together; the task's own by default.
+    seed
+        Of the weights and of the order of the samples.
+    output
+        Folder for log.jsonl and the checkpoint; a new one under rigwise-runs by default.
+    resume
+        Go on from the checkpoint in the output folder.
+    device
+        auto takes the GPUs where there are any.
+    checkpoint_every
+        Steps between checkpoints, from which --resume goes on; only after the last step by default.
+    """
+    with stepping(look, steps) as on_step:
+        report = api.run(
+            task,
+            layout,
+            steps=steps,
+            batch=batch,
+            seed=seed,
+            output=output,
+            resume=resume,
+            device=device,
+            checkpoint_every=checkpoint_every,
+            on_step=on_step,
+        )
+    look.answer(report.to_dict, lambda screen: draw_run(screen, report, look.chatty))
+
+
+@contextmanager
+def stepping(look: Look, steps: int) -> Iterator[Callable[[StepRecord], None]]:
+    """Progress of a run on stderr: a bar on a terminal, ten lines elsewhere, nothing where quiet was asked for."""
+    screen = look.progress
+    if not look.chatty:
+        yield lambda record: None
+        return
+    if not screen.is_terminal:
+        yield lambda record: _line(screen, record, steps)
+        return
+    with bar(look) as progress:
+        ranks = progress.add_task("starting the ranks", total=steps)
+        yield lambda record: progress.update(ranks, completed=record.step, description=_says(record))
+
+
+def _says(record: StepRecord) -> str:
+    return f"loss {record.loss:.4f}, {record.samples_per_s:,.0f} samples/s"
+
+
+def _line(screen: Console, record: StepRecord, steps: int) -> None:
+    if record.step == 1 or record.step == steps or record.step % max(1, steps // _LINES) == 0:
+        screen.print(f"step {record.step} of {steps}: {_says(record)}", soft_wrap=True)
+
+
+def draw_run(screen: Console, report: RunReport, chatty: bool) -> None:
+    """What was measured, beside what was predicted."""
+    result = report.result
+    first, last = result.losses[0], result.losses[-1]
+    ranks = f"{result.world} rank{'s' * (result.world > 1)}"
+    screen.print(
+        facts(
+            [
+                ("task", f"{result.task}, {result.layout}, batch {result.batch:,}, {ranks}"),
+                ("loss", f"{first:.4f} at step 1, {last:.4f} at step {result.steps:,}"),
+                ("speed", f"{result.samples_per_s:,.0f} samples/s"),
+                ("log", str(result.log) if chatty else ""),
+                ("checkpoint", str(result.checkpoint) if chatty else ""),
+            ]
+        )
+    )
+    screen.print()
+    screen.print(comparison(screen, report))
+    if report.predicted:
+        screen.print(verdict(report.predicted, result.step_s))
+    if report.why_not:
+        screen.print(f"not predicted: {report.why_not}", markup=False)
+    if chatty:
+        for warning in result.warnings:
+            screen.print(f"note: {warning}", markup=False)
+
+
+def verdict(predicted: Estimate, step_s: float) -> str:
+    """Where the measured step lies against the predicted interval."""
+    low, high = predicted.interval
+    where = "inside" if low <= step_s <= high else "below" if step_s < low else "above"
+    return f"the measured step is {where} the predicted 80 % interval ({predicted.basis})"
+
+
+def comparison(screen: Console, report: RunReport) -> object:
+    """Predicted beside measured, part by part."""
+    columns = (
+        Column(head="a step", right=False),
+        Column(head="predicted"),
+        Column(head="80 % interval", drop=2),
+        Column(head="measured"),
+        Column(head="predicted / measured", drop=1),
+    )
+    rows = []
+    for row in report.rows:
+        show = units.show_bytes if row.unit == "B" else units.show_seconds
+        low, high = row.interval or (None, None)
+        rows.append(
+            (
+                row.part,
+                "unknown" if row.predicted is None else show(row.predicted),
+                "" if low is None or high is None else f"{show(low)} to {show(high)}",
+                show(row.measured),
+                f"{row.predicted / row.measured:.2f}" if row.predicted and row.measured else "",
+            )
+        )
+    return table(screen, columns, rows)

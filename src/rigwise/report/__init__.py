@@ -1,0 +1,1 @@
+"""Results as pictures: SVG files that stand alone."""
