@@ -1,0 +1,64 @@
+# Everything a newcomer or a robot does. Needs Python 3.11 or newer with venv and pip, nothing else.
+#
+#   make demo    install, recognise this machine, plan a network for it, train it as planned, compare
+#   make test    install, every test that this machine can run; what it cannot is skipped, with the reason
+#   make check   format, lint, types, floors, sizes
+#   make bench   the speed of the tool itself, written to benchmarks/results/
+#   make docs    the pages, in docs/_build/html
+#   make clean   remove the virtual environment and what was built
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+SOURCES := src tests benchmarks docs conftest.py
+
+.PHONY: help demo test check bench docs format clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# A stamp stands for "this set of extras is installed"; it is older than pyproject or constraints when they change.
+$(VENV)/base.stamp:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "rigwise needs Python 3.11 or newer, $(PYTHON) is %d.%d; say: make PYTHON=python3.12 ..." % v[:2])'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/run.stamp: pyproject.toml constraints.txt | $(VENV)/base.stamp
+	@echo "installing rigwise with torch into $(VENV) (first time only)"
+	@$(PIP_INSTALL) -e '.[run]'
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/base.stamp
+	@echo "installing rigwise with its tools into $(VENV) (first time only)"
+	@$(PIP_INSTALL) -e '.[run,dev,docs]'
+	@touch $@ $(VENV)/run.stamp
+
+demo: $(VENV)/run.stamp
+	@$(BIN)/rigwise demo
+
+test: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/dev.stamp
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/test_floors.py tests/test_sizes.py
+	@$(BIN)/python tests/support/house.py
+
+bench: $(VENV)/run.stamp
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+docs: $(VENV)/dev.stamp
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "the pages are in docs/_build/html/index.html"
+
+format: $(VENV)/dev.stamp
+	@$(BIN)/ruff format $(SOURCES)
+	@$(BIN)/ruff check --fix $(SOURCES)
+
+clean:
+	rm -rf $(VENV) docs/_build build dist
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis

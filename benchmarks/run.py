@@ -1,0 +1,146 @@
+"""The speed of rigwise itself: `make bench` prints this table and writes it to benchmarks/results/.
+
+Every figure is a median over repeats in a fresh process where it says "process". Nothing here is a test: a slow machine
+is slow. Options: --quick (fewer repeats, one search), --peer (installs a peer beside it, a minute), --no-write.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+PLAN = ["plan", "gpt3-175b", "--cluster", "512xa100-sxm-80gb", "--batch", "1536", "--seq", "2048"]
+SEARCHES = (64, 512, 4096)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One line of the table."""
+
+    what: str
+    value: float
+    unit: str
+    note: str = ""
+
+
+def seconds(work: Callable[[], object], repeats: int) -> float:
+    """Median wall seconds of one call."""
+    took = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - start)
+    return statistics.median(took)
+
+
+def process(*words: str) -> Callable[[], object]:
+    """A whole process: this Python with `words`."""
+    return lambda: subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
+
+
+def start_up(repeats: int) -> list[Figure]:
+    """What a person waits for before anything happens."""
+    bare = seconds(process("-c", "pass"), repeats)
+    face = seconds(process("-c", "import rigwise"), repeats)
+    return [
+        Figure(what="python -c pass", value=bare * 1e3, unit="ms", note="process; the floor under the next lines"),
+        Figure(what="import rigwise", value=(face - bare) * 1e3, unit="ms", note="process, less the floor"),
+        Figure(what="rigwise --help", value=seconds(process("-m", "rigwise", "--help"), repeats) * 1e3, unit="ms"),
+        Figure(what="rigwise plan gpt3-175b", value=seconds(process("-m", "rigwise", *PLAN), repeats), unit="s"),
+    ]
+
+
+def loading(repeats: int) -> list[Figure]:
+    """Every model of the zoo, built from its row."""
+    import rigwise
+    from rigwise.api import model_names
+
+    names = model_names()
+    whole = seconds(lambda: [rigwise.load_model(name) for name in names], repeats)
+    return [Figure(what="models built a second", value=len(names) / whole, unit="/s", note=f"{len(names)} of the zoo")]
+
+
+def estimating(repeats: int) -> list[Figure]:
+    """One layout at a time, as a person or a page asks."""
+    import rigwise
+
+    model, cluster = rigwise.load_model("gpt3-175b", seq=2048), rigwise.load_cluster("512xa100-sxm-80gb")
+    layout = rigwise.Layout(dp=8, tp=8, pp=8, sp="on", recompute="selective")
+    one = seconds(lambda: rigwise.estimate(model, layout, cluster, batch=1536), repeats)
+    return [Figure(what="estimates of one layout", value=1 / one, unit="/s", note="gpt3-175b on 512 A100, every part")]
+
+
+def beside() -> list[Figure]:
+    """The same question to a peer."""
+    from peer import PEER, calls_a_second
+
+    rate, why = calls_a_second()
+    if rate is None:
+        print(f"{PEER} was not measured: {why}", file=sys.stderr)
+        return []
+    return [Figure(what=f"{PEER}, one layout", value=rate, unit="/s", note="no bubble, no search; in its own venv")]
+
+
+def searching(sizes: tuple[int, ...]) -> list[Figure]:
+    """The exact search of GPT-3 175B, batch 1536, over every axis."""
+    import rigwise
+
+    figures = []
+    for devices in sizes:
+        found = rigwise.plan("gpt3-175b", f"{devices}xa100-sxm-80gb", batch=1536, seq=2048, top=1, full=True)
+        best = found.layouts[0]
+        note = f"{found.legal:,} legal of {found.considered:,} combinations, {found.feasible:,} fit, in "
+        note += f"{found.seconds:.2f} s; best {best.layout} {best.step_s:.2f} s"
+        rate = found.legal / found.seconds
+        figures.append(Figure(what=f"search on {devices} A100", value=rate, unit="legal layouts/s", note=note))
+    return figures
+
+
+def machine() -> str:
+    """What the figures were taken on."""
+    from rigwise.hardware.cpus import read_processor
+    from rigwise.hardware.detect import cores
+
+    cpu = read_processor().name or platform.machine()
+    return f"{cpu}, {cores()} cores, {platform.system()}, Python {platform.python_version()}"
+
+
+def table(figures: list[Figure]) -> str:
+    """The figures as Markdown."""
+    rows = [f"| {f.what} | {f.value:,.{0 if f.value >= 100 else 2}f} {f.unit} | {f.note} |" for f in figures]
+    return "\n".join(["| what | median | note |", "|---|---:|---|", *rows])
+
+
+def main(argv: list[str]) -> int:
+    """Measure, print, write."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    quick = "--quick" in argv
+    figures = start_up(3 if quick else 9)
+    figures += loading(1 if quick else 5)
+    figures += estimating(3 if quick else 50)
+    figures += beside() if "--peer" in argv else []
+    figures += searching(SEARCHES[:1] if quick else SEARCHES)
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    text = f"# rigwise {today}\n\n{machine()}, one thread.\n\n{table(figures)}\n"
+    print(text)
+    if "--no-write" not in argv:
+        from rigwise.files import replace_text
+
+        RESULTS.mkdir(exist_ok=True)
+        target = RESULTS / f"{today}.md"
+        replace_text(target, text)
+        print(f"written to {target.relative_to(Path.cwd()) if target.is_relative_to(Path.cwd()) else target}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,69 @@
+"""Tests are foldered by what they need; what this machine lacks is skipped, with the reason in the summary."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).parent
+TORCH_AT_TOP = re.compile(r"^(import|from) torch\b", re.MULTILINE)
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # several ranks share the cores of one machine
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(ROOT / ".hypothesis"))
+settings.register_profile("rigwise", deadline=None)  # no test asserts a wall-clock time
+settings.load_profile("rigwise")
+
+
+@cache
+def lacks(need: str) -> str:
+    """Why tests that need `need` cannot run here; empty when they can."""
+    if need in ("torch", "ranks", "gpu") and find_spec("torch") is None:
+        return "torch is not installed: pip install rigwise[run]"
+    if need == "gpu":
+        import torch
+
+        return "" if torch.cuda.is_available() else "no CUDA device on this machine"
+    if need == "hosts" and (os.geteuid() != 0 or shutil.which("ip") is None):
+        return "network namespaces need root and the ip command"
+    if need == "browser" and find_spec("playwright") is None:
+        return "Playwright is not installed"
+    return ""
+
+
+def needed_by(path: Path) -> str:
+    """What a test file needs: the name of its folder under tests/, or torch for the modules that know torch."""
+    parts = path.relative_to(ROOT).parts if path.is_relative_to(ROOT) else ()
+    if parts[:1] == ("tests",) and len(parts) > 2:
+        return parts[1] if parts[1] in ("torch", "ranks", "hosts", "browser", "gpu") else ""
+    return "torch" if parts[:1] == ("src",) and TORCH_AT_TOP.search(path.read_text(encoding="utf-8")) else ""
+
+
+class Absent(pytest.Module):
+    """A test file that cannot even be imported here."""
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        pytest.skip(f"{self.path.relative_to(ROOT)}: {lacks(needed_by(self.path))}", allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    return Absent.from_parent(parent, path=module_path) if lacks(needed_by(module_path)) else None
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Doctests import their module: leave out those that cannot be imported here."""
+    is_source = collection_path.is_relative_to(ROOT / "src") and collection_path.suffix == ".py"
+    return True if is_source and lacks(needed_by(collection_path)) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        need = needed_by(item.path)
+        if need and item.path.is_relative_to(ROOT / "tests"):
+            item.add_marker(need)

@@ -1,0 +1,167 @@
+"""Tasks that behave, and tasks that do not; the tests run them as `taskfile.py:name`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from rigwise import Task
+from training import KILLER
+
+BATCH, INPUTS = 48, 8
+
+
+def samples(count: int = 200) -> TensorDataset:
+    draw = torch.Generator().manual_seed(1)
+    inputs = torch.randn(count, INPUTS, generator=draw, dtype=torch.float32)
+    return TensorDataset(inputs, inputs.sin().sum(1, keepdim=True))
+
+
+def network(*inside: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Linear(INPUTS, 16), *inside, nn.Tanh(), nn.Linear(16, 1))
+
+
+def made(**other: Any) -> Task:
+    usual: dict[str, Any] = {
+        "model": network(),
+        "loss": nn.functional.mse_loss,
+        "data": samples(),
+        "optimizer": lambda parameters: torch.optim.SGD(parameters, lr=0.05, momentum=0.9),
+        "batch": BATCH,
+    }
+    return Task(**{**usual, **other})
+
+
+def plain() -> Task:
+    return made()
+
+
+def dropout() -> Task:
+    return made(model=network(nn.Dropout(0.3)), optimizer=lambda parameters: torch.optim.Adam(parameters, lr=0.01))
+
+
+def batches() -> Task:
+    """Whole batches from a DataLoader that shuffles, the last of an epoch short."""
+    return made(data=DataLoader(samples(), batch_size=BATCH, shuffle=True))
+
+
+def once() -> Task:
+    """An iterator that is over after two batches."""
+    return made(data=iter(list(DataLoader(samples(2 * BATCH), batch_size=BATCH))))
+
+
+def double() -> Task:
+    inputs, targets = samples().tensors
+    return made(model=network().double(), data=TensorDataset(inputs.double(), targets.double()))
+
+
+def batchnorm() -> Task:
+    return made(model=network(nn.BatchNorm1d(16)))
+
+
+class Idle(nn.Module):
+    """Half of its parameters are never used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used, self.idle = nn.Linear(INPUTS, 1), nn.Linear(INPUTS, 1)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.used(inputs)
+        return out
+
+
+def idle() -> Task:
+    return made(model=Idle())
+
+
+def counting(at: int, rank: int, act: Any) -> Any:
+    """A mean squared error that calls `act` at its call number `at` on one rank."""
+    calls = 0
+
+    def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == at and dist.get_rank() == rank:
+            act()
+        return nn.functional.mse_loss(output, target)
+
+    return loss
+
+
+def refuse() -> None:
+    raise KeyError("rank one says no")
+
+
+def one_raises() -> Task:
+    return made(loss=counting(4, 1, refuse))
+
+
+def one_is_killed() -> Task:
+    return made(loss=counting(4, 1, lambda: os.kill(os.getpid(), signal.SIGKILL)))
+
+
+def one_leaves() -> Task:
+    def leave() -> None:
+        print("I have had enough", flush=True)
+        os._exit(7)
+
+    return made(loss=counting(4, 0, leave))
+
+
+def one_exits() -> Task:
+    return made(loss=counting(4, 0, lambda: sys.exit(3)))
+
+
+def killed() -> Task:
+    """Killed at the seventh step, if armed."""
+    at = 8 if Path(KILLER).exists() else 0  # the probe is the first call
+    return made(loss=counting(at, 0, lambda: os.kill(os.getpid(), signal.SIGKILL)))
+
+
+def slow() -> Task:
+    """Says who it is, then takes its time."""
+    print(os.getpid(), flush=True)
+
+    def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.05)
+        return nn.functional.mse_loss(output, target)
+
+    return made(loss=loss)
+
+
+def explodes() -> Task:
+    return made(optimizer=lambda parameters: torch.optim.SGD(parameters, lr=1e30))
+
+
+def greedy() -> Task:
+    def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        torch.empty(1 << 50)
+        return nn.functional.mse_loss(output, target)
+
+    return made(loss=loss)
+
+
+def misfit() -> Task:
+    return made(model=nn.Linear(INPUTS + 1, 1))
+
+
+def no_mean() -> Task:
+    return made(loss=lambda output, target: (output - target) ** 2)
+
+
+def heavy() -> Task:
+    """Its checkpoint is larger than a file may be in this process: what a full disk looks like."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 18, resource.RLIM_INFINITY))
+    return made(model=nn.Sequential(nn.Linear(INPUTS, 1 << 14), nn.Linear(1 << 14, 1)))
