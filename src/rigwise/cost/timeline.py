@@ -20,7 +20,7 @@ from rigwise.layouts.stages import stages
 from rigwise.layouts.walk import Walk, walk
 
 ROUNDS = 3  # micro-batches walked, in pipeline depths: filling, one round that repeats, emptying
-_LONG = 16  # stages from which two rounds are enough: a long pipeline repeats itself sooner
+_MOST = 10_000  # passes walked; of a longer pipeline one round is, in which it fills and empties
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,8 @@ def timeline(question: Question, layout: Layout) -> Timeline:
     answer = evaluate(question, LayoutTable.of([layout]))
     forward, backward = chunk_seconds(question, layout)
     micros = max(question.batch // (layout.dp * layout.micro), 1)
-    walked = min(micros, (ROUNDS if layout.pp <= _LONG else 2) * layout.pp)
+    rounds = ROUNDS if 2 * ROUNDS * layout.vpp * layout.pp**2 <= _MOST else 1
+    walked = min(micros, rounds * layout.pp)
     kind: ScheduleKind = "interleaved" if layout.vpp > 1 else "1f1b"
     actions = schedule(kind, layout.pp, walked, layout.vpp)
     times = walk(actions, forward, backward)
