@@ -26,6 +26,7 @@ _KEY = ("tp", "cp", "ep", "micro", "sp", "recompute", "fused")
 _STAGE = ("pp", "vpp")
 _STATES = ("zero", "offload")
 _TRAVEL = ("overlap", "compress")
+_AT_ONCE = 2**17  # tokens a rank takes at once: beyond, products gain nothing and activations do not fit
 _LONG = 8192  # tokens in a sample from which context parallelism is worth looking at
 _PIECES = 4  # of a stage, tried whether or not they divide the layers
 
@@ -53,7 +54,8 @@ class Axes:
 def axes(model: Model, cluster: Cluster, batch: int, *, every: bool = False, offload: bool = False) -> Axes:
     """The axes worth searching for a model on a cluster.
 
-    every: besides, offloading, gathered sequences that are kept (`sp=keep`), and the options that cannot win.
+    every: besides, offloading, gathered sequences that are kept (`sp=keep`), micro-batches of more than 131,072 tokens,
+    and the options that cannot win.
 
     Degrees are the divisors of the number of devices, micro-batches those of the batch; a stage is interleaved in up to
     4 pieces or in a divisor of the layers; experts' degrees divide the experts. Left out even then, unless fixed:
@@ -68,7 +70,7 @@ def axes(model: Model, cluster: Cluster, batch: int, *, every: bool = False, off
         vpp=[v for v in range(1, max(model.units, _PIECES) + 1) if v <= _PIECES or model.units % v == 0],
         cp=[c for c in degrees if token and model.tokens >= _LONG and c <= 16] or [1],
         ep=[e for e in degrees if model.experts and model.experts % e == 0] or [1],
-        micro=divisors(batch),
+        micro=[m for m in divisors(batch) if every or not token or m == 1 or m * model.tokens <= _AT_ONCE],
         sp=(SEQUENCE if every else ("off", "on")) if token else ("off",),
         recompute=RECOMPUTE if has_core else ("none", "full"),
         fused=(True, False) if every else (True,),
