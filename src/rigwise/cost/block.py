@@ -1,7 +1,7 @@
 """A block on one rank, one micro-batch: device, host and exchange put together, by part.
 
-The host sets the pace of the forward and of the backward pass apart (cost/host.py); exchanges inside a block stand on
-the critical path and add.
+Exchanges inside a block stand on the critical path and add to the device's work; the host sets the pace of the forward
+and of the backward pass apart (cost/host.py), and launches ahead while either runs.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def block_parts(
         device.forward if block.role == "layer" else 0.0,
         np.where(seen.recompute == RECOMPUTE.index("selective"), device.core, 0.0),
     )
-    forward, backward = _host(block, device, moved, again, seen, eff)
-    exchanges = (tensor, moved.context, expert)
+    exchanges = total((tensor, moved.context, expert))
     passes = 2.0 + (seen.recompute == RECOMPUTE.index("full")) * (block.role == "layer")
+    forward, backward = _host(block, device, moved, exchanges / passes, passes, again, seen, eff)
     return {
         "compute": device.forward + device.backward,
         "recompute": again,
@@ -51,7 +51,7 @@ def block_parts(
         "tensor_exchange": tensor,
         "context_exchange": moved.context,
         "expert_exchange": expert,
-        "forward": device.forward + forward + total(exchanges) / passes,
+        "forward": device.forward + forward + exchanges / passes,
         "forward_share": 1 / passes,
     }
 
@@ -63,22 +63,34 @@ def tensor_exposed(table: LayoutTable, eff: Efficiencies) -> Floats:
 
 
 def _host(
-    block: Block, device: BlockTimes, moved: BlockExchange, again: Floats, table: LayoutTable, eff: Efficiencies
+    block: Block,
+    device: BlockTimes,
+    moved: BlockExchange,
+    exchanged: Floats,
+    passes: Floats,
+    again: Floats,
+    table: LayoutTable,
+    eff: Efficiencies,
 ) -> tuple[Floats, Floats]:
     """Seconds by which the launching thread makes the forward and the backward pass longer.
 
-    The backward pass is launched by the framework's own engine, in about half the time a kernel.
+    exchanged: seconds of exchange a pass, of `passes` (two, and one more where the forward pass is run again). The
+    backward pass is launched by the framework's own engine, in about half the time a kernel.
     """
-    stack, power = eff.stack, eff.device.host_power
+    stack, power = eff.stack, np.minimum(eff.device.host_power, eff.stack.host_power)
     repeats = np.where(
         table.recompute == RECOMPUTE.index("full"),
         device.kernels if block.role == "layer" else 0.0,
         np.where(table.recompute == RECOMPUTE.index("selective"), device.kernels_core, 0.0),
     )
-    collectives = moved.collectives / 2
-    forward = launch_seconds(device.kernels, collectives, stack.host_kernel_s, stack.host_collective_s)
+    met = moved.collectives / passes
+    forward = launch_seconds(device.kernels, met, table.tp, stack.host_kernel_s, stack.host_collective_s)
     backward = launch_seconds(
-        device.kernels_backward / 2 + repeats, collectives, stack.host_kernel_s, stack.host_collective_s
+        device.kernels_backward / 2 + repeats,
+        met * (passes - 1),
+        table.tp,
+        stack.host_kernel_s,
+        stack.host_collective_s,
     )
-    back = device.backward + again
-    return with_host(device.forward, forward, power) - device.forward, with_host(back, backward, power) - back
+    there, back = device.forward + exchanged, device.backward + again + exchanged * (passes - 1)
+    return with_host(there, forward, power) - there, with_host(back, backward, power) - back

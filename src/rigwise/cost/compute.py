@@ -33,11 +33,15 @@ class Passes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """The device as the laws see it: an engine for the products' precision, one for everything else."""
+    """The device as the laws see it: an engine for the products' precision, one for everything else.
+
+    summed: bytes of memory traffic a trained weight and micro-batch that adding gradients up costs.
+    """
 
     product: Engine
     other: Engine
     stack: StackEfficiencies
+    summed: Floats
     known: dict[tuple[object, ...], Passes] = field(default_factory=dict, compare=False)  # equal work is costed once
 
 
@@ -89,11 +93,12 @@ def _linear(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Ma
     b, m, n, k = o.batch / part.batch, o.m * micro / part.m, o.n / part.n, o.k / part.k
     engine = on.product if o.split != "vocab" else on.other
     slow = misalignment(n, engine.eff.misaligned_linear, engine) * misalignment(k, engine.eff.misaligned_linear, engine)
-    unpack = (o.weight_bits or 0.0) / 8 * o.batch * o.k * o.n / part.weights / on.other.bandwidth * 4
+    weights = o.batch * o.k * o.n / part.weights
+    unpack = (o.weight_bits or 0.0) / 8 * weights / on.other.bandwidth * 4
     return Passes(
         forward=o.steps * (slow * gemm_seconds(b, m, n, k, engine) + unpack),
         input=o.steps * (slow * gemm_seconds(b, m, k, n, engine) + unpack),
-        weight=o.steps * slow * gemm_seconds(b, k, n, m, engine),
+        weight=o.steps * slow * gemm_seconds(b, k, n, m, engine) + on.summed * weights / on.other.bandwidth,
     )
 
 

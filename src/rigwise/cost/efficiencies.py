@@ -78,6 +78,8 @@ class StackEfficiencies:
     host_collective_s: float
     host_micro_s: float
     host_step_s: float
+    host_power: float
+    accumulate: float
     optimizer_traffic: float
     gradient_bytes: float
     overlap_dp: float

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rigwise.cost.compute import Machine
 from rigwise.cost.efficiencies import Efficiencies, efficiencies
 from rigwise.cost.energy import energy_joules
+from rigwise.cost.gradients import summed_bytes
 from rigwise.cost.interval import Interval, interval
 from rigwise.cost.matmul import engine
 from rigwise.cost.memory import PARTS as MEMORY_PARTS
@@ -110,11 +111,11 @@ def evaluate(question: Question, table: LayoutTable) -> Answer:
     if len(codes) != 1:
         raise UsageError("a table mixes precisions", rule="one precision a table; ask once for each")
     eff = efficiencies(question.cluster.device, question.stack)
-    machine = _machine(question, PRECISIONS[int(codes[0])], eff)
     sizes = element_bytes(table.precision, eff.stack.gradient_bytes or None)
+    micros = np.maximum(question.batch / (table.dp * table.micro), 1.0)
+    machine = _machine(question, PRECISIONS[int(codes[0])], eff, eff.stack.accumulate * summed_bytes(table, sizes, micros))
     plan = stage_plan(question.model, table)
     stepped = find_optimizer(question.optimizer)
-    micros = np.maximum(question.batch / (table.dp * table.micro), 1.0)
     memory = MemoryLaw(
         table=table,
         plan=plan,
@@ -144,13 +145,14 @@ def evaluate(question: Question, table: LayoutTable) -> Answer:
     return Answer(question=question, table=table, step=step)
 
 
-def _machine(question: Question, precision: str, eff: Efficiencies) -> Machine:
+def _machine(question: Question, precision: str, eff: Efficiencies, summed: Floats) -> Machine:
     device = question.cluster.device
     narrow = precision in ("float8", "float4")
     return Machine(
         product=engine(device, precision, eff.device, eff.stack.matmul),
         other=engine(device, "bfloat16" if narrow else precision, eff.device, eff.stack.matmul),
         stack=eff.stack,
+        summed=summed,
     )
 
 
