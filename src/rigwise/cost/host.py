@@ -39,4 +39,4 @@ def launch_seconds(
     0.000825
     """
     met = np.asarray(collectives) * np.log2(np.maximum(ranks, 1.0))
-    return np.asarray(np.asarray(kernels) * a_kernel + met * a_collective, dtype=np.float64)
+    return np.asarray(np.asarray(kernels) * np.asarray(a_kernel) + met * np.asarray(a_collective), dtype=np.float64)
