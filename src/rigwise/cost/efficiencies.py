@@ -89,6 +89,8 @@ class StackEfficiencies:
     host_step_s: Value
     host_power: float
     accumulate: Value
+    dequantise: Value
+    experts: Value
     optimizer_traffic: Value
     gradient_bytes: float
     overlap_dp: Value
@@ -153,7 +155,7 @@ def family_of(device: Device) -> str:
     """The device family whose efficiencies apply: the longest name in the file that starts the architecture's."""
     if device.kind == "cpu":
         return "cpu"
-    arch = device.arch.lower()
+    arch = device.arch.lower().replace(" ", "-")
     known = [name for name in current()["device"] if arch.startswith(name)]
     return max(known, key=len, default="default")
 

@@ -33,6 +33,7 @@ from rigwise.hardware.cluster import Cluster
 from rigwise.layouts.choice import by_model
 from rigwise.layouts.layout import OFFLOAD, OVERLAP, LayoutTable
 
+_BACKWARD = 2 / 3  # share of a micro-batch's work that its backward pass is: two products of three a weight
 PARTS = (
     *BLOCK_PARTS,
     "pipeline_exchange",
@@ -120,7 +121,7 @@ class StepLaw:
         exchanged = gradient_seconds(held, self.table, self.memory.sizes, self.micros, among, over)
         hideable = self.eff.stack.overlap_dp * ((self.table.overlap & OVERLAP.index("dp")) > 0)
         passes = np.where(self.table.zero == 2, self.micros, 1.0)  # backward passes that have an exchange to hide
-        hidden = hideable * np.minimum(exchanged, passes * busy * 2 / 3)
+        hidden = hideable * np.minimum(exchanged, passes * busy * _BACKWARD)
         layers = np.maximum(largest(self.memory.units(counts) for _, counts in self.plan.stages()), 1.0)
         gathered = sharded_seconds(held, layers, self.memory.sizes, self.micros, among, over)
         power = self.eff.stack.sharded_power
