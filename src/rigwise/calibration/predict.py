@@ -90,7 +90,8 @@ class Predictor:
         seconds, memory = _flat(answer.seconds, answer)[..., places], None
         if len(places) > 1 or case.row.metric == "peak_mem_gib":
             memory = _flat(answer.memory, answer)[..., places]
-        best = _fastest_that_fits(seconds, memory, case.machine.cluster.device.memory)
+        room = float(table("assumptions")["memory"]["room"])
+        best = _fastest_that_fits(seconds, memory, case.machine.cluster.device.memory * room)
         question = answer.question
         around = interval(question.model, question.cluster, answer.step.eff)
         return Step(
@@ -158,7 +159,7 @@ def _last(values: ArrayLike) -> Floats:
 
 
 def _fastest_that_fits(seconds: Floats, memory: Floats | None, limit: float) -> int:
-    """The place among a case's layouts, by the first candidate."""
+    """The place among a case's layouts, by the first candidate; limit: bytes that a run could be made to fit into."""
     if memory is None:
         return 0
     first, held = (values.reshape(-1, values.shape[-1])[0] for values in (seconds, memory))
