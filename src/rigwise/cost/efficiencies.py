@@ -98,6 +98,7 @@ class StackEfficiencies:
     overlap_ep: Value
     overlap_offload: Value
     sharded_power: Value
+    sharded_pieces: Value
     network: Value
     memory_buffers: Value
     memory_slack: Value

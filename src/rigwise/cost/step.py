@@ -123,7 +123,8 @@ class StepLaw:
         passes = np.where(self.table.zero == 2, self.micros, 1.0)  # backward passes that have an exchange to hide
         hidden = hideable * np.minimum(exchanged, passes * busy * _BACKWARD)
         layers = np.maximum(largest(self.memory.units(counts) for _, counts in self.plan.stages()), 1.0)
-        gathered = sharded_seconds(held, layers, self.memory.sizes, self.micros, among, over)
+        pieces = layers * self.eff.stack.sharded_pieces
+        gathered = sharded_seconds(held, pieces, self.memory.sizes, self.micros, among, over)
         power = self.eff.stack.sharded_power
         work = busy * self.micros
         together = (work**power + gathered**power) ** (1 / power) - work
