@@ -27,8 +27,9 @@ TIME_PARTS = (
     "optimizer",
     "host",
     "offload",
+    "loader",
 )
-"""Parts of a step, in the order in which they are drawn; the place is also the hue, the last two sharing one."""
+"""Parts of a step, in the order in which they are drawn; the place is also the hue, the last three sharing one."""
 
 _SLOWEST = 3.0  # times the best layout's step: slower ones would press the others together
 _WIDTH, _LEFT, _RIGHT, _ROW = 860.0, 70.0, 840.0, 34.0
