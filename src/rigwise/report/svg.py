@@ -1,8 +1,8 @@
 """A small drawing board: SVG written by hand, readable on a light and on a dark page.
 
 Sizes are in pixels of the picture. Colours are classes: the style sheet inside the file chooses ink and paper by what
-the reader's page prefers. The eleven hues tell apart for most colour-blind eyes (Okabe and Ito, jfly.uni-koeln.de/color,
-with three more); no picture says anything by colour alone.
+the reader's page prefers. The hues tell apart for most colour-blind eyes (Okabe and Ito, jfly.uni-koeln.de/color, with
+four more); no picture says anything by colour alone.
 """
 
 from __future__ import annotations
