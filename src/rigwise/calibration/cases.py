@@ -11,6 +11,7 @@ from rigwise.calibration.machines import Machine, device_of, machine_of
 from rigwise.calibration.patterns import find
 from rigwise.calibration.settings import settings_of
 from rigwise.calibration.subjects import Subject, subject_of
+from rigwise.cost.datakinds import Loading
 from rigwise.errors import UsageError
 from rigwise.hardware.device import Device
 from rigwise.layouts.layout import Layout
@@ -40,6 +41,7 @@ class StepCase:
     samples: float | None = None
     device_hours: bool = False
     memory_devices: int = 1
+    loading: Loading | None = None
     assumed: tuple[str, ...] = ()
 
     @property
@@ -186,6 +188,12 @@ def stack_of(row: Row) -> tuple[str, tuple[str, ...]]:
     return (facts["stack"], ()) if facts else ("modern", ("stack",))
 
 
+def loading_of(row: Row) -> Loading | None:
+    """How the samples came, where the words tell that they were loaded and by what; None where they may lie ready."""
+    facts = words.read("loading", f"{row.device} | {row.text}")
+    return Loading(**facts) if facts else None
+
+
 def precision_of(row: Row, device: Device) -> tuple[str, tuple[str, ...]]:
     """The layout's word for a row's number format on its device, and whether it had to be assumed."""
     facts = words.read("precision", row.precision)
@@ -229,6 +237,7 @@ def _step(row: Row, parent: Row | None) -> StepCase:
         samples=settings.samples,
         device_hours=settings.device_hours,
         memory_devices=settings.memory_devices,
+        loading=loading_of(row),
         assumed=tuple(sorted(set(assumed))),
     )
 

@@ -117,6 +117,7 @@ class Predictor:
             case.stack,
             case.optimizer,
             case.with_optimizer,
+            case.loading,
             first.precision,
             first.blocks,
         )
@@ -136,6 +137,7 @@ class Predictor:
                 optimizer=case.optimizer,
                 stack=case.stack,
                 stepping=case.with_optimizer,
+                loading=case.loading,
             )
             try:
                 self._answers[key] = evaluate(question, LayoutTable.of(list(self._layouts[key])))

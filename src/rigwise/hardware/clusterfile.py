@@ -22,6 +22,9 @@ Every key but `device` may be left out; what is then taken is the usual node of 
     cores = 24
     threads = 48
     ram = "256 GiB"
+    bandwidth = "205 GB/s"       # of the RAM, all sockets
+    decode = 400                 # ImageNet JPEGs a second of one core: its speed as a loader's worker
+    sharing = 2                  # devices behind one PCIe port of the host
     copy = { pinned = "12 GB/s" }
 
     [device.my-card]             # `base` takes what is not said from the catalogue
@@ -57,8 +60,9 @@ from rigwise.hardware.tomltext import cluster_to_toml
 from rigwise.units import parse
 
 _UNITS = {"memory": "B", "bandwidth": "B/s", "rated": "B/s", "latency": "s", "l2": "B", "tdp": "W", "nvlink": "B/s"}
-_UNITS |= {"ram": "B", "process_nm": "", "slots": "", "price": ""}
-_WHOLE = ("year", "processors", "pcie_gen", "pcie_lanes", "cores", "threads", "count", "nics", "nodes", "domain")
+_UNITS |= {"ram": "B", "decode": "", "process_nm": "", "slots": "", "price": ""}
+_COUNTED = ("count", "nics", "nodes", "domain", "sharing")
+_WHOLE = ("year", "processors", "pcie_gen", "pcie_lanes", "cores", "threads", *_COUNTED)
 _LEAST = {"count": 1, "nodes": 1, "oversubscription": 1, "cores": 1, "threads": 1, "processors": 1}
 _TOP = ("name", "nodes", "oversubscription", "topology", "node", "device", "link")
 _NODE = ("device", "count", "link", "pair", "domain", "nic", "nics", "host_link", "host")

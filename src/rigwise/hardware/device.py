@@ -81,10 +81,17 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """The machine around the devices: what feeds them."""
+    """The machine around the devices: what feeds them. None where nobody says.
+
+    bandwidth: of the RAM, all sockets. decode: ImageNet JPEGs a second that one core decodes (Pillow), which stands for
+    its speed. sharing: devices behind one PCIe port of the host.
+    """
 
     cores: int | None = None
     threads: int | None = None
     ram: float | None = None  # bytes
     cpu: str = ""
+    bandwidth: float | None = None  # bytes/s
+    decode: float | None = None  # images/s
+    sharing: int = 1
     copy: Mapping[str, float] = field(default_factory=dict)  # bytes/s: "pinned", "pageable"

@@ -30,6 +30,7 @@ TOPICS = (
     "batches",
     "optimizers",
     "lengths",
+    "loading",
     "epochs",
     "peers",
 )

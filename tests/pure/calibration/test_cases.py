@@ -227,3 +227,29 @@ def test_no_stack_word_rests_on_the_name_of_one_table() -> None:
     prefixes = {row.prefix for row in SAMPLE.values()}
     for prefix in prefixes - {"megatron"}:
         assert words.read("stacks", prefix) is None, prefix
+
+
+@pytest.mark.parametrize(
+    ("source", "notes", "device", "workers"),
+    [
+        ("DeepLearningExamples:PyTorch/Classification", "primary; real data pipeline", "A100-SXM-80GB", 16),
+        ("DeepLearningExamples:PyTorch/Classification", "primary; real data pipeline", "V100-SXM2-32GB", 8),
+        ("DeepLearningExamples:MxNet/Classification", "primary; real data pipeline", "V100-SXM2-32GB", None),
+        ("DeepLearningExamples:PyTorch/Classification", "primary; synthetic data", "A100-SXM-80GB", None),
+    ],
+)
+def test_rows_that_tell_of_real_data_are_loaded(source: str, notes: str, device: str, workers: int | None) -> None:
+    row = Row(
+        id="v-1",
+        family="vision",
+        model="ResNet-50 v1.5",
+        precision="mixed fp16 (AMP)",
+        device=device,
+        n_devices=8,
+        metric="images_per_s",
+        value=1.0,
+        source=source,
+        notes=notes,
+    )
+    loading = step(row).loading
+    assert (loading and (loading.data, loading.workers)) == (workers and ("imagenet-jpeg", workers))
