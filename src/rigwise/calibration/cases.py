@@ -73,6 +73,7 @@ class TransferCase:
     """An all-reduce of `size` bytes over all devices of a machine, or a copy between two ends.
 
     between: "all" for the all-reduce, "devices" or "host" for a copy; both_ways: a copy in both directions at once.
+    rings: the library was held to rings, or knew nothing else.
     """
 
     row: Row
@@ -81,6 +82,7 @@ class TransferCase:
     size: float
     between: str
     both_ways: bool = False
+    rings: bool = False
     assumed: tuple[str, ...] = ()
 
     @property
@@ -158,6 +160,7 @@ def _transfer(row: Row, facts: Mapping[str, Any]) -> TransferCase:
         size=size or units.GIBI,
         between=between,
         both_ways=facts.get("way") == "bi",
+        rings=bool((words.read("systems", row.text) or {}).get("rings", False)),
         assumed=assumed,
     )
 

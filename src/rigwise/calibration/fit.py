@@ -141,7 +141,7 @@ def _names(case: Case) -> dict[str, set[str]]:
 def _touches(constant: Constant, case: Case) -> bool:
     layer, name, key = constant.path
     if isinstance(case, TransferCase):
-        return layer != "device" and name in _names(case)[layer] and key in ("share", "step_s", "base_s", "network")
+        return (layer == "link" or key == "network") and name in {"default", *_names(case)[layer]}
     if key.startswith("memory"):
         return name in _names(case)[layer] and case.row.metric == "peak_mem_gib"
     if layer == "device" and (case.row.metric == "peak_mem_gib"):

@@ -244,7 +244,8 @@ def _transfer(case: TransferCase) -> Prediction:
         rate = _copy_rate(case, eff) * (2 if case.both_ways else 1)
         return _spread(rate / unit("bus_gb_s"), hypot(_kernel_spread("copy"), spread_of(case.assumed)), basis)
     n = cluster.devices
-    seconds = float(all_reduce_seconds(case.size, group(cluster, n, 1), wires(cluster, eff)))
+    over = replace(wires(cluster, eff), rings=case.rings)
+    seconds = float(all_reduce_seconds(case.size, group(cluster, n, 1), over))
     spread = hypot(_kernel_spread("all_reduce"), spread_of(case.assumed))
     if case.row.metric == "ms":
         return _spread(seconds / unit("ms"), spread, basis)
