@@ -90,6 +90,13 @@ class TransferCase:
         """The device's id."""
         return self.machine.cluster.device.name
 
+    @property
+    def wire(self) -> str:
+        """The kind of link that sets the pace: the network's over several nodes, else the one inside."""
+        cluster = self.machine.cluster
+        far = cluster.node.nic if cluster.nodes > 1 else None
+        return (far or cluster.node.link).kind
+
 
 Case = StepCase | KernelCase | TransferCase
 

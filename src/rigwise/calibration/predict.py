@@ -246,7 +246,7 @@ def _transfer(case: TransferCase) -> Prediction:
     n = cluster.devices
     over = replace(wires(cluster, eff), rings=case.rings)
     seconds = float(all_reduce_seconds(case.size, group(cluster, n, 1), over))
-    spread = hypot(_kernel_spread("all_reduce"), spread_of(case.assumed))
+    spread = hypot(eff.link(case.wire).spread, spread_of(case.assumed))
     if case.row.metric == "ms":
         return _spread(seconds / unit("ms"), spread, basis)
     return _spread(2 * (n - 1) / n * case.size / seconds / unit("bus_gb_s"), spread, basis)

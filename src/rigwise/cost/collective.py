@@ -31,6 +31,7 @@ from rigwise.hardware.device import Link
 from rigwise.hardware.meshes import ring_shares
 
 Floats = NDArray[np.float64]
+Value = float | Floats
 _ONE_ROOT = 4  # x16 slots that one root or switch of a host joins; a group over more crosses between them
 
 
@@ -91,21 +92,23 @@ class Wires:
     """The links of a cluster as the law takes them: bytes/s reached, seconds a step, seconds before the first step.
 
     bridge: the same three of the bridges that join neighbours two by two, None where there are none. across: what a
-    group keeps of `inside` that reaches over several roots of the host. multicast: bytes/s at which a switch adds up,
-    0 where none does; multicast_fill: seconds until it does. protocols: seconds a step and bandwidth of each, against the plain one's. rings: the library knows nothing else. Numbers,
-    but not the protocols', may be arrays whose trailing dims broadcast to the layouts.
+    group keeps of `inside` that reaches over several roots of the host. tree: bandwidth of trees against rings.
+    multicast: bytes/s at which a switch adds up, 0 where none does; multicast_fill: seconds until it does. protocols:
+    seconds a step and bandwidth of each, against the plain one's. rings: the library knows nothing else. Values may be
+    arrays whose trailing dims broadcast to the layouts.
     """
 
-    inside: ArrayLike
-    inside_step: ArrayLike
-    inside_base: ArrayLike
-    network: ArrayLike
-    network_step: ArrayLike
-    network_base: ArrayLike
-    bridge: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None
-    across: ArrayLike = 1.0
-    multicast: ArrayLike = 0.0
-    multicast_fill: ArrayLike = 0.0
+    inside: Value
+    inside_step: Value
+    inside_base: Value
+    network: Value
+    network_step: Value
+    network_base: Value
+    bridge: tuple[Value, Value, Value] | None = None
+    across: Value = 1.0
+    tree: Value = 1.0
+    multicast: Value = 0.0
+    multicast_fill: Value = 0.0
     protocols: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
     rings: bool = False
 
@@ -128,6 +131,7 @@ def wires(cluster: Cluster, eff: Efficiencies) -> Wires:
         inside_step=step,
         inside_base=base,
         across=near.across,
+        tree=near.tree,
         multicast=inside * near.multicast if node.link.multicast else 0.0,
         multicast_fill=near.multicast_s,
         network=_network(cluster, network * node.nics, eff),
@@ -142,11 +146,11 @@ def _reached(link: Link, eff: Efficiencies) -> tuple[Floats, Floats, Floats]:
     return np.asarray(link.bandwidth * of.share), np.asarray(of.hop * link.latency), np.asarray(of.base_s)
 
 
-def _network(cluster: Cluster, cards: ArrayLike, eff: Efficiencies) -> Floats:
-    """Bytes/s that leave a domain; where cards do not reach devices' memory, what they carry passes the host's first."""
+def _network(cluster: Cluster, cards: Value, eff: Efficiencies) -> Floats:
+    """Bytes/s that leave a domain; what cards carry that do not reach devices' memory passes the host's first."""
     node = cluster.node
     domain = node.fast_domain / node.count
-    reach = np.asarray(cards) * domain * eff.stack.network / max(cluster.oversubscription, 1.0)
+    reach = cards * domain * eff.stack.network / max(cluster.oversubscription, 1.0)
     kind = node.nic.kind if node.nic else "none"
     if kind == "omni-path" or (kind == "rdma" and node.link.kind == "pcie-host"):
         staged = eff.link(kind).staged * domain
@@ -170,20 +174,17 @@ def all_reduce_seconds(size: ArrayLike, among: Group, over: Wires) -> Floats:
     near, step, base = _near(among, over)
     rate = _per_group(among, over)
     between = np.where(far, size * np.minimum(nodes, 4.0) / 2 / rate, 0.0)
-    climb = np.where(far, 2 * np.ceil(np.log2(nodes)) * np.asarray(over.network_step), 0.0)
+    climb = np.where(far, 2 * np.ceil(np.log2(nodes)) * over.network_step, 0.0)
     base = np.where(far, over.network_base, base)
     if far.any():
-        share = np.where(far, _TREE, 1.0)
+        share = np.where(far, over.tree, 1.0)
         tree = _soonest(2 * (among.inside - 1) * step + climb, np.maximum(2 * size / near, between) / share, over)
         best = np.where(far, np.minimum(best, base + tree), best)
     if np.any(over.multicast):
-        moved = np.maximum(size * (1 + 1 / among.inside) / over.multicast, between / _TREE)
+        moved = np.maximum(size * (1 + 1 / among.inside) / over.multicast, between / over.tree)
         soon = base + over.multicast_fill + climb + moved
         best = np.where(among.inside > 2, np.minimum(best, soon), best)
     return np.asarray(best * (among.ranks > 1))
-
-
-_TREE = 0.92  # bandwidth of NCCL's trees against its rings', by its tuning model
 
 
 def gather_seconds(size: ArrayLike, among: Group, over: Wires) -> Floats:
@@ -217,12 +218,12 @@ def send_seconds(size: ArrayLike, far: ArrayLike, sharing: ArrayLike, over: Wire
     """Seconds to send `size` bytes to a neighbour; far: whether it is in another node, `sharing` senders a node."""
     size = np.asarray(size, dtype=np.float64)
     out = size * np.asarray(sharing, dtype=np.float64) / np.maximum(over.network, 1.0) + over.network_step
-    return np.asarray(np.where(far, out, size / np.asarray(over.inside) + over.inside_step))
+    return np.asarray(np.where(far, out, size / over.inside + over.inside_step))
 
 
 def _near(among: Group, over: Wires) -> tuple[Floats, Floats, Floats]:
     """Bytes/s, seconds a step and seconds before the first inside a node; two neighbours use their bridge."""
-    inside = np.asarray(over.inside) * np.where(among.across, over.across, 1.0) * among.joined
+    inside = over.inside * np.where(among.across, over.across, 1.0) * among.joined
     link = (inside, over.inside_step, over.inside_base)
     rate, step, base = (np.where(among.paired, one, two) for one, two in zip(over.bridge or link, link, strict=True))
     return rate, step, base
@@ -239,7 +240,7 @@ def _ring(size: Floats, among: Group, over: Wires, rounds: float) -> Floats:
     near, near_step, near_base = _near(among, over)
     moved = np.maximum(volume / near, np.where(far, volume / _per_group(among, over), 0.0))
     nodes = n / among.inside
-    steps = rounds * ((n - nodes) * near_step + np.where(far, (nodes - 1) * np.asarray(over.network_step), 0.0))
+    steps = rounds * ((n - nodes) * near_step + np.where(far, (nodes - 1) * over.network_step, 0.0))
     base = np.where(far, over.network_base, near_base)
     return np.asarray((base + _soonest(steps, moved, over)) * (n > 1))
 

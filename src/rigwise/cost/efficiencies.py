@@ -64,6 +64,7 @@ class LinkEfficiencies:
     hop: float
     base_s: float
     across: float
+    tree: float
     multicast: float
     multicast_s: float
     staged: float

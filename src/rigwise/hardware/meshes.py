@@ -18,9 +18,10 @@ from rigwise.hardware.tables import table
 def ring_shares(link: str, devices: int) -> NDArray[np.float64] | None:
     """Share of a device's links that a ring uses, by [members of the group, distance between them].
 
-    devices: of the whole machine. None where the links of the machine are no mesh, or none that is known. A ring and its
-    reverse take two links of each member together, so that an odd link stays idle, except where all pairs have equally
-    many (Tillson 1980: a complete digraph falls into rings). Members that nothing joins go through a third, at one link.
+    devices: of the whole machine. None where the links of the machine are no mesh, or none that is known. A ring and
+    its reverse take two links of each member together, so that an odd link stays idle, except where all pairs have
+    equally many (Tillson 1980: a complete digraph falls into rings). Members that nothing joins go through a third, at
+    one link.
 
     >>> shares = ring_shares("nvlink-2-v100", 8)
     >>> (shares[2:9, 1] * 6).tolist()

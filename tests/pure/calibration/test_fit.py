@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from rigwise.calibration.cases import Case, KernelCase, TransferCase, case_of
 from rigwise.calibration.fit import constants_of, fit, residuals
 from rigwise.calibration.predict import Predictor
 from rigwise.calibration.sample import sample
-from rigwise.calibration.spread import spreads
+from rigwise.calibration.spread import link_spreads, spreads
 from rigwise.calibration.write import written
 from rigwise.cost.efficiencies import current, shipped, using
 from rigwise.errors import UsageError
@@ -117,12 +119,15 @@ def test_calibrate_needs_rows_and_rounds(tmp_path: Path) -> None:
 
 def test_what_a_calibration_writes_holds_the_fitted_values() -> None:
     cases = quick_cases()
-    found = Calibration(cases=tuple(cases), fit=fit(cases, rounds=1), spreads={"eager": 0.123})
+    found = Calibration(
+        cases=tuple(cases), fit=fit(cases, rounds=1), spreads={"eager": 0.123}, link_spreads={"rdma": 0.234}
+    )
     tables = tomllib.loads(found.text())
     for constant, value in zip(found.fit.constants, found.fit.values, strict=True):
         layer, name, key = constant.path
         assert tables[layer][name][key] == pytest.approx(value, rel=5e-3)
     assert tables["stack"]["eager"]["spread"] == 0.123
+    assert tables["link"]["rdma"]["spread"] == 0.234
     said = found.to_dict()
     assert said["rows"] == len(cases)
     assert {g["group"] for g in said["groups"]} == {g.group for g in found.groups()}
@@ -135,3 +140,20 @@ def test_a_spread_is_the_deviation_that_has_four_in_five_inside() -> None:
     assert spreads(many, errors)[case.stack] == pytest.approx(0.2, rel=0.1)
     assert spreads(many[:5], errors[:5]) == {}
     assert spreads(quick_cases(), np.zeros(len(quick_cases()))) == {}
+
+
+def test_a_link_is_as_sure_as_devices_that_were_left_out() -> None:
+    """Every device is predicted by a fit of the others alone; kinds with few cases are drawn to all of them."""
+    many = [case_of(row) for row in rows() if row.family == "collective"]
+    sums = [case for case in many if isinstance(case, TransferCase) and case.between == "all"]
+    seen: list[int] = []
+
+    def refit(others: Sequence[Case]) -> Mapping[str, Any]:
+        seen.append(len(others))
+        return shipped()
+
+    found = link_spreads(many, refit)
+    assert set(found) == {"default"} | {case.wire for case in sums}
+    assert found["default"] == max(found.values())
+    assert all(0 < left < len(sums) for left in seen)
+    assert link_spreads(sums[:1], refit) == {}
