@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigwise.calibration.cases import Case, StepCase
-from rigwise.calibration.fit import Fit, fit, residuals
+from rigwise.calibration.crossvalidate import left_out
+from rigwise.calibration.fit import Fit, fit
 from rigwise.calibration.sample import sample
+from rigwise.calibration.sensitivity import residuals
 from rigwise.calibration.spread import link_spreads, spreads
 from rigwise.calibration.write import written
 from rigwise.errors import UsageError
@@ -75,6 +77,7 @@ class Calibration:
             "schema_version": SCHEMA_VERSION,
             "rows": len(self.cases),
             "rounds": self.fit.rounds,
+            "freedom": self.fit.freedom,
             "spreads": dict(self.spreads),
             "link_spreads": dict(self.link_spreads),
             "groups": [
@@ -103,7 +106,8 @@ def calibrate(
         raise UsageError("no row of the tables can be asked", rule="primary, trusted rows that the laws can predict")
     found = fit(cases, rounds=rounds, progress=progress)
     left_open = spreads(others, residuals(others, found.tables))
-    return Calibration(cases=tuple(cases), fit=found, spreads=left_open, link_spreads=link_spreads(cases))
+    by_device = left_out(cases, found, range(len(cases)), "device")
+    return Calibration(cases=tuple(cases), fit=found, spreads=left_open, link_spreads=link_spreads(cases, by_device))
 
 
 def _median(values: NDArray[np.float64]) -> float:

@@ -6,24 +6,18 @@ deviation of a normal law that has it there. A kind of link with few cases is po
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rigwise.calibration.cases import Case, StepCase, TransferCase
-from rigwise.calibration.fit import fit, residuals
 from rigwise.cost.interval import Z80
 
 _FEWEST = 10  # cases of a stack from which its own spread is told
 _SURE = 0.05  # no stack and no link is known better than this
 _ENOUGH = 30  # cases of a kind of link from which on its own spread alone counts
-_MEMORY = re.compile(r"-\d+gb(-h)?$")  # cards that differ in their memory alone are one device
-
-Refit = Callable[[Sequence[Case]], Mapping[str, Any]]
 
 
 def spreads(cases: Sequence[Case], errors: NDArray[np.float64]) -> Mapping[str, float]:
@@ -39,28 +33,16 @@ def spreads(cases: Sequence[Case], errors: NDArray[np.float64]) -> Mapping[str, 
     }
 
 
-def _refit(cases: Sequence[Case]) -> Mapping[str, Any]:
-    return fit(cases, rounds=4).tables
+def link_spreads(cases: Sequence[Case], errors: NDArray[np.float64]) -> Mapping[str, float]:
+    """Standard deviation by kind of link, from all-reduces on devices that the fit of the others did not see.
 
-
-def link_spreads(cases: Sequence[Case], refit: Refit = _refit) -> Mapping[str, float]:
-    """Standard deviation by kind of link, of all-reduces on devices that the fit of the others did not see.
-
-    "default", for kinds without cases, is the widest. Empty where fewer than two devices are among the cases.
+    "default", for kinds without cases, is the widest. Empty where there is no all-reduce.
     """
-    sums = [case for case in cases if isinstance(case, TransferCase) and case.between == "all"]
-    by_device: dict[str, list[TransferCase]] = defaultdict(list)
-    for case in sums:
-        by_device[_MEMORY.sub("", case.device)].append(case)
-    if len(by_device) < 2:
-        return {}
     found: dict[str, list[float]] = defaultdict(list)
-    for left in by_device.values():
-        others = [case for case in sums if case not in left]
-        for case, error in zip(left, residuals(left, refit(others)), strict=True):
-            if np.isfinite(error):
-                found[case.wire].append(abs(float(error)))
-    return _pooled(found)
+    for case, error in zip(cases, errors, strict=True):
+        if isinstance(case, TransferCase) and case.between == "all" and np.isfinite(error):
+            found[case.wire].append(abs(float(error)))
+    return _pooled(found) if found else {}
 
 
 def _pooled(found: Mapping[str, Sequence[float]]) -> dict[str, float]:

@@ -24,14 +24,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rigwise.cost.efficiencies import Efficiencies
+from rigwise.cost.efficiencies import Efficiencies, Value
 from rigwise.errors import UsageError
 from rigwise.hardware.cluster import Cluster
 from rigwise.hardware.device import Link
 from rigwise.hardware.meshes import ring_shares
 
 Floats = NDArray[np.float64]
-Value = float | Floats
 _ONE_ROOT = 4  # x16 slots that one root or switch of a host joins; a group over more crosses between them
 
 
