@@ -75,6 +75,7 @@ class TransferCase:
     """An all-reduce of `size` bytes over all devices of a machine, or a copy between two ends.
 
     between: "all" for the all-reduce, "devices" or "host" for a copy; both_ways: a copy in both directions at once.
+    rings: the library was held to rings, or knew nothing else.
     """
 
     row: Row
@@ -83,12 +84,20 @@ class TransferCase:
     size: float
     between: str
     both_ways: bool = False
+    rings: bool = False
     assumed: tuple[str, ...] = ()
 
     @property
     def device(self) -> str:
         """The device's id."""
         return self.machine.cluster.device.name
+
+    @property
+    def wire(self) -> str:
+        """The kind of link that sets the pace: the network's over several nodes, else the one inside."""
+        cluster = self.machine.cluster
+        far = cluster.node.nic if cluster.nodes > 1 else None
+        return (far or cluster.node.link).kind
 
 
 Case = StepCase | KernelCase | TransferCase
@@ -160,6 +169,7 @@ def _transfer(row: Row, facts: Mapping[str, Any]) -> TransferCase:
         size=size or units.GIBI,
         between=between,
         both_ways=facts.get("way") == "bi",
+        rings=bool((words.read("systems", row.text) or {}).get("rings", False)),
         assumed=assumed,
     )
 

@@ -68,7 +68,8 @@ class Link:
     """A way for bytes between two ends.
 
     bandwidth: bytes/s in one direction that a large transfer reaches; rated: what the label says. latency: seconds for
-    the first byte. kind decides which efficiencies apply (cost/efficiencies).
+    the first byte. kind decides which efficiencies apply (cost/efficiencies). multicast: the switch adds up and copies
+    out by itself (NVLink SHARP).
     """
 
     name: str
@@ -76,6 +77,7 @@ class Link:
     bandwidth: float
     latency: float
     rated: float
+    multicast: bool = False
     source: str = ""
 
 

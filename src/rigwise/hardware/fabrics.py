@@ -58,6 +58,7 @@ def default_node(device: Device, count: int | None = None) -> tuple[Node, str]:
         link=link,
         pair=links()[row["pair"]] if row["pair"] and count > 1 else None,
         domain=domain,
+        built=int(row["count"]),
         nic=links()[row["nic"]],
         nics=int(row["nics"]),
         host_link=_host_link(device, row["host_link"]),

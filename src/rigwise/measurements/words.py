@@ -33,6 +33,7 @@ TOPICS = (
     "loading",
     "epochs",
     "peers",
+    "systems",
 )
 _NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 
