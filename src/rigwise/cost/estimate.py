@@ -129,7 +129,9 @@ def evaluate(question: Question, table: LayoutTable) -> Answer:
     eff = efficiencies(question.cluster.device, question.stack)
     sizes = element_bytes(table.precision, eff.stack.gradient_bytes or None)
     micros = np.maximum(question.batch / (table.dp * table.micro), 1.0)
-    machine = _machine(question, PRECISIONS[int(codes[0])], eff, eff.stack.accumulate * summed_bytes(table, sizes, micros))
+    machine = _machine(
+        question, PRECISIONS[int(codes[0])], eff, eff.stack.accumulate * summed_bytes(table, sizes, micros)
+    )
     plan = stage_plan(question.model, table)
     stepped = find_optimizer(question.optimizer)
     memory = MemoryLaw(

@@ -3,8 +3,8 @@
     t = (g^q + h^q)^(1/q),   h = kernels x a_kernel + collectives x log2(n) x a_collective
 
 g: seconds of the device with what its ranks exchange; n: ranks that start a collective together. Their threads drift
-apart, and the later ones set the pace: the wait grows with the number of rounds in which n threads meet. q is about 4 on
-a GPU, whose queue lets the host run ahead, and 1 where nothing runs ahead: on a CPU, which computes in the launching
+apart, and the later ones set the pace: the wait grows with the number of rounds in which n threads meet. q is about 4
+on a GPU, whose queue lets the host run ahead, and 1 where nothing runs ahead: on a CPU, which computes in the launching
 thread, and where launches block.
 Left out: the loader's own threads, garbage collection, other processes. Source: constants in data/efficiencies.toml.
 """
