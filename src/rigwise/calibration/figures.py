@@ -1,22 +1,21 @@
-"""The aims of the back-test, what is reached of each, and which group of rows an aim is missed for.
+"""What is reached of each aim, and which group of rows an aim is missed for.
 
-An aim is data (data/aims.toml): which rows, what the constants were fitted without, which figures. Where a figure
-misses its aim, the group is sought whose removal brings it nearest; what is known of the reason is a hand-written line
-(data/reasons.toml).
+Where a figure misses its aim, the group is sought whose removal brings it nearest; what is known of the reason is a
+hand-written line (data/reasons.toml).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rigwise.calibration.aims import Aim, Cause, Figure, Judged
 from rigwise.calibration.composed import effective
-from rigwise.calibration.groups import facts, found_in
-from rigwise.calibration.outcomes import Outcome, summarise
+from rigwise.calibration.groups import facts
+from rigwise.calibration.outcomes import Outcome, summarise, sweeps
 from rigwise.calibration.patterns import table
-from rigwise.calibration.statistics import STATISTICS
+from rigwise.calibration.statistics import EXTREMES, SWEEPS, figure_of, judged_shares
 
 SCHEMES: Mapping[str, str] = {
     "layout": "whole layouts left out",
@@ -25,114 +24,11 @@ SCHEMES: Mapping[str, str] = {
     "shipped": "the constants as shipped",
 }
 CAUSES = ("source", "stack", "device", "model", "size", "regime", "metric", "precision", "tensor degree")
-EXTREMES = "share inside"  # what the figures are called that are of the worst family and regime
+SWEPT = ("source", "stack", "device", "model", "size", "precision")  # what all layouts of a sweep share
 _MOST = 0.5  # a group of more than half of the rows is the rule, not the exception
 
 Outcomes = Mapping[str, Sequence[Outcome]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
-    """The group whose removal helps a figure most. without: the figure of the rest; rows: of the group."""
-
-    kind: str
-    group: str
-    rows: int
-    without: float
-    median: float | None
-    signed: float | None
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One figure of an aim. value is None where there is nothing to judge; cause is None where the aim is met."""
-
-    statistic: str
-    value: float | None
-    most: float | None = None
-    least: float | None = None
-    prototype: float | None = None
-    peer: float | None = None
-    cause: Cause | None = None
-
-    @property
-    def met(self) -> bool | None:
-        """Whether the aim is met; None where there is nothing to judge."""
-        if self.value is None:
-            return None
-        return self.value <= self.most if self.most is not None else self.value >= (self.least or 0.0)
-
-    def better(self, one: float, other: float) -> bool:
-        """Whether one value is better than the other."""
-        return one < other if self.most is not None else one > other
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aim:
-    """Rows, a way of leaving rows out, and the figures that are aimed at."""
-
-    id: str
-    rows: str
-    scheme: str
-    figures: tuple[Mapping[str, Any], ...]
-    where: Mapping[str, str] = field(default_factory=dict)
-    without: Mapping[str, str] = field(default_factory=dict)
-    peer: str = ""
-
-    def takes(self, outcome: Outcome) -> bool:
-        """Whether an outcome is among the aim's rows: it counts, and has the patterns of `where`, none of `without`."""
-        row = outcome.row
-        if outcome.flag or not found_in(row, self.where):
-            return False
-        return not any(found_in(row, {column: pattern}) for column, pattern in self.without.items())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """An aim with what was reached: rows that it is about, how many were predicted, and its figures."""
-
-    aim: Aim
-    rows: int
-    predicted: int
-    figures: tuple[Figure, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The aim for JSON."""
-        return {
-            "id": self.aim.id,
-            "rows": self.aim.rows,
-            "scheme": self.aim.scheme,
-            "count": self.rows,
-            "predicted": self.predicted,
-            "peer": self.aim.peer,
-            "figures": [_figure_dict(figure) for figure in self.figures],
-        }
-
-
-def _figure_dict(figure: Figure) -> dict[str, Any]:
-    cause = figure.cause
-    return {
-        "statistic": figure.statistic,
-        "value": figure.value,
-        "most": figure.most,
-        "least": figure.least,
-        "prototype": figure.prototype,
-        "peer": figure.peer,
-        "met": figure.met,
-        "cause": None
-        if cause is None
-        else {"by": cause.kind, "group": cause.group, "rows": cause.rows, "without": cause.without, "why": cause.why},
-    }
-
-
-def aims() -> tuple[Aim, ...]:
-    """All aims, in the order of the page.
-
-    >>> aims()[0].id, aims()[0].figures[0]["most"]
-    ('table-5', 0.03)
-    """
-    return tuple(Aim(**{**entry, "figures": tuple(entry["figures"])}) for entry in table("aims")["aim"])
+Groups = Mapping[tuple[str, str], Sequence[int]]
 
 
 def judge(aim: Aim, schemes: Outcomes, composed: frozenset[str] = frozenset()) -> Judged:
@@ -149,7 +45,7 @@ def judge(aim: Aim, schemes: Outcomes, composed: frozenset[str] = frozenset()) -
 
 
 def _figure(aim: Aim, target: Mapping[str, Any], rows: Sequence[Outcome]) -> Figure:
-    figure = Figure(value=STATISTICS[target["statistic"]](rows), **target)
+    figure = Figure(value=figure_of(target["statistic"], rows), **target)
     if figure.met is not False:
         return figure
     return Figure(value=figure.value, cause=cause_of(aim, figure, rows), **target)
@@ -160,34 +56,68 @@ def cause_of(aim: Aim, figure: Figure, rows: Sequence[Outcome]) -> Cause | None:
 
     A figure that is the extreme of some groups is missed for the one that it is the figure of.
     """
-    best, value = ("", ""), figure.value
-    groups = _groups(rows, ("regime of a family",) if EXTREMES in figure.statistic else CAUSES)
-    for name, members in groups.items():
-        if len(members) <= _MOST * len(rows):
-            without = STATISTICS[figure.statistic]([o for i, o in enumerate(rows) if i not in members])
-            if without is not None and value is not None and figure.better(without, value):
-                best, value = name, without
-    if not all(best) or value is None:
+    if figure.statistic in EXTREMES:
+        return _extreme(aim, figure, rows)
+    swept = figure.statistic in SWEEPS
+    groups = _groups(rows, SWEPT if swept else CAUSES)
+    best, value = None, figure.value
+    for name, without in (_without_sweeps if swept else _without_rows)(figure.statistic, rows, groups):
+        small = len(groups[name]) <= _MOST * len(rows)
+        if small and without is not None and value is not None and figure.better(without, value):
+            best, value = name, without
+    if best is None or value is None:
         return None
-    own = summarise([rows[i] for i in sorted(groups[best])])
+    return _cause(aim, *best, [rows[i] for i in groups[best]], value)
+
+
+Without = Iterator[tuple[tuple[str, str], float | None]]
+
+
+def _without_rows(statistic: str, rows: Sequence[Outcome], groups: Groups) -> Without:
+    """Each group with the figure of the rows outside of it."""
+    for name, members in groups.items():
+        inside = set(members)
+        yield name, figure_of(statistic, [o for i, o in enumerate(rows) if i not in inside])
+
+
+def _without_sweeps(statistic: str, rows: Sequence[Outcome], groups: Groups) -> Without:
+    """The same for figures of sweeps, none of which reaches over two groups of a kind: each sweep is made once."""
+    found = {name: sweeps(rows[i] for i in members) for name, members in groups.items()}
+    for name in groups:
+        others = [s for other, some in found.items() if other[0] == name[0] and other != name for s in some]
+        yield name, SWEEPS[statistic](others)
+
+
+def _extreme(aim: Aim, figure: Figure, rows: Sequence[Outcome]) -> Cause | None:
+    """The family and regime with the lowest or highest share inside; without: the next one's."""
+    found = sorted(judged_shares(rows), key=lambda s: s.inside, reverse=figure.most is not None)
+    if len(found) < 2:
+        return None
+    family, regime = found[0].group
+    members = [o for o in rows if (facts(o)["family"], facts(o)["regime"]) == (family, regime)]
+    return _cause(aim, "regime", f"{family}, {regime}", members, found[1].inside)
+
+
+def _cause(aim: Aim, kind: str, group: str, members: Sequence[Outcome], without: float) -> Cause:
+    own = summarise(members)
     return Cause(
-        kind=best[0],
-        group=best[1],
+        kind=kind,
+        group=group,
         rows=own.rows,
-        without=value,
+        without=without,
         median=own.median,
         signed=own.signed,
-        why=reason(aim.id, *best),
+        why=reason(aim.id, kind, group),
     )
 
 
-def _groups(rows: Sequence[Outcome], kinds: Sequence[str]) -> dict[tuple[str, str], set[int]]:
+def _groups(rows: Sequence[Outcome], kinds: Sequence[str]) -> Groups:
     """The places of the rows in each group of each kind, in the order of kinds and groups."""
-    found: dict[tuple[str, str], set[int]] = defaultdict(set)
+    found: dict[tuple[str, str], list[int]] = defaultdict(list)
     for place, outcome in enumerate(rows):
         told = facts(outcome)
         for kind in kinds:
-            found[kind, told[kind]].add(place)
+            found[kind, told[kind]].append(place)
     return {name: found[name] for name in sorted(found, key=lambda name: (kinds.index(name[0]), name[1]))}
 
 

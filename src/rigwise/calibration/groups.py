@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import Any
 
 from rigwise.calibration.cases import stack_of
 from rigwise.calibration.outcomes import Outcome
@@ -79,7 +80,11 @@ def regime_of(row: Row) -> str:
     """What limits a row's figure, as far as its settings tell: a node's edge, or the kind of a kernel."""
     if row.family == "conv-layer":
         which = (words.read("passes", row.notes) or {}).get("which")
-        return f"{which.replace('_', ' ')} pass" if which else (words.read("precision", row.precision) or {}).get("precision", "other")
+        return (
+            f"{which.replace('_', ' ')} pass"
+            if which
+            else (words.read("precision", row.precision) or {}).get("precision", "other")
+        )
     devices, node = row.n_devices or 1, row.devices_per_node or 8
     if devices == 1:
         return "one device"
@@ -89,22 +94,26 @@ def regime_of(row: Row) -> str:
 @lru_cache(maxsize=65536)
 def _facts(key: tuple[str | int | None, ...], device: str) -> Mapping[str, str]:
     """The groups of a row that has these cells; cached, for the same rows are grouped many times."""
-    row = Row(**dict(zip(_CELLS, key, strict=True)))
+    cells: dict[str, Any] = dict(zip(_CELLS, key, strict=True))
+    row = Row(**cells)
     family = family_of(row)
-    title, regime = family.title if family else "other", regime_of(row)
     return {
-        "family": title,
+        "family": family.title if family else "other",
         "source": row.prefix,
         "stack": stack_of(row)[0],
         "device": device or row.device or "not told",
         "model": row.model or "not told",
         "size": size_of(row),
-        "regime": regime,
-        "regime of a family": f"{title}, {regime}",
+        "regime": regime_of(row),
         "metric": row.metric,
-        "precision": (words.read("precision", row.precision) or {}).get("precision", "not told"),
+        "precision": precision_named(row),
         "tensor degree": str(row.tp or 1),
     }
+
+
+def precision_named(row: Row) -> str:
+    """The precision of a row, or that it is not told."""
+    return str((words.read("precision", row.precision) or {}).get("precision", "not told"))
 
 
 def facts(outcome: Outcome) -> Mapping[str, str]:
@@ -118,4 +127,10 @@ def grouped(outcomes: Iterable[Outcome], *keys: str) -> dict[tuple[str, ...], li
     for outcome in outcomes:
         told = facts(outcome)
         groups[tuple(told[key] for key in keys)].append(outcome)
-    return {key: groups[key] for key in sorted(groups)}
+    return {key: groups[key] for key in sorted(groups, key=lambda key: [(_place(word), word) for word in key])}
+
+
+def _place(word: str) -> int:
+    """Sizes stand in the order of their numbers, everything else by its name."""
+    names = [name for _, name in SIZES] + [LARGEST]
+    return names.index(word) if word in names else -1

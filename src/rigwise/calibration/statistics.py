@@ -1,4 +1,4 @@
-"""The figures that outcomes are summed up by, each by its name: errors, sweeps, intervals, memory, the order of cards."""
+"""The figures that sum up outcomes, each by its name: errors, sweeps, intervals, memory, the order of cards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from rigwise.calibration.cards import pairs, share
 from rigwise.calibration.cases import stack_of
 from rigwise.calibration.groups import grouped
-from rigwise.calibration.outcomes import Floats, Outcome, sweep_summary, sweeps
+from rigwise.calibration.outcomes import Floats, Outcome, Sweep, sweep_summary, sweeps
 
 ENOUGH = 30  # rows of a group from which the share inside its intervals tells something
 _LOW = -0.10  # a memory this much below the measured one would have been believed in vain
@@ -108,24 +108,39 @@ def in_order(outcomes: Sequence[Outcome]) -> float | None:
     return share(pairs(outcomes))
 
 
-def _sweep(what: str, which: str) -> Statistic:
-    def figure(outcomes: Sequence[Outcome]) -> float | None:
-        found: float | None = sweep_summary(sweeps(outcomes))[what][which]
-        return found
+def _sweep(what: str, which: str) -> Callable[[Sequence[Sweep]], float | None]:
+    def figure(found: Sequence[Sweep]) -> float | None:
+        value: float | None = sweep_summary(found)[what][which]
+        return value
 
     return figure
 
 
-STATISTICS: Mapping[str, Statistic] = {
+SWEEPS: Mapping[str, Callable[[Sequence[Sweep]], float | None]] = {
+    "mean regret": _sweep("regret", "mean"),
+    "max regret": _sweep("regret", "max"),
+    "rank correlation": _sweep("rank_correlation", "mean"),
+}
+"""The figures of layout sweeps, by sweeps."""
+
+_ROWS: Mapping[str, Statistic] = {
     "mean": mean,
     "median": median,
     "max": largest,
     "median after one row": after_one_row,
     "share over 10% too low": too_low,
-    "mean regret": _sweep("regret", "mean"),
-    "max regret": _sweep("regret", "max"),
-    "rank correlation": _sweep("rank_correlation", "mean"),
     "lowest share inside": lowest_inside,
     "highest share inside": highest_inside,
     "pairs in order": in_order,
 }
+EXTREMES = ("lowest share inside", "highest share inside")
+"""Figures of the worst group of a kind."""
+
+
+def figure_of(name: str, outcomes: Sequence[Outcome]) -> float | None:
+    """The figure of some rows by its name; None where they do not tell it.
+
+    >>> figure_of("mean regret", []) is None
+    True
+    """
+    return SWEEPS[name](sweeps(outcomes)) if name in SWEEPS else _ROWS[name](outcomes)

@@ -1,20 +1,22 @@
 """The whole back-test: every row predicted with constants fitted without its like, and held against the aims.
 
-    cross_validate() -> Validation
+cross_validate() -> Validation
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from rigwise.calibration.aims import Judged, aims
 from rigwise.calibration.backtest import Report, predict_rows
 from rigwise.calibration.cards import Pair, pairs, share
 from rigwise.calibration.composed import Depths, composed, depths
-from rigwise.calibration.figures import SCHEMES, Judged, Outcomes, aims, judge
+from rigwise.calibration.figures import SCHEMES, Outcomes, judge
+from rigwise.calibration.groups import grouped
 from rigwise.calibration.outcomes import Outcome
 from rigwise.calibration.peers import Beside, beside
 from rigwise.measurements import published
@@ -71,8 +73,18 @@ class Validation:
         """Pairs of cards on one network, devices left out."""
         return pairs(self.counted("device"))
 
-    def counted(self, scheme: str) -> list[Outcome]:
-        """The outcomes of a scheme that count in the headline."""
+    @cached_property
+    def _families(self) -> Mapping[tuple[str, str], list[Outcome]]:
+        return {
+            (scheme, family): members
+            for scheme in self.schemes
+            for (family,), members in grouped(self.counted(scheme), "family").items()
+        }
+
+    def counted(self, scheme: str, family: str = "") -> list[Outcome]:
+        """The outcomes of a scheme that count in the headline; of one family, by its title, or of all."""
+        if family:
+            return self._families.get((scheme, family), [])
         return [o for o in self.schemes[scheme] if not o.flag]
 
     def to_dict(self) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from rigwise.calibration.cards import Pair, by_source, share
 from rigwise.calibration.outcomes import Outcome, Sweep, sweep_summary, sweeps
 from rigwise.calibration.validation import PEER, Validation
 from rigwise.measurements import published
-from rigwise.report.markdown import number, percent, table
+from rigwise.report.markdown import number, percent, table, words
 
+PAGE = "validation"
 _WORST = 8
 _TABLE_5 = "seqsel_tab5"
 
@@ -34,11 +35,9 @@ def _sweeps(found: Validation) -> list[str]:
     head = ["left out", "sweeps", "mean regret", "median", "max", "mean rank correlation", "median"]
     return [
         "## Layout sweeps",
-        "Runs of one model on one machine that differ in nothing but their layout. Regret: how much slower the layout that is ranked "
-        "first was measured than the best one. Rank correlation: Spearman's, of predicted and measured times, where there are three "
-        "layouts or more.",
+        words(PAGE, "sweeps"),
         table(head, lines),
-        "The sweeps with the largest regret, layouts left out:",
+        words(PAGE, "worst_sweeps"),
         table(["sweep", "layouts", "regret", "rank correlation"], [_sweep(s) for s in worst]),
     ]
 
@@ -50,7 +49,19 @@ def _sweep(sweep: Sweep) -> list[str]:
 def _peers(found: Validation) -> list[str]:
     if not found.peers:
         return []
-    head = ["rows", "who", "rows", "mean", "median", "max", "bias", "sweeps", "mean regret", "max regret", "rank correlation"]
+    head = [
+        "rows",
+        "who",
+        "rows",
+        "mean",
+        "median",
+        "max",
+        "bias",
+        "sweeps",
+        "mean regret",
+        "max regret",
+        "rank correlation",
+    ]
     lines = [
         [
             b.rows,
@@ -67,13 +78,10 @@ def _peers(found: Validation) -> list[str]:
     ]
     return [
         "## Beside the peers",
-        f"{PEER} predicts the steps of 757 layouts of vTrain and of Table 5 (arXiv 2205.05198) without a profile, as we do. Exactly "
-        "the same rows, ours with whole layouts left out:",
-        table(head, lines, words=2),
+        words(PAGE, "peers", peer=PEER),
+        table(head, lines, "ll"),
         *_table_5(found.counted("layout")),
-        "Of others we know only what they say of themselves: vTrain 14.7 % on its several-node and 8.37 % on its one-node rows, with "
-        "profiles of the same GPUs; llm-analysis 8.7 % mean and 23 % at most on Table 5 with its best constant efficiency; NeuSight "
-        "7.4 % mean on 37 cases of one or four GPUs. None gives an interval.",
+        words(PAGE, "other_peers"),
     ]
 
 
@@ -94,7 +102,7 @@ def _table_5(outcomes: Sequence[Outcome]) -> list[str]:
         for o in rows
     ]
     head = ["model", "recomputation", "measured s", "predicted s", "80 % interval", "error", f"{PEER} s", "error"]
-    return [table(head, lines, words=2)] if lines else []
+    return [table(head, lines, "ll")] if lines else []
 
 
 def _cards(found: Validation) -> list[str]:
@@ -106,17 +114,16 @@ def _cards(found: Validation) -> list[str]:
     wrong = sorted(wrong, key=lambda p: (-p.measured, p.source, p.model))[:_WORST]
     parts = [
         "## Which card is faster",
-        "Pairs of single devices that one source measured on one network in one precision, and that differ by more than 10 %: share "
-        "whose order is right, whole devices left out, against the order of their memory's bandwidth alone.",
+        words(PAGE, "cards"),
         table(["source", "pairs", "in order", "by memory bandwidth alone"], lines),
     ]
     if wrong:
         parts += [
-            "The clearest pairs that bandwidth has right and we have not:",
+            words(PAGE, "wrong_cards"),
             table(
                 ["source", "network", "faster", "slower", "measured", "predicted"],
                 [[p.source, p.model, p.faster, p.slower, f"{p.measured:.2f}x", f"{p.predicted:.2f}x"] for p in wrong],
-                words=4,
+                "llll",
             ),
         ]
     return parts

@@ -204,7 +204,7 @@ def _legend(board: Board, rows: Sequence[Outcome], kinds: Kinds, x: float) -> No
 
 
 def panels_of(units: Mapping[str, Sequence[str]], outcomes: Sequence[Outcome]) -> list[Panel]:
-    """The panels of a family: its predicted rows by the unit of their metric. units: label, and the metrics under it."""
+    """The panels of a family: its predicted rows by the unit of their metric. units: label, and its metrics."""
     done = [o for o in outcomes if o.predicted is not None and o.row.value]
     panels = [Panel(label=label, outcomes=[o for o in done if o.row.metric in of]) for label, of in units.items()]
     return [panel for panel in panels if panel.outcomes]

@@ -31,7 +31,8 @@ def _colours(page: Mapping[str, str]) -> str:
 
 _STYLE = f"""<style>
 text{{font:12px system-ui,sans-serif}} text.title{{font-size:15px;font-weight:600}}
-.line{{fill:none;stroke-width:2}} .many{{fill:none;stroke-linecap:round}} .butt{{stroke-linecap:butt}} .dash{{fill:none;stroke-dasharray:5 4}} {_HUE_RULES}
+.line{{fill:none;stroke-width:2}} .dash{{fill:none;stroke-dasharray:5 4}}
+.many{{fill:none;stroke-linecap:round}} .butt{{stroke-linecap:butt}} {_HUE_RULES}
 {_colours(_LIGHT)}
 @media (prefers-color-scheme:dark){{{_colours(_DARK)}}}
 </style>"""

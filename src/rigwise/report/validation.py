@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rigwise.calibration.aims import Figure, Judged
 from rigwise.calibration.composed import effective
-from rigwise.calibration.figures import SCHEMES, Figure, Judged
-from rigwise.calibration.groups import Family, families, family_of, grouped
+from rigwise.calibration.figures import SCHEMES
+from rigwise.calibration.groups import Family, families, grouped
 from rigwise.calibration.outcomes import Outcome, summarise
 from rigwise.calibration.validation import Validation
 from rigwise.report import ranks
-from rigwise.report.markdown import number, percent, table
+from rigwise.report.markdown import number, percent, table, words
 from rigwise.report.scatter import panels_of, scatter_svg
 
+PAGE = "validation"
 _LEFT_OUT = ("layout", "device", "source")
 
 
@@ -29,43 +31,28 @@ def pages(found: Validation, name: str) -> Mapping[str, str]:
 
 def picture(found: Validation, family: Family) -> str:
     """The picture of a family as SVG, or "" where it has no row that counts and is predicted."""
-    panels = panels_of(family.units, [o for o in found.counted(family.scheme) if family_of(o.row) is family])
+    panels = panels_of(family.units, found.counted(family.scheme, family.title))
     return scatter_svg(family.title, panels) if panels else ""
 
 
 def page(found: Validation) -> str:
     """The page in Markdown."""
-    parts = [_opening(found), *_aims(found)]
+    parts = [_opening(found), *_aims(found), *_families(found)]
     parts += [text for family in families() for text in _family(found, family)]
     parts += [*_intervals(found), *ranks.sections(found), *_left_out(found)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _opening(found: Validation) -> str:
-    if found.crossed:
-        how = (
-            "Each row is predicted with constants that were fitted without it, in three ways: without its whole "
-            "**layout** (the same software and devices are known from other layouts), without its whole **device**, "
-            "without its whole **source** (a new lab, and mostly new software)."
-        )
-    else:
-        how = (
-            "All rows are predicted with the constants as they are shipped, so the columns for what is left out are "
-            "alike; where rows were part of the fit these are errors on known rows."
-        )
     counted = found.counted("shipped")
-    return f"""# Validation
-
-How far off the predictions are, over {found.table}. Written by `make validate`; the figures are computed, and change with the
-laws and the constants. Nothing was profiled: predictions know the catalogue and what the row says.
-
-{how}
-
-- {len(found.rows):,} figures were read, {len(counted):,} count and {_predicted(counted):,} of these are predicted; [what is left
-  out](#what-is-left-out-and-why) is named below.
-- An error is |predicted/measured - 1| in the unit in which the figure was published; bias is its mean with the sign, so that a
-  positive bias of a rate is too fast, and of a time too slow.
-- {len(found.composed):,} rows were composed and not measured: outside of their own line they count as one row a cell."""
+    counts = {"rows": len(found.rows), "counted": len(counted), "predicted": _predicted(counted)}
+    parts = [
+        "# Validation",
+        words(PAGE, "opening", table=found.table),
+        words(PAGE, "crossed" if found.crossed else "shipped"),
+        words(PAGE, "counts", composed=f"{len(found.composed):,}", **{key: f"{n:,}" for key, n in counts.items()}),
+    ]
+    return "\n\n".join(parts)
 
 
 def _predicted(outcomes: Sequence[Outcome]) -> int:
@@ -82,18 +69,18 @@ def _aims(found: Validation) -> list[str]:
     met = len(lines) - len(missed)
     parts = [
         "## The aims",
-        f"{met} of {len(lines)} figures reach what was aimed at. The prototype was a first study of the laws, judged on rows "
-        "kept apart; the peers' figures are theirs, on their own rows.",
-        table(head, lines, words=3),
+        words(PAGE, "aims", met=met, all=len(lines)),
+        table(head, lines, "lllrrrrll"),
+        "\n".join(f"- {entry.aim.rows}: {entry.aim.note}" for entry in judged if entry.aim.note),
     ]
     if missed:
         parts += [
             "### Where an aim is missed",
-            "The group of rows, of at most half of them, whose removal brings the figure nearest to its aim; why, as far as we know.",
+            words(PAGE, "missed"),
             table(
                 ["rows", "figure", "group", "rows in it", "its median", "its bias", "all", "without it", "why"],
                 [_miss(entry, figure) for entry, figure in missed],
-                words=3,
+                "lllrrrrrl",
             ),
         ]
     return parts
@@ -101,7 +88,11 @@ def _aims(found: Validation) -> list[str]:
 
 def _aim(entry: Judged, figure: Figure) -> list[str]:
     aim = entry.aim
-    bound = f"at most {_value(figure, figure.most)}" if figure.most is not None else f"at least {_value(figure, figure.least)}"
+    bound = (
+        f"at most {_value(figure, figure.most)}"
+        if figure.most is not None
+        else f"at least {_value(figure, figure.least)}"
+    )
     peer = "-" if figure.peer is None else f"{_value(figure, figure.peer)} ({aim.peer})"
     some = f"{entry.rows:,}" if entry.rows == entry.predicted else f"{entry.predicted:,} of {entry.rows:,}"
     verdict = {True: "met", False: "**missed**", None: "unknown"}[figure.met]
@@ -119,31 +110,56 @@ def _miss(entry: Judged, figure: Figure) -> list[str]:
         return [entry.aim.rows, figure.statistic, "no single group", "-", "-", "-", value, "-", ""]
     told = [f"{cause.rows:,}", percent(cause.median), percent(cause.signed, signed=True)]
     without = _value(figure, cause.without)
-    return [entry.aim.rows, figure.statistic, f"{cause.kind} {cause.group}", *told, value, without, cause.why or "not known"]
+    return [
+        entry.aim.rows,
+        figure.statistic,
+        f"{cause.kind}: {cause.group}",
+        *told,
+        value,
+        without,
+        cause.why or "not known",
+    ]
+
+
+def _families(found: Validation) -> list[str]:
+    schemes = {scheme: effective(found.counted(scheme), found.composed) for scheme in SCHEMES}
+    if not _predicted(schemes["shipped"]):
+        return []
+    return [
+        "## By family",
+        words(PAGE, "families"),
+        _summaries(schemes, "layout", "family"),
+    ]
 
 
 def _family(found: Validation, family: Family) -> list[str]:
-    schemes = {
-        scheme: effective([o for o in found.counted(scheme) if family_of(o.row) is family], found.composed)
-        for scheme in SCHEMES
-    }
+    schemes = {s: effective(found.counted(s, family.title), found.composed) for s in SCHEMES}
     rows = schemes[family.scheme]
     if not rows:
         return []
-    drawn = sum(len(p.outcomes) for p in panels_of(family.units, found.counted(family.scheme)))
+    drawn = sum(len(p.outcomes) for p in panels_of(family.units, found.counted(family.scheme, family.title)))
     parts = [f"## {family.title}"]
     if drawn:
         parts.append(f"![{family.title}: predicted over measured](pictures/validation-{family.id}.svg)")
-    parts.append(f"In the picture, and under mean, bias and inside: {SCHEMES[family.scheme]}.")
+    parts.append(words(PAGE, "family", scheme=SCHEMES[family.scheme]))
     for key in ("source", "device", "size"):
-        parts.append(_summaries(schemes, family.scheme, key))
+        if key == "source" or len(grouped(rows, key)) > 1:
+            parts.append(_summaries(schemes, family.scheme, key))
     return parts
 
 
 def _summaries(schemes: Mapping[str, Sequence[Outcome]], own: str, key: str) -> str:
     groups = {scheme: grouped(schemes[scheme], key) for scheme in _LEFT_OUT}
     shipped = grouped(schemes["shipped"], key)
-    head = [key, "rows", *(f"median, {scheme} left out" for scheme in _LEFT_OUT), "as shipped", "mean", "bias", "inside"]
+    head = [
+        key,
+        "rows",
+        *(f"median, {scheme} left out" for scheme in _LEFT_OUT),
+        "as shipped",
+        "mean",
+        "bias",
+        "inside",
+    ]
     lines = [
         _summary(name[0], [groups[s].get(name, []) for s in _LEFT_OUT], members, groups[own].get(name, members))
         for name, members in shipped.items()
@@ -173,9 +189,8 @@ def _intervals(found: Validation) -> list[str]:
     lines.append(["**all**", "", f"{_predicted(schemes['shipped']):,}", *(_inside(schemes[s]) for s in _LEFT_OUT)])
     return [
         "## Intervals",
-        "Share of the rows whose measured figure lies in the 80 % interval. 75 to 85 % is the aim, for groups of 30 rows and more: "
-        "of fewer, chance alone takes the share out of it.",
-        table(["family", "regime", "rows", *(f"{s} left out" for s in _LEFT_OUT)], lines, words=2),
+        words(PAGE, "intervals"),
+        table(["family", "regime", "rows", *(f"{s} left out" for s in _LEFT_OUT)], lines, "ll"),
     ]
 
 
@@ -192,10 +207,9 @@ def _left_out(found: Validation) -> list[str]:
     refused = [[why, f"{count:,}"] for why, count in found.report.refusals]
     return [
         "## What is left out, and why",
-        "Rows that say again what another row says (derived), that their neighbours contradict (suspect), or that were recalled "
-        "without a copy of the source at hand (unverified) are neither fitted nor counted.",
-        table(["why", "source", "rows", "which"], lines, words=2) if lines else "",
-        "Rows that cannot be predicted are refused with the reason, and are missing from the figures above:" if refused else "",
+        words(PAGE, "left_out"),
+        table(["why", "source", "rows", "which"], lines, "llrl") if lines else "",
+        words(PAGE, "refused") if refused else "",
         table(["reason", "rows"], refused) if refused else "",
         *_composed(found),
     ]
@@ -222,9 +236,6 @@ def _composed(found: Validation) -> list[str]:
     ]
     return [
         "### Rows that were composed",
-        "The published 1,440 one-node rows of vTrain, of which the tables hold a part, are no raw measurements: over the number of "
-        "layers, all else equal, their times lie on a straight line to a few millionths, which no clock does twice. They were put "
-        "together from one profiled layer a cell (width, tensor degree, micro-batch). They test whether that profile can be "
-        "reproduced, as the peers' figures on them do; in the other tables a cell counts as one row, that of its median error.",
-        table(["source", "rows", "sweeps over depth", "median deviation", "below 1e-4", "verdict"], lines),
+        words(PAGE, "composed"),
+        table(["source", "rows", "sweeps over depth", "median deviation", "below 1e-4", "verdict"], lines, "lrrrrl"),
     ]
