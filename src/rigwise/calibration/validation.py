@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rigwise.calibration.aims import Judged, aims
-from rigwise.calibration.backtest import Report, predict_rows
+from rigwise.calibration.backtest import Report, name_of, predict_rows, rows_of
 from rigwise.calibration.cards import Pair, pairs, share
 from rigwise.calibration.composed import Depths, composed, depths
 from rigwise.calibration.figures import SCHEMES, Outcomes, judge
@@ -20,7 +20,7 @@ from rigwise.calibration.groups import grouped
 from rigwise.calibration.outcomes import Outcome
 from rigwise.calibration.peers import Beside, beside
 from rigwise.measurements import published
-from rigwise.measurements.tables import Row, read_table
+from rigwise.measurements.tables import Row
 
 PEER = "Calculon"
 
@@ -112,8 +112,7 @@ def cross_validate(
     scheme. None: the carried tables, with constants fitted anew for each group that is left out. progress is called
     with (what, done, all). Raises NotFoundError or UsageError for a table that cannot be read.
     """
-    rows: Sequence[Row] = published.rows() if path is None else read_table(path)
+    rows = rows_of(path)
     told = (lambda done, total: progress("shipped", done, total)) if progress else None
     outcomes = tuple(predict_rows(rows, told))
-    table = "the tables that rigwise carries" if path is None else str(path)
-    return Validation(table=table, schemes=dict.fromkeys(SCHEMES, outcomes), crossed=False)
+    return Validation(table=name_of(path), schemes=dict.fromkeys(SCHEMES, outcomes), crossed=False)
