@@ -20,6 +20,7 @@ from rigwise.calibration.sensitivity import residuals
 from rigwise.calibration.spread import link_spreads, spreads
 from rigwise.calibration.write import written
 from rigwise.errors import UsageError
+from rigwise.measurements import published
 from rigwise.measurements.tables import read_table
 
 SCHEMA_VERSION = 1
@@ -92,16 +93,16 @@ class Calibration:
 
 
 def calibrate(
-    tables: Sequence[str | Path], *, rounds: int = 4, progress: Callable[[str], None] | None = None
+    tables: Sequence[str | Path] = (), *, rounds: int = 4, progress: Callable[[str], None] | None = None
 ) -> Calibration:
     """Fit the constants to the rows of measured tables; the same tables give the same constants.
 
-    tables: CSVs in the columns of measurements/tables.py. Raises NotFoundError or UsageError for a table that cannot be
+    tables: CSVs in the columns of measurements/tables.py; none: those that rigwise carries. Raises NotFoundError or UsageError for a table that cannot be
     read, and UsageError where no row can be asked.
     """
     if rounds < 1:
         raise UsageError(f"rounds {rounds}", rule="a fit takes at least one round")
-    cases, others = sample(row for table in tables for row in read_table(table))
+    cases, others = sample(row for table in tables or published.tables() for row in read_table(table))
     if not cases:
         raise UsageError("no row of the tables can be asked", rule="primary, trusted rows that the laws can predict")
     found = fit(cases, rounds=rounds, progress=progress)
