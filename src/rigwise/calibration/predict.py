@@ -47,7 +47,7 @@ class Prediction:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """What the laws say of a training step: seconds, the standard deviation of their logarithm, and bytes on the
-    fullest rank (None where nobody asked)."""
+    fullest rank as the row's tool counts them (None where nobody asked)."""
 
     seconds: float
     spread: float
@@ -89,7 +89,7 @@ class Predictor:
         return Step(
             seconds=float(seconds[best]),
             spread=log(around.high / around.low) / (2 * Z80),
-            memory=None if memory is None else float(memory[best]),
+            memory=None if memory is None else _counted(case, answer, memory[best], places[best]),
             basis=around.basis,
         )
 
@@ -100,6 +100,7 @@ class Predictor:
             case.machine.key,
             case.batch,
             case.stack,
+            case.states,
             case.optimizer,
             case.with_optimizer,
             first.precision,
@@ -120,6 +121,7 @@ class Predictor:
                 batch=case.batch,
                 optimizer=case.optimizer,
                 stack=case.stack,
+                states=case.states,
                 stepping=case.with_optimizer,
             )
             try:
@@ -130,6 +132,20 @@ class Predictor:
         if isinstance(answer, RigwiseError):
             raise answer
         return answer
+
+
+def _printed(case: StepCase) -> Mapping[str, Any]:
+    """What a row's peak of memory counts, and its unit."""
+    facts = words.read("memory", case.row.text)
+    assert facts is not None, "the last pattern takes everything"
+    return facts
+
+
+def _counted(case: StepCase, answer: Answer, whole: float, place: int) -> float:
+    """Of all bytes on a rank those that the row's tool counts."""
+    law = answer.step.memory
+    counts = {"tensors": law.tensors, "reserved": law.reserved, "device": lambda all_of_it: all_of_it}
+    return float(_flat(counts[_printed(case)["counts"]](np.asarray(whole)), answer)[place])
 
 
 def _flat(values: Floats, answer: Answer) -> Floats:
@@ -150,7 +166,7 @@ def _figure(case: StepCase, step: Step) -> Prediction:
     basis = _basis(step.basis, case.assumed)
     if row.metric == "peak_mem_gib":
         assert step.memory is not None
-        total = step.memory * case.memory_devices / unit(row.metric)
+        total = step.memory * case.memory_devices / _printed(case)["unit"]
         return _spread(total, hypot(table("assumptions")["memory"]["spread"], spread_of(case.assumed)), basis)
     if row.metric in ("step_s", "ms"):
         return _spread(step.seconds / unit(row.metric), spread, basis)

@@ -89,7 +89,7 @@ def _linear(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Ma
     b, m, n, k = o.batch / part.batch, o.m * micro / part.m, o.n / part.n, o.k / part.k
     engine = on.product if o.split != "vocab" else on.other
     slow = misalignment(n, engine.eff.misaligned_linear, engine) * misalignment(k, engine.eff.misaligned_linear, engine)
-    unpack = (o.weight_bits or 0.0) / 8 * o.batch * o.k * o.n / part.weights / on.other.bandwidth * 4
+    unpack = o.packed_bits / 8 * o.batch * o.k * o.n / part.weights / on.other.bandwidth * 4
     return Passes(
         forward=o.steps * (slow * gemm_seconds(b, m, n, k, engine) + unpack),
         input=o.steps * (slow * gemm_seconds(b, m, k, n, engine) + unpack),

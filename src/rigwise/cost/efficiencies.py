@@ -88,6 +88,9 @@ class StackEfficiencies:
     network: float
     memory_buffers: float
     memory_slack: float
+    memory_loss: float
+    memory_apart: float
+    states: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from rigwise.errors import UsageError
 from rigwise.hardware.cluster import Cluster
 from rigwise.layouts.choice import table_for
 from rigwise.layouts.layout import PRECISIONS, Layout, LayoutTable
-from rigwise.layouts.precision import element_bytes
+from rigwise.layouts.precision import element_bytes, states
 from rigwise.layouts.teaching import batch_warnings
 from rigwise.models.model import Model
 from rigwise.models.optimizers import optimizer as find_optimizer
@@ -40,7 +40,8 @@ Floats = NDArray[np.float64]
 class Question:
     """What is asked: train `model` on `cluster` with `batch` samples a step.
 
-    stack: the software stack, one of efficiencies.toml's. stepping: False leaves the optimizer's step out.
+    stack: the software stack, one of efficiencies.toml's. states: how weights, gradients and optimizer are held, one of
+    layouts/states.toml's, None for the stack's usual way. stepping: False leaves the optimizer's step out.
     """
 
     model: Model
@@ -48,6 +49,7 @@ class Question:
     batch: int
     optimizer: str = "adamw"
     stack: str = "modern"
+    states: str | None = None
     rates: Rates = field(default_factory=Rates)
     stepping: bool = True
 
@@ -111,7 +113,8 @@ def evaluate(question: Question, table: LayoutTable) -> Answer:
         raise UsageError("a table mixes precisions", rule="one precision a table; ask once for each")
     eff = efficiencies(question.cluster.device, question.stack)
     machine = _machine(question, PRECISIONS[int(codes[0])], eff)
-    sizes = element_bytes(table.precision, eff.stack.gradient_bytes or None)
+    held = states(question.states or eff.stack.states)
+    sizes = element_bytes(table.precision, eff.stack.gradient_bytes or None, held)
     plan = stage_plan(question.model, table)
     stepped = find_optimizer(question.optimizer)
     micros = np.maximum(question.batch / (table.dp * table.micro), 1.0)
@@ -120,13 +123,14 @@ def evaluate(question: Question, table: LayoutTable) -> Answer:
         plan=plan,
         sizes=sizes,
         stack=eff.stack,
+        states=held,
         state_bytes=stepped.state_bytes,
         side_bytes=stepped.side_bytes,
         micros=micros,
         on_gpu=question.cluster.device.kind != "cpu",
         context=eff.device.memory_context,
         weights=tuple(elements(kind, table_for(kind, table)) for kind in plan.kinds),
-        acts=tuple(kept(kind, table_for(kind, table), sizes) for kind in plan.kinds),
+        acts=tuple(kept(kind, table_for(kind, table), sizes, eff.stack.memory_apart) for kind in plan.kinds),
         tied=question.model.tied / table.tp.astype(np.float64),
         tied_trained=question.model.tied_trained / table.tp.astype(np.float64),
     )

@@ -1,16 +1,27 @@
 """Memory of one rank by part, at the peak of a step, in bytes.
 
-    weights      elements x bytes of the computing copy, /d under zero 3
-    gradients    trainable elements x bytes, /d from zero 2
-    optimizer    trainable elements x (state + float32 master copy), /d from zero 1
-    activations  what the forward pass keeps, of every micro-batch in flight
-    temporary    the largest operation's gradients, a recomputed layer, zero 3's two gathered layers
-    buffers      communication buffers of a distributed run
-    context      the device's context and libraries
+    weights        elements x bytes of the held copy, /d under zero 3; 16-bit copies that autocast makes
+    gradients      trainable elements x bytes, /d from zero 2
+    optimizer      trainable elements x (state + float32 master copy), /d from zero 1
+    activations    what the forward pass keeps, of every micro-batch in flight
+    temporary      what only the peak instant needs
+    buffers        communication buffers of a distributed run
+    fragmentation  what the caching allocator reserves beyond that
+    context        the device's context and libraries
 
-d = dp x cp ranks share a replica's states (experts: d / ep). In flight on stage i of p: min(m, p - i) micro-batches,
-interleaved in v pieces min(m v, 2(p - i - 1) + (v - 1) p + 1) pieces of 1/v. Left out: fragmentation beyond a constant
-share. Sources: ZeRO (arXiv 1910.02054); Korthikanti et al. (arXiv 2205.05198) for activations and pieces in flight.
+The peak is the largest of four instants, not a sum of maxima:
+
+    loss    all activations, the bytes of the logits
+    layer   all activations, the largest operation's gradients, a recomputed layer
+    end     all gradients, one layer's tensors
+    step    all gradients, what the optimizer takes besides
+
+Gradients are there at the first two where software keeps them, or from a second micro-batch on. Zero 3 has two gathered
+blocks beside all but the last. d = dp x cp ranks share a replica's states (experts: d / ep). In flight on stage i of p:
+min(m, p - i) micro-batches, interleaved in v pieces min(m v, 2(p - i - 1) + (v - 1) p + 1) pieces of 1/v. Left out: the
+allocator's rounding of a tensor (to 512 bytes, above 1 MiB to blocks of 2 MiB, at most 20 MiB for one below 10 MiB),
+which is small against the constant share. Sources: ZeRO (arXiv 1910.02054); Korthikanti et al. (arXiv 2205.05198) for
+activations and pieces in flight; layouts/states.toml for what software holds.
 """
 
 from __future__ import annotations
@@ -24,13 +35,13 @@ from rigwise.cost.arrays import Floats, largest, total
 from rigwise.cost.efficiencies import StackEfficiencies
 from rigwise.cost.stageplan import StagePlan
 from rigwise.layouts.layout import OFFLOAD, RECOMPUTE, SEQUENCE, LayoutTable
-from rigwise.layouts.precision import Bytes
+from rigwise.layouts.precision import Bytes, States
 from rigwise.layouts.schedule import in_flight
 from rigwise.layouts.shares import share
 from rigwise.models.model import Block
 from rigwise.models.operations import Operation
 
-PARTS = ("weights", "gradients", "optimizer", "activations", "temporary", "buffers", "context")
+PARTS = ("weights", "gradients", "optimizer", "activations", "temporary", "buffers", "fragmentation", "context")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +67,7 @@ class Kept:
     saved: Floats  # after the layout's recomputation
     whole: Floats  # without it: what recomputing one repetition brings back
     working: Floats  # the largest operation's tensors in the backward pass
+    logits: Floats  # elements of the logits, whose bytes are the stack's
 
 
 def elements(block: Block, table: LayoutTable) -> Elements:
@@ -74,7 +86,8 @@ def elements(block: Block, table: LayoutTable) -> Elements:
         where = "expert" if o.split in ("expert_column", "expert_row") else "dense"
         if o.weight_bits is not None:
             bits = bits + here * o.weight_bits
-            continue
+            if not o.trainable:
+                continue
         sums[where] = sums[where] + here
         if o.trainable:
             sums[f"{where}_trained"] = sums[f"{where}_trained"] + here
@@ -85,21 +98,30 @@ def elements(block: Block, table: LayoutTable) -> Elements:
     return Elements(**sums, bits=bits, sides=sides, matrix=matrix)
 
 
-def kept(block: Block, table: LayoutTable, sizes: Bytes) -> Kept:
+def kept(block: Block, table: LayoutTable, sizes: Bytes, apart: float = 0.0) -> Kept:
     """Activations that a rank keeps of one repetition of a block for one micro-batch.
 
     A product keeps its input in the type in which it multiplies: of float8 one byte, as Transformer Engine does.
+    apart: share of the elementwise work that is done by one elementary kernel after the other, each keeping its own
+    tensors.
     """
     micro = table.micro.astype(np.float64)
     act = sizes.activation
-    all_of_it = light = working = np.zeros(())
+    alone = np.maximum(apart, 1.0 - table.fused)
+    all_of_it = light = working = logits = np.zeros(())
     for o in block.operations:
         part = share(o, table)
+        if is_loss(o):
+            logits = logits + o.saved / part.saved
+            continue
         input_bytes = sizes.product if o.kind == "linear" and o.split != "vocab" else act
         saved = (o.saved * input_bytes + o.saved_bytes) / part.saved
+        if o.saved_apart:
+            saved = saved + alone * o.saved_apart * act / part.stream
         all_of_it = all_of_it + saved
         light = light + (o.kept * act / part.saved if o.core else saved)
-        working = np.maximum(working, _working(o) * act / part.stream)
+        if not (o.kind == "linear" and o.split == "vocab"):  # the logits' gradients are counted with them
+            working = np.maximum(working, _working(o) * act / part.stream)
     along = np.where(table.sp > SEQUENCE.index("off"), table.tp, 1) * table.cp
     entry = block.boundary * act / along if block.role == "layer" else all_of_it
     chosen = np.where(
@@ -107,7 +129,12 @@ def kept(block: Block, table: LayoutTable, sizes: Bytes) -> Kept:
         all_of_it,
         np.where(table.recompute == RECOMPUTE.index("selective"), light, np.minimum(entry, all_of_it)),
     )
-    return Kept(saved=micro * chosen, whole=micro * all_of_it, working=micro * working)
+    return Kept(saved=micro * chosen, whole=micro * all_of_it, working=micro * working, logits=micro * logits)
+
+
+def is_loss(o: Operation) -> bool:
+    """Whether an operation is the cross entropy over a vocabulary."""
+    return o.kind == "stream" and o.split == "vocab"
 
 
 def _working(o: Operation) -> float:
@@ -123,6 +150,7 @@ class MemoryLaw:
     plan: StagePlan
     sizes: Bytes
     stack: StackEfficiencies
+    states: States
     state_bytes: float
     side_bytes: float  # of a factored optimizer's state, a row or column of a matrix
     micros: Floats
@@ -147,13 +175,28 @@ class MemoryLaw:
         return sums - both * (self.tied_trained if attribute == "dense_trained" else self.tied)
 
     def stages(self) -> Iterator[dict[str, Floats]]:
-        """Bytes by part on each different stage."""
+        """Bytes by part on each different stage, at its peak."""
         for position, counts in self.plan.stages():
             yield self._stage(position, counts)
 
     def total(self) -> Floats:
-        """Bytes on the fullest stage."""
+        """Bytes on the fullest stage, as the device counts them."""
         return largest(total(parts.values()) for parts in self.stages())
+
+    def tensors(self, whole: Floats) -> Floats:
+        """Of all bytes on a rank those of tensors, as torch.cuda.max_memory_allocated tells them."""
+        return (whole - self._outside()) / (1 + self.stack.memory_slack)
+
+    def reserved(self, whole: Floats) -> Floats:
+        """Of all bytes on a rank those that the allocator reserves, as torch.cuda.max_memory_reserved tells them."""
+        return np.asarray(whole - self._outside())
+
+    def _outside(self) -> Floats:
+        """Bytes beside the allocator's."""
+        return self.context + self._buffers()
+
+    def _buffers(self) -> Floats:
+        return np.asarray(self.stack.memory_buffers * (self.table.ranks > 1) * self.on_gpu)
 
     def _stage(self, position: Floats, counts: Floats) -> dict[str, Floats]:
         t, z, b = self.table, self.table.zero, self.sizes
@@ -165,27 +208,53 @@ class MemoryLaw:
         first, second, third = (np.where(z >= s, d, 1.0) for s in (1, 2, 3))
         first_e, second_e, third_e = (np.where(z >= s, e, 1.0) for s in (1, 2, 3))
         layer = largest(w.dense + w.expert for w in self.weights)
-        gathered = largest(
-            b.weight * (w.dense + w.expert) + w.bits / 8 + b.gradient * (w.dense_trained + w.expert_trained)
-            for w in self.weights
-        )
-        states = self.state_bytes + b.master
+        states = self.state_bytes * b.moments + b.master
         sides = self.side_bytes * self.held(counts, "sides")
         off = [(t.offload >> bit) & 1 for bit in range(3)]
         weights = b.weight * (dense / third + expert / third_e) + bits / 8 / third
-        activations = self._activations(position, counts)
-        parts = {
+        if self.states.weight != 2.0:
+            weights = weights + (b.held_weight - b.weight) * (dense_t / third + expert_t / third_e)
+        gradients = b.held_gradient * (dense_t / second + expert_t / second_e)
+        stepped = dense_t / first + expert_t / first_e
+        kept_acts = self._activations(position, counts)
+        activations = np.where(off[1], kept_acts / np.maximum(self.units(counts), 1) * 2, kept_acts)
+        copies = np.where(z >= 3, 2 * self._gathered() * (1 - 1 / d), b.cast * (dense_t + expert_t))
+        logits, layers = self._working(counts)
+        parts = self._peak(gradients, activations, copies, logits, layers, stepped * b.step * (1 - off[2])) | {
             "weights": np.where(off[0], np.minimum(weights, 2 * layer * b.weight), weights),
-            "gradients": b.gradient * (dense_t / second + expert_t / second_e),
-            "optimizer": np.where(off[2], 0.0, states * (dense_t / first + expert_t / first_e) + sides / first),
-            "activations": np.where(off[1], activations / np.maximum(self.units(counts), 1) * 2, activations),
-            "temporary": self._temporary(counts) + np.where(z >= 3, 2 * gathered, 0.0),
+            "optimizer": np.where(off[2], 0.0, states * stepped + sides / first),
         }
         parts |= {
-            "buffers": self.stack.memory_buffers * (t.ranks > 1) * self.on_gpu,
-            "context": self.context + self.stack.memory_slack * total(parts.values()),
+            "buffers": self._buffers(),
+            "fragmentation": self.stack.memory_slack * total(parts.values()),
+            "context": np.asarray(self.context),
         }
         return {key: np.asarray(value, dtype=np.float64) for key, value in parts.items()}
+
+    def _peak(
+        self, gradients: Floats, activations: Floats, copies: Floats, logits: Floats, layers: Floats, stepping: Floats
+    ) -> dict[str, Floats]:
+        """Gradients, activations and what else is there at the fullest of the four instants."""
+        during = copies + np.maximum(logits, layers)
+        if self.states.kept and self.states.step == 0:
+            return {"gradients": gradients, "activations": activations, "temporary": during}
+        there = gradients if self.states.kept else np.where(self.micros > 1, gradients, 0.0)
+        backward = there + activations + during
+        after = gradients + np.maximum(copies + layers, stepping)
+        inside = backward >= after
+        return {
+            "gradients": np.where(inside, there, gradients),
+            "activations": np.where(inside, activations, 0.0),
+            "temporary": np.where(inside, during, after - gradients),
+        }
+
+    def _gathered(self) -> Floats:
+        """The largest block that zero 3 gathers: its weights, and the gradients before they are scattered."""
+        b = self.sizes
+        return largest(
+            b.weight * (w.dense + w.expert) + w.bits / 8 + b.gradient * (w.dense_trained + w.expert_trained)
+            for w in self.weights
+        )
 
     def units(self, counts: Floats) -> Floats:
         """Repetitions of layers on a stage."""
@@ -199,12 +268,17 @@ class MemoryLaw:
             for j, (kind, act) in enumerate(zip(self.plan.kinds, self.acts, strict=True))
         )
 
-    def _temporary(self, counts: Floats) -> Floats:
-        """The largest operation's tensors; with full recomputation also one layer's activations brought back."""
+    def _working(self, counts: Floats) -> tuple[Floats, Floats]:
+        """Bytes of the logits at the loss; and of the backward pass of the layer that takes most.
+
+        That is its largest operation's tensors; with full recomputation also one layer's activations brought back.
+        """
+        size = self.stack.memory_loss if self.states.loss is None else self.states.loss
         held = [(counts[..., j] > 0, act) for j, act in enumerate(self.acts)]
+        logits = total(size * here * act.logits for here, act in held)
         working = largest(here * act.working for here, act in held)
         back = largest(here * (act.whole - act.saved) for here, act in held)
-        return np.where(self.table.recompute == RECOMPUTE.index("none"), working, working + back)
+        return logits, np.where(self.table.recompute == RECOMPUTE.index("none"), working, working + back)
 
 
 assert [OFFLOAD.index(word) for word in ("weights", "activations", "optimizer")] == [1, 2, 4], "words are bit masks"

@@ -31,6 +31,8 @@ TOPICS = (
     "optimizers",
     "lengths",
     "epochs",
+    "states",
+    "memory",
     "peers",
 )
 _NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
