@@ -89,7 +89,7 @@ class Predictor:
         return Step(
             seconds=float(seconds[best]),
             spread=log(around.high / around.low) / (2 * Z80),
-            memory=None if memory is None else _counted(case, answer, memory[best], places[best]),
+            memory=float(_memory(case, answer)[places[best]]) if case.row.metric == "peak_mem_gib" else None,
             basis=around.basis,
         )
 
@@ -141,11 +141,11 @@ def _printed(case: StepCase) -> Mapping[str, Any]:
     return facts
 
 
-def _counted(case: StepCase, answer: Answer, whole: float, place: int) -> float:
-    """Of all bytes on a rank those that the row's tool counts."""
+def _memory(case: StepCase, answer: Answer) -> Floats:
+    """Bytes on the fullest rank of what the row's tool counts."""
     law = answer.step.memory
-    counts = {"tensors": law.tensors, "reserved": law.reserved, "device": lambda all_of_it: all_of_it}
-    return float(_flat(counts[_printed(case)["counts"]](np.asarray(whole)), answer)[place])
+    counts = {"tensors": law.tensors, "reserved": law.reserved, "device": law.total}
+    return _flat(counts[_printed(case)["counts"]](), answer)
 
 
 def _flat(values: Floats, answer: Answer) -> Floats:

@@ -124,7 +124,7 @@ def evaluate(question: Question, table: LayoutTable) -> Answer:
         sizes=sizes,
         stack=eff.stack,
         states=held,
-        state_bytes=stepped.state_bytes,
+        state_bytes=stepped.state_bytes * (1.0 if stepped.own_type else sizes.moments),
         side_bytes=stepped.side_bytes,
         micros=micros,
         on_gpu=question.cluster.device.kind != "cpu",

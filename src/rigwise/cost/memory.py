@@ -16,7 +16,9 @@ The peak is the largest of four instants, not a sum of maxima:
     end     all gradients, one layer's tensors
     step    all gradients, what the optimizer takes besides
 
-Gradients are there at the first two where software keeps them, or from a second micro-batch on. Zero 3 has two gathered
+Gradients are there at the first two where software keeps them, or from a second micro-batch on. The caching allocator
+cannot give pieces that the backward pass has freed to the long ones of the step, so what the step takes counts at every
+instant, but not in what is told of tensors alone. Zero 3 has two gathered
 blocks beside all but the last. d = dp x cp ranks share a replica's states (experts: d / ep). In flight on stage i of p:
 min(m, p - i) micro-batches, interleaved in v pieces min(m v, 2(p - i - 1) + (v - 1) p + 1) pieces of 1/v. Left out: the
 allocator's rounding of a tensor (to 512 bytes, above 1 MiB to blocks of 2 MiB, at most 20 MiB for one below 10 MiB),
@@ -151,7 +153,7 @@ class MemoryLaw:
     sizes: Bytes
     stack: StackEfficiencies
     states: States
-    state_bytes: float
+    state_bytes: Floats | float
     side_bytes: float  # of a factored optimizer's state, a row or column of a matrix
     micros: Floats
     on_gpu: bool
@@ -183,22 +185,23 @@ class MemoryLaw:
         """Bytes on the fullest stage, as the device counts them."""
         return largest(total(parts.values()) for parts in self.stages())
 
-    def tensors(self, whole: Floats) -> Floats:
-        """Of all bytes on a rank those of tensors, as torch.cuda.max_memory_allocated tells them."""
-        return (whole - self._outside()) / (1 + self.stack.memory_slack)
+    def tensors(self) -> Floats:
+        """Of the bytes on the fullest stage those of tensors, as torch.cuda.max_memory_allocated tells them."""
+        return largest(total(self._stage(*stage, alone=True).values()) for stage in self.plan.stages())
 
-    def reserved(self, whole: Floats) -> Floats:
-        """Of all bytes on a rank those that the allocator reserves, as torch.cuda.max_memory_reserved tells them."""
-        return np.asarray(whole - self._outside())
-
-    def _outside(self) -> Floats:
-        """Bytes beside the allocator's."""
-        return self.context + self._buffers()
+    def reserved(self) -> Floats:
+        """Of the bytes on the fullest stage those that the allocator holds, as torch.cuda.max_memory_reserved does."""
+        return np.asarray(self.total() - self.context - self._buffers())
 
     def _buffers(self) -> Floats:
-        return np.asarray(self.stack.memory_buffers * (self.table.ranks > 1) * self.on_gpu)
+        """Of the communicators, one for each way in which the ranks are grouped; and of gradients in buckets."""
+        t = self.table
+        groups = sum(np.where(axis > 1, 1.0, 0.0) for axis in (t.dp, t.tp, t.pp, t.cp, t.ep))
+        bucket = self.states.bucket * ((t.zero == 1) | (t.zero == 2)) * (t.dp > 1)
+        return np.asarray((self.stack.memory_buffers * groups + bucket) * self.on_gpu)
 
-    def _stage(self, position: Floats, counts: Floats) -> dict[str, Floats]:
+    def _stage(self, position: Floats, counts: Floats, alone: bool = False) -> dict[str, Floats]:
+        """Bytes by part; alone: of tensors, all that is alive at one instant and nothing that is only reserved."""
         t, z, b = self.table, self.table.zero, self.sizes
         d = (t.dp * t.cp).astype(np.float64)
         e = d / np.minimum(t.ep, d)
@@ -208,7 +211,7 @@ class MemoryLaw:
         first, second, third = (np.where(z >= s, d, 1.0) for s in (1, 2, 3))
         first_e, second_e, third_e = (np.where(z >= s, e, 1.0) for s in (1, 2, 3))
         layer = largest(w.dense + w.expert for w in self.weights)
-        states = self.state_bytes * b.moments + b.master
+        states = self.state_bytes + b.master
         sides = self.side_bytes * self.held(counts, "sides")
         off = [(t.offload >> bit) & 1 for bit in range(3)]
         weights = b.weight * (dense / third + expert / third_e) + bits / 8 / third
@@ -218,12 +221,18 @@ class MemoryLaw:
         stepped = dense_t / first + expert_t / first_e
         kept_acts = self._activations(position, counts)
         activations = np.where(off[1], kept_acts / np.maximum(self.units(counts), 1) * 2, kept_acts)
-        copies = np.where(z >= 3, 2 * self._gathered() * (1 - 1 / d), b.cast * (dense_t + expert_t))
+        copies = np.where(z >= 3, 2 * self._gathered() * (d > 1), b.cast * (dense_t + expert_t))
         logits, layers = self._working(counts)
-        parts = self._peak(gradients, activations, copies, logits, layers, stepped * b.step * (1 - off[2])) | {
+        parts = self._peak(gradients, activations, copies, logits, layers) | {
             "weights": np.where(off[0], np.minimum(weights, 2 * layer * b.weight), weights),
             "optimizer": np.where(off[2], 0.0, states * stepped + sides / first),
         }
+        if self.states.step:
+            step = stepped * b.step * (1 - off[2])
+            beyond = gradients + step - parts["gradients"] - parts["activations"]
+            parts["temporary"] = np.maximum(parts["temporary"], beyond) if alone else parts["temporary"] + step
+        if alone:
+            return parts
         parts |= {
             "buffers": self._buffers(),
             "fragmentation": self.stack.memory_slack * total(parts.values()),
@@ -232,20 +241,18 @@ class MemoryLaw:
         return {key: np.asarray(value, dtype=np.float64) for key, value in parts.items()}
 
     def _peak(
-        self, gradients: Floats, activations: Floats, copies: Floats, logits: Floats, layers: Floats, stepping: Floats
+        self, gradients: Floats, activations: Floats, copies: Floats, logits: Floats, layers: Floats
     ) -> dict[str, Floats]:
-        """Gradients, activations and what else is there at the fullest of the four instants."""
+        """Gradients, activations and what else is there at the fullest of the first three instants."""
         during = copies + np.maximum(logits, layers)
-        if self.states.kept and self.states.step == 0:
+        if self.states.kept:
             return {"gradients": gradients, "activations": activations, "temporary": during}
-        there = gradients if self.states.kept else np.where(self.micros > 1, gradients, 0.0)
-        backward = there + activations + during
-        after = gradients + np.maximum(copies + layers, stepping)
-        inside = backward >= after
+        there = np.where(self.micros > 1, gradients, 0.0)
+        inside = there + activations + during >= gradients + copies + layers
         return {
             "gradients": np.where(inside, there, gradients),
             "activations": np.where(inside, activations, 0.0),
-            "temporary": np.where(inside, during, after - gradients),
+            "temporary": np.where(inside, during, copies + layers),
         }
 
     def _gathered(self) -> Floats:

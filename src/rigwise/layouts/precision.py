@@ -33,6 +33,7 @@ class States:
     cast: float = 0.0
     step: float = 0.0
     kept: bool = False
+    bucket: float = 0.0
     loss: float | None = None
     source: str = ""
 
