@@ -144,7 +144,7 @@ def _printed(case: StepCase) -> Mapping[str, Any]:
 def _memory(case: StepCase, answer: Answer) -> Floats:
     """Bytes on the fullest rank of what the row's tool counts."""
     law = answer.step.memory
-    counts = {"tensors": law.tensors, "reserved": law.reserved, "device": law.total}
+    counts = {"tensors": law.tensors, "reserved": law.reserved, "device": lambda: law.whole}
     return _flat(counts[_printed(case)["counts"]](), answer)
 
 

@@ -52,6 +52,7 @@ class DeviceEfficiencies:
     winograd: float
     direct: float
     memory_context: float
+    allocator: float
     host_fixed: float
     host_power: float
 

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from rigwise.cost.arrays import total
 from rigwise.cost.compute import Machine
 from rigwise.cost.efficiencies import Efficiencies, efficiencies
 from rigwise.cost.energy import energy_joules
@@ -23,7 +24,7 @@ from rigwise.cost.memory import MemoryLaw, elements, kept
 from rigwise.cost.money import Rates, cost_usd
 from rigwise.cost.record import Estimate
 from rigwise.cost.stageplan import stage_plan
-from rigwise.cost.step import PARTS, StepLaw
+from rigwise.cost.step import NEAR_FULL, PARTS, StepLaw
 from rigwise.errors import UsageError
 from rigwise.hardware.cluster import Cluster
 from rigwise.layouts.choice import table_for
@@ -65,7 +66,7 @@ class Answer:
     @cached_property
     def memory(self) -> Floats:
         """Bytes on the fullest rank."""
-        return self.step.memory.total()
+        return self.step.memory.whole
 
     @cached_property
     def fits(self) -> NDArray[np.bool_]:
@@ -73,17 +74,23 @@ class Answer:
         return np.asarray(self.memory <= self.question.cluster.device.memory)
 
     @cached_property
-    def parts(self) -> Mapping[str, Floats]:
-        """Seconds of a step by part."""
+    def _roomy(self) -> Mapping[str, Floats]:
+        """Seconds by part where memory has room."""
         parts = dict(self.step.parts())
         if not self.question.stepping:
             parts["optimizer"] = np.zeros(())
         return parts
 
     @cached_property
+    def parts(self) -> Mapping[str, Floats]:
+        """Seconds of a step by part."""
+        crowded = self.step.crowding()
+        return {**self._roomy, "allocator": self.seconds * crowded / (1 + crowded)}
+
+    @cached_property
     def seconds(self) -> Floats:
         """Seconds of a step."""
-        return np.asarray(sum(self.parts.values(), start=np.zeros(())))
+        return np.asarray(total(self._roomy.values()) * (1 + self.step.crowding()))
 
     @cached_property
     def joules(self) -> Floats | None:
@@ -185,7 +192,7 @@ def _record(answer: Answer, i: int) -> Estimate:
     seconds = _at(answer, answer.seconds, i)
     spread = interval(q.model, q.cluster, answer.step.eff)
     memory = _fullest(answer, i)
-    total, limit = sum(memory.values()), q.cluster.device.memory
+    whole, limit = sum(memory.values()), q.cluster.device.memory
     useful = (q.model.flops + q.model.flops_backward) * q.batch
     peak = answer.question.cluster.device.peak.get(layout.precision)
     usd = answer.usd
@@ -204,13 +211,13 @@ def _record(answer: Answer, i: int) -> Estimate:
         mfu=useful / (seconds * q.cluster.devices * peak) if peak else None,
         time={key: _at(answer, value, i) for key, value in answer.parts.items()},
         memory=memory,
-        memory_total=total,
+        memory_total=whole,
         memory_limit=limit,
-        fits=total <= limit,
+        fits=whole <= limit,
         energy_j=None if answer.joules is None else _at(answer, answer.joules, i),
         cost_usd=None if usd is None else _at(answer, usd, i),
         basis=spread.basis,
-        warnings=_warnings(answer, spread, layout, total / limit),
+        warnings=_warnings(answer, spread, layout, whole / limit),
     )
 
 
@@ -229,8 +236,12 @@ def _warnings(answer: Answer, spread: Interval, layout: Layout, full: float) -> 
     """What a person should know before believing the number."""
     q = answer.question
     says = list(spread.warnings)
-    if 0.9 < full <= 1:
-        says.append(f"memory {full:.0%} full: allocators retry near the limit, expect 10 to 25 % more time")
+    if full > 1:
+        says.append(f"needs {full:.0%} of the memory of a device: it does not fit, and the times are of one that would")
+    elif full > NEAR_FULL:
+        says.append(
+            f"memory {full:.0%} full: the allocator retries near the limit, which is counted; leave it more room"
+        )
     if q.model.unit != "token" and q.cluster.device.kind == "gpu":
         says += batch_warnings(layout.micro, 1)
     return tuple(says)

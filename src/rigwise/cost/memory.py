@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 
@@ -144,7 +145,7 @@ def _working(o: Operation) -> float:
     return o.writes + o.writes_backward
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class MemoryLaw:
     """All that the memory of a stage is made of, worked out once a kind of block."""
 
@@ -178,12 +179,20 @@ class MemoryLaw:
 
     def stages(self) -> Iterator[dict[str, Floats]]:
         """Bytes by part on each different stage, at its peak."""
-        for position, counts in self.plan.stages():
-            yield self._stage(position, counts)
+        for stage in self.plan.stages():
+            inside = self._stage(*stage)
+            outside = {
+                "buffers": self._buffers,
+                "fragmentation": self.stack.memory_slack * total(inside.values()),
+                "context": self.context,
+            }
+            yield {key: np.asarray(value, dtype=np.float64) for key, value in (inside | outside).items()}
 
-    def total(self) -> Floats:
+    @cached_property
+    def whole(self) -> Floats:
         """Bytes on the fullest stage, as the device counts them."""
-        return largest(total(parts.values()) for parts in self.stages())
+        inside = largest(total(self._stage(*stage).values()) for stage in self.plan.stages())
+        return np.asarray((1 + self.stack.memory_slack) * inside + (self._buffers + self.context))
 
     def tensors(self) -> Floats:
         """Of the bytes on the fullest stage those of tensors, as torch.cuda.max_memory_allocated tells them."""
@@ -191,8 +200,9 @@ class MemoryLaw:
 
     def reserved(self) -> Floats:
         """Of the bytes on the fullest stage those that the allocator holds, as torch.cuda.max_memory_reserved does."""
-        return np.asarray(self.total() - self.context - self._buffers())
+        return np.asarray(self.whole - self.context - self._buffers)
 
+    @cached_property
     def _buffers(self) -> Floats:
         """Of the communicators, one for each way in which the ranks are grouped; and of gradients in buckets."""
         t = self.table
@@ -201,7 +211,7 @@ class MemoryLaw:
         return np.asarray((self.stack.memory_buffers * groups + bucket) * self.on_gpu)
 
     def _stage(self, position: Floats, counts: Floats, alone: bool = False) -> dict[str, Floats]:
-        """Bytes by part; alone: of tensors, all that is alive at one instant and nothing that is only reserved."""
+        """Bytes of tensors by part; alone: all that is alive at one instant, and nothing that is only reserved."""
         t, z, b = self.table, self.table.zero, self.sizes
         d = (t.dp * t.cp).astype(np.float64)
         e = d / np.minimum(t.ep, d)
@@ -210,7 +220,6 @@ class MemoryLaw:
         )
         first, second, third = (np.where(z >= s, d, 1.0) for s in (1, 2, 3))
         first_e, second_e, third_e = (np.where(z >= s, e, 1.0) for s in (1, 2, 3))
-        layer = largest(w.dense + w.expert for w in self.weights)
         states = self.state_bytes + b.master
         sides = self.side_bytes * self.held(counts, "sides")
         off = [(t.offload >> bit) & 1 for bit in range(3)]
@@ -221,24 +230,17 @@ class MemoryLaw:
         stepped = dense_t / first + expert_t / first_e
         kept_acts = self._activations(position, counts)
         activations = np.where(off[1], kept_acts / np.maximum(self.units(counts), 1) * 2, kept_acts)
-        copies = np.where(z >= 3, 2 * self._gathered() * (d > 1), b.cast * (dense_t + expert_t))
+        copies = np.where(z >= 3, 2 * self._gathered * (d > 1), b.cast * (dense_t + expert_t))
         logits, layers = self._working(counts)
         parts = self._peak(gradients, activations, copies, logits, layers) | {
-            "weights": np.where(off[0], np.minimum(weights, 2 * layer * b.weight), weights),
+            "weights": np.where(off[0], np.minimum(weights, 2 * self._largest * b.weight), weights),
             "optimizer": np.where(off[2], 0.0, states * stepped + sides / first),
         }
         if self.states.step:
             step = stepped * b.step * (1 - off[2])
             beyond = gradients + step - parts["gradients"] - parts["activations"]
             parts["temporary"] = np.maximum(parts["temporary"], beyond) if alone else parts["temporary"] + step
-        if alone:
-            return parts
-        parts |= {
-            "buffers": self._buffers(),
-            "fragmentation": self.stack.memory_slack * total(parts.values()),
-            "context": np.asarray(self.context),
-        }
-        return {key: np.asarray(value, dtype=np.float64) for key, value in parts.items()}
+        return parts
 
     def _peak(
         self, gradients: Floats, activations: Floats, copies: Floats, logits: Floats, layers: Floats
@@ -255,6 +257,12 @@ class MemoryLaw:
             "temporary": np.where(inside, during, copies + layers),
         }
 
+    @cached_property
+    def _largest(self) -> Floats:
+        """Elements of the largest block."""
+        return largest(w.dense + w.expert for w in self.weights)
+
+    @cached_property
     def _gathered(self) -> Floats:
         """The largest block that zero 3 gathers: its weights, and the gradients before they are scattered."""
         b = self.sizes
