@@ -40,7 +40,7 @@ class Calibration:
 
     cases: tuple[Case, ...]
     fit: Fit
-    spreads: Mapping[str, float]  # by stack, from cases that the fit did not see
+    spreads: Mapping[tuple[str, str], float]  # by stack and key, from cases that the fit did not see
 
     def groups(self) -> list[GroupError]:
         """Errors by source, metric, and one device or several."""
@@ -64,7 +64,7 @@ class Calibration:
         """The data file with the fitted values in it."""
         shipped = files("rigwise.cost").joinpath("data/efficiencies.toml").read_text("utf-8")
         fitted = zip((c.path for c in self.fit.constants), self.fit.values.tolist(), strict=True)
-        open_ = ((("stack", stack, "spread"), value) for stack, value in self.spreads.items())
+        open_ = ((("stack", *name), value) for name, value in self.spreads.items())
         return written(shipped, [*fitted, *open_])
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,7 +73,8 @@ class Calibration:
             "schema_version": SCHEMA_VERSION,
             "rows": len(self.cases),
             "rounds": self.fit.rounds,
-            "spreads": dict(self.spreads),
+            "spreads": {stack: value for (stack, key), value in self.spreads.items() if key == "spread"},
+            "memory_spreads": {stack: value for (stack, key), value in self.spreads.items() if key != "spread"},
             "groups": [
                 {"group": g.group, "rows": g.rows, "before": g.before, "after": g.after, "bias": g.bias}
                 for g in self.groups()

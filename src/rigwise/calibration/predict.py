@@ -31,6 +31,9 @@ from rigwise.models.model import Model
 
 Floats = NDArray[np.float64]
 _Key = tuple[object, ...]
+_OF_MEMORY = frozenset(
+    {"batch", "layout", "dims", "recompute", "stack"}
+)  # assumptions that a peak of memory depends on
 _FROZEN = 2 / 3  # of the three products a weight takes part in, the one of its own gradient falls away
 
 
@@ -52,6 +55,7 @@ class Step:
     seconds: float
     spread: float
     memory: float | None
+    memory_spread: float
     basis: str
 
 
@@ -90,6 +94,7 @@ class Predictor:
             seconds=float(seconds[best]),
             spread=log(around.high / around.low) / (2 * Z80),
             memory=float(_memory(case, answer)[places[best]]) if case.row.metric == "peak_mem_gib" else None,
+            memory_spread=max(answer.step.eff.stack.memory_spread, answer.step.eff.interval["floor"]),
             basis=around.basis,
         )
 
@@ -143,9 +148,9 @@ def _printed(case: StepCase) -> Mapping[str, Any]:
 
 def _memory(case: StepCase, answer: Answer) -> Floats:
     """Bytes on the fullest rank of what the row's tool counts."""
-    law = answer.step.memory
-    counts = {"tensors": law.tensors, "reserved": law.reserved, "device": lambda: law.whole}
-    return _flat(counts[_printed(case)["counts"]](), answer)
+    law, counts = answer.step.memory, _printed(case)["counts"]
+    told = law.tensors() if counts == "tensors" else law.reserved() if counts == "reserved" else law.whole
+    return _flat(told, answer)
 
 
 def _flat(values: Floats, answer: Answer) -> Floats:
@@ -167,7 +172,7 @@ def _figure(case: StepCase, step: Step) -> Prediction:
     if row.metric == "peak_mem_gib":
         assert step.memory is not None
         total = step.memory * case.memory_devices / _printed(case)["unit"]
-        return _spread(total, hypot(table("assumptions")["memory"]["spread"], spread_of(case.assumed)), basis)
+        return _spread(total, hypot(step.memory_spread, spread_of(_OF_MEMORY & set(case.assumed))), basis)
     if row.metric in ("step_s", "ms"):
         return _spread(step.seconds / unit(row.metric), spread, basis)
     if row.metric == "hours":

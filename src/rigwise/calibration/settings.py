@@ -189,19 +189,27 @@ class _Reading:
                 f"no usual layout of {self.row.n_devices} devices takes a global batch of {batch}",
                 rule="the layout is not given",
             )
-        return tuple(self._holdable(layout) for layout in made)
+        untold = not self.row.zero_stage_or_fsdp and "layout" not in self.unsaid
+        return tuple(self._holdable(layout) for layout in made) if untold else tuple(made)
 
     def _holdable(self, layout: Layout) -> Layout:
-        """The layout; fully sharded, or its optimizer in the host's memory, where the row does not tell of sharding and
-        the states as they are exceed the device."""
-        model = self.subject.model
+        """The layout with the least sharding under which a device holds its states, where the row tells of none.
+
+        Without a pipeline that is full sharding, as programs that shard at all then do; experts are left alone, as
+        expert parallelism spreads what counts of them.
+        """
+        model, ranks = self.subject.model, layout.dp * layout.cp
         held = states((words.read("states", self.row.text) or {}).get("states", "megatron"))
-        each = held.weight + held.gradient + held.master + find_optimizer(self.optimizer()).state_bytes * held.moments
-        trained = model.trainable_parameters
-        needed = (each * trained + held.weight * (model.parameters - trained)) / (layout.tp * layout.pp)
-        if self.row.zero_stage_or_fsdp or layout.zero >= 3 or model.experts or needed <= self.device.memory:
-            return layout
-        return layout.but(zero=3) if layout.dp * layout.cp > 1 else layout.but(offload="optimizer")
+        stepped = held.master + find_optimizer(self.optimizer()).state_bytes * held.moments
+        here = model.trainable_parameters / (layout.tp * layout.pp)
+        frozen = held.weight * (model.parameters - model.trainable_parameters) / (layout.tp * layout.pp)
+        kinds = (0, 3) if layout.pp == 1 else (0, 1, 2, 3)
+        for zero in kinds if ranks > 1 and not layout.zero and not model.experts else ():
+            shared = [ranks if zero >= stage else 1 for stage in (1, 2, 3)]
+            needed = here * (stepped / shared[0] + held.gradient / shared[1] + held.weight / shared[2])
+            if needed + frozen / shared[2] <= self.device.memory or zero == kinds[-1]:
+                return layout.but(zero=zero)
+        return layout
 
     def _choices(self, degrees: Mapping[str, int]) -> dict[str, Any]:
         """What the row's words say of its layout besides the degrees and the recomputation."""

@@ -71,6 +71,7 @@ class StackEfficiencies:
     """What a software stack makes of the machine."""
 
     spread: float
+    memory_spread: float
     matmul: float
     stream: float
     core: float

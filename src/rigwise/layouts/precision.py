@@ -43,9 +43,9 @@ class Bytes:
     """Bytes an element of each tensor, one array entry a layout.
 
     product: operands of matrix products. activation: everything else that flows. weight: the copy that computes, and
-    that zero 3 gathers. gradient: as it is sent. held_weight, held_gradient: as they stay between steps. master: float32
-    copy beside the optimizer's state, 0 where the weight is float32 itself. cast: 16-bit copies of float32 weights.
-    step: what the optimizer's step takes besides. moments: factor of the optimizer's state.
+    that zero 3 gathers. gradient: as it is sent. held_weight, held_gradient: as they stay between steps. master: the
+    float32 copy beside the optimizer's state, 0 where the weight is float32 itself. cast: 16-bit copies of float32
+    weights. step: what the optimizer's step takes besides. moments: factor of the optimizer's state.
     """
 
     product: Floats

@@ -17,7 +17,9 @@ from rigwise.models.model import Block, Model
 from rigwise.models.operations import Operation, Split, forward_only, linear, stream
 
 Kind = Literal["full", "lora", "qlora", "frozen"]
-_UNPACKED = 2.0  # a product that unpacks its weight keeps its input cast to float32, two elements of 16 bits (bitsandbytes)
+_UNPACKED = (
+    2.0  # a product that unpacks its weight keeps its input cast to float32, two elements of 16 bits (bitsandbytes)
+)
 _COPY = 16.0  # PEFT's modules_to_save keeps the frozen tensor beside its trained copy
 NF4_BITS = 4.127  # arXiv 2305.14314 section 3: 4 bits, and 0.127 bits of scales in 8 bits
 FUSED = {"qkv": 3, "kv": 2, "cross_kv": 2}  # products that stand for several weight matrices, each with its own A

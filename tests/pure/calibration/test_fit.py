@@ -117,12 +117,17 @@ def test_calibrate_needs_rows_and_rounds(tmp_path: Path) -> None:
 
 def test_what_a_calibration_writes_holds_the_fitted_values() -> None:
     cases = quick_cases()
-    found = Calibration(cases=tuple(cases), fit=fit(cases, rounds=1), spreads={"eager": 0.123})
+    found = Calibration(
+        cases=tuple(cases),
+        fit=fit(cases, rounds=1),
+        spreads={("eager", "spread"): 0.123, ("eager", "memory_spread"): 0.234},
+    )
     tables = tomllib.loads(found.text())
     for constant, value in zip(found.fit.constants, found.fit.values, strict=True):
         layer, name, key = constant.path
         assert tables[layer][name][key] == pytest.approx(value, rel=5e-3)
     assert tables["stack"]["eager"]["spread"] == 0.123
+    assert tables["stack"]["eager"]["memory_spread"] == 0.234
     said = found.to_dict()
     assert said["rows"] == len(cases)
     assert {g["group"] for g in said["groups"]} == {g.group for g in found.groups()}
@@ -132,6 +137,14 @@ def test_a_spread_is_the_deviation_that_has_four_in_five_inside() -> None:
     case = next(case_of(row) for row in rows() if row.family == "vision" and row.metric != "peak_mem_gib")
     many = [case] * 1000
     errors = np.random.default_rng(0).normal(0.0, 0.2, len(many))
-    assert spreads(many, errors)[case.stack] == pytest.approx(0.2, rel=0.1)
+    assert spreads(many, errors)[case.stack, "spread"] == pytest.approx(0.2, rel=0.1)
     assert spreads(many[:5], errors[:5]) == {}
     assert spreads(quick_cases(), np.zeros(len(quick_cases()))) == {}
+
+
+def test_peaks_of_memory_have_a_spread_of_their_own_and_are_pooled_where_few() -> None:
+    case = next(case_of(row) for row in rows() if row.metric == "peak_mem_gib")
+    errors = np.random.default_rng(1).normal(0.0, 0.1, 40)
+    found = spreads([case] * 40, errors)
+    assert found.keys() == {(case.stack, "memory_spread"), ("modern", "memory_spread")}
+    assert spreads([case] * 20, errors[:20]).keys() == {("modern", "memory_spread")}
