@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigwise.calibration.cases import Case, StepCase
-from rigwise.calibration.fit import Fit, fit, residuals
+from rigwise.calibration.crossvalidate import left_out
+from rigwise.calibration.fit import Fit, fit
 from rigwise.calibration.sample import sample
-from rigwise.calibration.spread import spreads
+from rigwise.calibration.sensitivity import residuals
+from rigwise.calibration.spread import link_spreads, memory_spreads, spreads
 from rigwise.calibration.write import written
 from rigwise.errors import UsageError
 from rigwise.measurements.tables import read_table
@@ -40,7 +42,9 @@ class Calibration:
 
     cases: tuple[Case, ...]
     fit: Fit
-    spreads: Mapping[tuple[str, str], float]  # by stack and key, from cases that the fit did not see
+    spreads: Mapping[str, float]  # by stack, from cases that the fit did not see
+    memory_spreads: Mapping[str, float]  # by stack, from models and devices that were left out
+    link_spreads: Mapping[str, float]  # by kind of link, from devices that were left out
 
     def groups(self) -> list[GroupError]:
         """Errors by source, metric, and one device or several."""
@@ -64,8 +68,10 @@ class Calibration:
         """The data file with the fitted values in it."""
         shipped = files("rigwise.cost").joinpath("data/efficiencies.toml").read_text("utf-8")
         fitted = zip((c.path for c in self.fit.constants), self.fit.values.tolist(), strict=True)
-        open_ = ((("stack", *name), value) for name, value in self.spreads.items())
-        return written(shipped, [*fitted, *open_])
+        open_ = ((("stack", stack, "spread"), value) for stack, value in self.spreads.items())
+        peaks = ((("stack", stack, "memory_spread"), value) for stack, value in self.memory_spreads.items())
+        links = ((("link", kind, "spread"), value) for kind, value in self.link_spreads.items())
+        return written(shipped, [*fitted, *open_, *peaks, *links])
 
     def to_dict(self) -> dict[str, Any]:
         """The calibration for --json."""
@@ -73,8 +79,10 @@ class Calibration:
             "schema_version": SCHEMA_VERSION,
             "rows": len(self.cases),
             "rounds": self.fit.rounds,
-            "spreads": {stack: value for (stack, key), value in self.spreads.items() if key == "spread"},
-            "memory_spreads": {stack: value for (stack, key), value in self.spreads.items() if key != "spread"},
+            "freedom": self.fit.freedom,
+            "spreads": dict(self.spreads),
+            "memory_spreads": dict(self.memory_spreads),
+            "link_spreads": dict(self.link_spreads),
             "groups": [
                 {"group": g.group, "rows": g.rows, "before": g.before, "after": g.after, "bias": g.bias}
                 for g in self.groups()
@@ -100,8 +108,14 @@ def calibrate(
     if not cases:
         raise UsageError("no row of the tables can be asked", rule="primary, trusted rows that the laws can predict")
     found = fit(cases, rounds=rounds, progress=progress)
-    left_open = spreads(others, residuals(others, found.tables))
-    return Calibration(cases=tuple(cases), fit=found, spreads=left_open)
+    by_device = left_out(cases, found, range(len(cases)), "device")
+    return Calibration(
+        cases=tuple(cases),
+        fit=found,
+        spreads=spreads(others, residuals(others, found.tables)),
+        memory_spreads=memory_spreads(cases, by_device),
+        link_spreads=link_spreads(cases, by_device),
+    )
 
 
 def _median(values: NDArray[np.float64]) -> float:

@@ -11,6 +11,7 @@ from rigwise.calibration.machines import Machine, device_of, machine_of
 from rigwise.calibration.patterns import find
 from rigwise.calibration.settings import settings_of
 from rigwise.calibration.subjects import Subject, subject_of
+from rigwise.cost.datakinds import Loading
 from rigwise.errors import UsageError
 from rigwise.hardware.device import Device
 from rigwise.layouts.layout import Layout
@@ -42,6 +43,7 @@ class StepCase:
     device_hours: bool = False
     states: str | None = None
     memory_devices: int = 1
+    loading: Loading | None = None
     assumed: tuple[str, ...] = ()
 
     @property
@@ -75,6 +77,7 @@ class TransferCase:
     """An all-reduce of `size` bytes over all devices of a machine, or a copy between two ends.
 
     between: "all" for the all-reduce, "devices" or "host" for a copy; both_ways: a copy in both directions at once.
+    rings: the library was held to rings, or knew nothing else.
     """
 
     row: Row
@@ -83,12 +86,20 @@ class TransferCase:
     size: float
     between: str
     both_ways: bool = False
+    rings: bool = False
     assumed: tuple[str, ...] = ()
 
     @property
     def device(self) -> str:
         """The device's id."""
         return self.machine.cluster.device.name
+
+    @property
+    def wire(self) -> str:
+        """The kind of link that sets the pace: the network's over several nodes, else the one inside."""
+        cluster = self.machine.cluster
+        far = cluster.node.nic if cluster.nodes > 1 else None
+        return (far or cluster.node.link).kind
 
 
 Case = StepCase | KernelCase | TransferCase
@@ -160,6 +171,7 @@ def _transfer(row: Row, facts: Mapping[str, Any]) -> TransferCase:
         size=size or units.GIBI,
         between=between,
         both_ways=facts.get("way") == "bi",
+        rings=bool((words.read("systems", row.text) or {}).get("rings", False)),
         assumed=assumed,
     )
 
@@ -186,6 +198,12 @@ def stack_of(row: Row) -> tuple[str, tuple[str, ...]]:
     """The software stack that a row's words tell, and whether it had to be assumed."""
     facts = words.read("stacks", row.text)
     return (facts["stack"], ()) if facts else ("modern", ("stack",))
+
+
+def loading_of(row: Row) -> Loading | None:
+    """How the samples came, where the words tell that they were loaded and by what; None where they may lie ready."""
+    facts = words.read("loading", f"{row.device} | {row.text}")
+    return Loading(**facts) if facts else None
 
 
 def precision_of(row: Row, device: Device) -> tuple[str, tuple[str, ...]]:
@@ -232,6 +250,7 @@ def _step(row: Row, parent: Row | None) -> StepCase:
         device_hours=settings.device_hours,
         states=(words.read("states", row.text) or {}).get("states"),
         memory_devices=settings.memory_devices,
+        loading=loading_of(row),
         assumed=tuple(sorted(set(assumed))),
     )
 

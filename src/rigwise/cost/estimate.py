@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from rigwise.cost.arrays import total
 from rigwise.cost.compute import Machine
+from rigwise.cost.datakinds import Loading, Supply, supply
 from rigwise.cost.efficiencies import Efficiencies, efficiencies
 from rigwise.cost.energy import energy_joules
 from rigwise.cost.interval import Interval, interval
+from rigwise.cost.loader import Feed, LoaderReport, feed, loader_report, with_loader
 from rigwise.cost.matmul import engine
 from rigwise.cost.memory import PARTS as MEMORY_PARTS
 from rigwise.cost.memory import MemoryLaw, elements, kept
@@ -42,7 +44,8 @@ class Question:
     """What is asked: train `model` on `cluster` with `batch` samples a step.
 
     stack: the software stack, one of efficiencies.toml's. states: how weights, gradients and optimizer are held, one of
-    layouts/states.toml's, None for the stack's usual way. stepping: False leaves the optimizer's step out.
+    layouts/states.toml's, None for the stack's usual way. stepping: False leaves the optimizer's step out. loading: how
+    the samples come; None for samples that are on the devices already (synthetic data).
     """
 
     model: Model
@@ -53,6 +56,7 @@ class Question:
     states: str | None = None
     rates: Rates = field(default_factory=Rates)
     stepping: bool = True
+    loading: Loading | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,22 +79,43 @@ class Answer:
 
     @cached_property
     def _roomy(self) -> Mapping[str, Floats]:
-        """Seconds by part where memory has room."""
+        """Seconds by part where memory has room and data is there."""
         parts = dict(self.step.parts())
         if not self.question.stepping:
             parts["optimizer"] = np.zeros(())
         return parts
 
     @cached_property
+    def _working(self) -> Floats:
+        """Seconds of a step that never waits for data."""
+        return np.asarray(total(self._roomy.values()) * (1 + self.step.crowding()))
+
+    @cached_property
+    def _waits(self) -> Floats:
+        """Seconds of a step that wait for data."""
+        return np.zeros(()) if self.feed is None else self.feed.waits(self._working)
+
+    @cached_property
     def parts(self) -> Mapping[str, Floats]:
         """Seconds of a step by part."""
         crowded = self.step.crowding()
-        return {**self._roomy, "allocator": self.seconds * crowded / (1 + crowded)}
+        return {**self._roomy, "allocator": self._working * crowded / (1 + crowded), "loader": self._waits}
+
+    @cached_property
+    def supply(self) -> Supply | None:
+        """What loads the samples; None for synthetic data."""
+        q = self.question
+        return None if q.loading is None else supply(q.loading, q.model, q.cluster)
+
+    @cached_property
+    def feed(self) -> Feed | None:
+        """The loader's stages; None for synthetic data."""
+        return None if self.supply is None else feed(self.supply, self.question.batch, self.table.dp)
 
     @cached_property
     def seconds(self) -> Floats:
         """Seconds of a step."""
-        return np.asarray(total(self._roomy.values()) * (1 + self.step.crowding()))
+        return np.asarray(self._working + self._waits)
 
     @cached_property
     def joules(self) -> Floats | None:
@@ -192,7 +217,8 @@ def _record(answer: Answer, i: int) -> Estimate:
     seconds = _at(answer, answer.seconds, i)
     spread = interval(q.model, q.cluster, answer.step.eff)
     memory = _fullest(answer, i)
-    whole, limit = sum(memory.values()), q.cluster.device.memory
+    held, limit = sum(memory.values()), q.cluster.device.memory
+    loader, around = _loader(answer, spread, i)
     useful = (q.model.flops + q.model.flops_backward) * q.batch
     peak = answer.question.cluster.device.peak.get(layout.precision)
     usd = answer.usd
@@ -203,7 +229,7 @@ def _record(answer: Answer, i: int) -> Estimate:
         batch=q.batch,
         devices=q.cluster.devices,
         step_s=seconds,
-        interval=(seconds * spread.low, seconds * spread.high),
+        interval=around,
         samples_per_s=q.batch / seconds,
         tokens_per_s_per_device=q.batch * q.model.tokens / seconds / q.cluster.devices
         if q.model.unit == "token"
@@ -211,14 +237,35 @@ def _record(answer: Answer, i: int) -> Estimate:
         mfu=useful / (seconds * q.cluster.devices * peak) if peak else None,
         time={key: _at(answer, value, i) for key, value in answer.parts.items()},
         memory=memory,
-        memory_total=whole,
+        memory_total=held,
         memory_limit=limit,
-        fits=whole <= limit,
+        fits=held <= limit,
         energy_j=None if answer.joules is None else _at(answer, answer.joules, i),
         cost_usd=None if usd is None else _at(answer, usd, i),
-        basis=spread.basis,
-        warnings=_warnings(answer, spread, layout, whole / limit),
+        basis=spread.basis if loader is None else "; ".join((spread.basis, *_taken(loader))),
+        warnings=(*_warnings(answer, spread, layout, held / limit), *_starved(loader)),
+        loader=loader,
     )
+
+
+def _loader(answer: Answer, spread: Interval, i: int) -> tuple[LoaderReport | None, tuple[float, float]]:
+    """The loader's report, and the interval of the step with it."""
+    step = _at(answer, answer.seconds, i) - _at(answer, answer.parts["loader"], i)
+    around = step * spread.low, step * spread.high
+    if answer.supply is None:
+        return None, around
+    batch = answer.question.batch
+    fed = feed(answer.supply, batch, answer.table.layout(i).dp)
+    return loader_report(answer.supply, fed, batch, step), with_loader(*around, answer.supply, fed)
+
+
+def _taken(loader: LoaderReport) -> tuple[str, ...]:
+    return (f"for the loader taken: {', '.join(loader.assumed)}",) if loader.assumed else ()
+
+
+def _starved(loader: LoaderReport | None) -> tuple[str, ...]:
+    """What to change where the step waits for its data."""
+    return () if loader is None or not loader.advice else (f"{loader.says}; what helps: {', or '.join(loader.advice)}",)
 
 
 def _at(answer: Answer, values: Floats, i: int) -> float:

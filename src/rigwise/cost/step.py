@@ -9,8 +9,9 @@ size), d ranks that share a replica's gradients.
     optimizer                    its bytes over the memory's bandwidth
     allocator                    a ((f - 0.9) / 0.1)^2 of all that, f > 0.9 of the memory full (above 1: as at 1)
 
-Left out: pipeline sends on links above a few GB/s, which overlap (measured: leaving them out predicts better), loader
-time, stragglers. A plan's best layout is walked event by event (cost/timeline.py).
+Left out: pipeline sends on links above a few GB/s, which overlap (measured: leaving them out predicts better),
+stragglers; cost/loader.py adds what the step waits for its data. A plan's best layout is walked event by event
+(cost/timeline.py).
 Sources: Narayanan et al. (arXiv 2104.04473) for the pipeline; ZeRO and FSDP (arXiv 1910.02054, 2304.11277).
 """
 

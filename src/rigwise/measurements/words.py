@@ -30,10 +30,12 @@ TOPICS = (
     "batches",
     "optimizers",
     "lengths",
+    "loading",
     "epochs",
     "states",
     "memory",
     "peers",
+    "systems",
 )
 _NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 

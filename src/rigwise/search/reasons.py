@@ -22,6 +22,7 @@ _NAMES = {
     "optimizer": "the optimizer's step",
     "offload": "moving states to host memory and back",
     "allocator": "looking for free memory on a nearly full device",
+    "loader": "waiting for data",
 }
 
 
