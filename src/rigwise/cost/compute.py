@@ -100,7 +100,7 @@ def _linear(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Ma
     engine = on.product if o.split != "vocab" else on.other
     slow = misalignment(n, engine.eff.misaligned_linear, engine) * misalignment(k, engine.eff.misaligned_linear, engine)
     weights = o.batch * o.k * o.n / part.weights
-    unpack = (on.stack.dequantise if o.weight_bits else 0.0) * weights / on.other.bandwidth
+    unpack = (on.stack.dequantise if o.packed_bits else 0.0) * weights / on.other.bandwidth
     return Passes(
         forward=o.steps * (slow * gemm_seconds(b, m, n, k, engine) + unpack),
         input=o.steps * (slow * gemm_seconds(b, m, k, n, engine) + unpack),

@@ -61,6 +61,7 @@ class DeviceEfficiencies:
     winograd: Value
     direct: Value
     memory_context: Value
+    allocator: Value
     host_fixed: Value
     host_power: float
 
@@ -95,6 +96,7 @@ class StackEfficiencies:
     """What a software stack makes of the machine."""
 
     spread: float
+    memory_spread: float
     matmul: Value
     stream: Value
     core: Value
@@ -118,6 +120,9 @@ class StackEfficiencies:
     network: Value
     memory_buffers: Value
     memory_slack: Value
+    memory_loss: Value
+    memory_apart: float
+    states: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
