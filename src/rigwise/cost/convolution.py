@@ -1,15 +1,18 @@
-"""Law of one convolution: three passes as implicit matrix products, with Winograd where vector units gain from it.
+"""Law of convolutions: three passes as implicit matrix products, with Winograd and FFT where libraries gain from them.
 
     pass              M      N              K (reduced)
     forward           K/G    N P Q          (C/G) R S
     input gradient    C/G    N H W          (K/G) R S (P Q)/(H W)
     weight gradient   K/G    (C/G) R S      N P Q
 
-G products side by side. Source: cuDNN's implicit GEMM (arXiv 1410.0759); Winograd F(2x2,3x3) (arXiv 1509.09308).
+G products side by side. Source: cuDNN's implicit GEMM (arXiv 1410.0759); Winograd F(2x2,3x3) and F(4x4,3x3) (arXiv
+1509.09308); FFT by tiles of 32 x 32 (arXiv 1412.7580).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -20,12 +23,77 @@ from rigwise.models.operations import Conv
 
 Floats = NDArray[np.float64]
 PASSES = ("forward", "input_gradient", "weight_gradient")
+_ALIGNED = 8  # channels that tensor cores want a multiple of
+_THIN = 4  # channels a group below which a direct kernel is worth its while
+_DEEP = 16  # channels from which Winograd's transforms are worth theirs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Convs:
+    """The geometry of many convolutions, one array entry each; the arrays broadcast to the batch and the cuts.
+
+    c, k: channels in and out. taps: elements of a kernel. here, there: positions that the kernel is applied from and
+    to. reads, writes: elements of input and output. tiles: of 2 x 2 and 4 x 4 outputs. strided, unaligned, thin,
+    winograd: what a library can do with them.
+    """
+
+    c: Floats
+    k: Floats
+    groups: Floats
+    taps: Floats
+    here: Floats
+    there: Floats
+    reads: Floats
+    writes: Floats
+    work: Floats
+    tiles: tuple[Floats, Floats]
+    strided: NDArray[np.bool_]
+    unaligned: NDArray[np.bool_]
+    thin: NDArray[np.bool_]
+    winograd: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, shapes: Sequence[Conv], behind: int = 0) -> Convs:
+        """Convolutions along the first axis, with `behind` axes of length 1 after it."""
+        lead = (len(shapes), *(1,) * behind)
+
+        def column(values: Sequence[float]) -> Floats:
+            return np.array(values, dtype=np.float64).reshape(lead)
+
+        def flags(values: Sequence[bool]) -> NDArray[np.bool_]:
+            return np.array(values, dtype=np.bool_).reshape(lead)
+
+        sizes = [(s.out, s.size) if s.transposed else (s.size, s.out) for s in shapes]
+        return cls(
+            c=column([s.c for s in shapes]),
+            k=column([s.k for s in shapes]),
+            groups=column([s.groups for s in shapes]),
+            taps=column([prod(s.kernel) for s in shapes]),
+            here=column([prod(here) for here, _ in sizes]),
+            there=column([prod(there) for _, there in sizes]),
+            reads=column([s.c * prod(s.size) for s in shapes]),
+            writes=column([s.k * prod(s.out) for s in shapes]),
+            work=column([s.flops for s in shapes]),
+            tiles=(column([_tiles(s, 2) for s in shapes]), column([_tiles(s, 4) for s in shapes])),
+            strided=flags([max(s.stride) > 1 for s in shapes]),
+            unaligned=flags([bool(s.c % _ALIGNED or s.k % _ALIGNED) for s in shapes]),
+            thin=flags([min(s.c, s.k) // s.groups < _THIN for s in shapes]),
+            winograd=flags([_plain(s) and s.kernel == (3, 3) and min(s.c, s.k) >= _DEEP for s in shapes]),
+        )
+
+
+def _tiles(shape: Conv, side: int) -> int:
+    return prod(-(-size // side) for size in shape.out)
+
+
+def _plain(shape: Conv) -> bool:
+    return shape.groups == 1 and not shape.transposed and set(shape.stride) == {1}
 
 
 def conv_seconds(
-    shape: Conv, batch: ArrayLike, which: str, on: Engine, cut_out: ArrayLike = 1.0, cut_in: ArrayLike = 1.0
+    s: Convs, batch: ArrayLike, which: str, on: Engine, cut_out: ArrayLike = 1.0, cut_in: ArrayLike = 1.0
 ) -> Floats:
-    """Seconds of one pass of one convolution over `batch` images, arrays broadcast.
+    """Seconds of one pass of convolutions over `batch` images, arrays broadcast.
 
     which: "forward", "input_gradient" or "weight_gradient". cut_out, cut_in: over how many ranks the output and the
     input channels are divided. The least of the implicit product, a direct kernel bound by bytes (depthwise), and
@@ -38,58 +106,49 @@ def conv_seconds(
     ...               bandwidth=484e9, peak={"float32": 11.3e12}, processors=28)
     >>> on = engine(card, "float32", efficiencies(card).device)
     >>> shape = Conv(c=64, k=64, size=(56, 56), kernel=(3, 3), stride=(1, 1), pad=(1, 1))
-    >>> f"{conv_seconds(shape, 32, 'forward', on) * 1e3:.1f} ms"
-    '0.7 ms'
+    >>> f"{conv_seconds(Convs.of([shape]), 32, 'forward', on)[0] * 1e3:.1f} ms"
+    '0.5 ms'
     """
     images = np.asarray(batch, dtype=np.float64)
-    k = shape.k / np.asarray(cut_out, dtype=np.float64)
-    c = shape.c / np.asarray(cut_in, dtype=np.float64)
-    products = _implicit(shape, images, k, c, which, on)
-    inputs, outputs = c * prod(shape.size), k * prod(shape.out)
-    traffic = on.activation * images * (inputs + outputs) / on.bandwidth
-    work = shape.flops * images * (k / shape.k) * (c / shape.c)
-    thin = shape.c // shape.groups < 4 or shape.k // shape.groups < 4
-    if thin:
-        direct = np.maximum(traffic, work / (on.vector * on.eff.direct)) + on.eff.kernel_s
-        products = np.minimum(products, direct)
-    if _winograd(shape, on):
-        products = np.minimum(products, _winograd_seconds(shape, images, k, c, on))
-    return np.asarray(np.maximum(products, traffic + on.eff.kernel_s))
+    k = s.k / np.asarray(cut_out, dtype=np.float64)
+    c = s.c / np.asarray(cut_in, dtype=np.float64)
+    moved = on.activation * images * (s.reads * c / s.c + s.writes * k / s.k)
+    seconds = _implicit(s, images, k, c, moved, which, on)
+    if s.thin.any():
+        work = s.work * images * (k / s.k) * (c / s.c)
+        direct = np.maximum(moved / on.bandwidth, work / (on.vector * on.eff.direct)) + on.eff.kernel_s
+        seconds = np.where(s.thin, np.minimum(seconds, direct), seconds)
+    if s.winograd.any() and not on.tensor:
+        fewer = _winograd(s, images, k, c, moved, which, on)
+        seconds = np.where(s.winograd, np.minimum(seconds, fewer), seconds)
+    return np.asarray(np.maximum(seconds, moved / on.bandwidth + on.eff.kernel_s))
 
 
-def _implicit(shape: Conv, images: Floats, k: Floats, c: Floats, which: str, on: Engine) -> Floats:
-    groups, taps = float(shape.groups), float(prod(shape.kernel))
-    here, there = float(prod(shape.size)), float(prod(shape.out))
-    if shape.transposed:
-        here, there = there, here
-    eff = on.eff
-    factor = np.full(np.shape(images), 1 / eff.conv)
-    if on.tensor and (shape.c % 8 or shape.k % 8):
-        factor = factor / eff.conv_unaligned
+def _implicit(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, which: str, on: Engine) -> Floats:
+    eff, g = on.eff, s.groups
+    share = eff.conv * np.where(s.unaligned & on.tensor, eff.conv_unaligned, 1.0)
+    weights = on.element * k * c / g * s.taps
     if which == "forward":
-        return factor * gemm_seconds(groups, k / groups, images * there, c / groups * taps, on, eff.saturation_conv)
-    if which == "input_gradient":
-        strided = eff.conv_strided if max(shape.stride) > 1 else 1.0
-        inner = k / groups * taps * there / here
-        return (
-            factor
-            / (eff.conv_input * strided)
-            * gemm_seconds(groups, c / groups, images * here, inner, on, eff.saturation_conv)
-        )
-    assert which == "weight_gradient", which
-    return (
-        factor
-        / eff.conv_weight
-        * gemm_seconds(groups, k / groups, c / groups * taps, images * there, on, eff.saturation_conv)
+        m, n, inner = k / g, images * s.there, c / g * s.taps
+    elif which == "input_gradient":
+        share = share * eff.conv_input * np.where(s.strided, eff.conv_strided, 1.0)
+        m, n, inner = c / g, images * s.here, k / g * s.taps * s.there / s.here
+    else:
+        assert which == "weight_gradient", which
+        share = share * eff.conv_weight
+        m, n, inner = k / g, c / g * s.taps, images * s.there
+    return gemm_seconds(g, m, n, inner, on, eff.saturation_conv, moved=moved + weights, share=share)
+
+
+def _winograd(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, which: str, on: Engine) -> Floats:
+    """F(2x2, 3x3): 16 products over tiles of 2 x 2 outputs for 36, fused; F(4x4, 3x3): 36 for 144, through memory."""
+    share = (
+        on.eff.conv * np.maximum(on.eff.winograd, 1e-9) * (on.eff.conv_weight if which == "weight_gradient" else 1.0)
     )
-
-
-def _winograd(shape: Conv, on: Engine) -> bool:
-    plain = shape.groups == 1 and not shape.transposed and set(shape.stride) == {1}
-    return plain and shape.kernel == (3, 3) and not on.tensor and on.eff.winograd > 0 and min(shape.c, shape.k) >= 16
-
-
-def _winograd_seconds(shape: Conv, images: Floats, k: Floats, c: Floats, on: Engine) -> Floats:
-    """F(2x2, 3x3): 16 products over tiles of 2 x 2 outputs instead of 36."""
-    tiles = prod(-(-size // 2) for size in shape.out)
-    return np.asarray(gemm_seconds(16.0, k, images * tiles, c, on, on.eff.saturation_conv) / on.eff.winograd)
+    seconds = []
+    for side, count in zip((2, 4), s.tiles, strict=True):
+        products, tiles = float((side + 2) ** 2), images * count
+        through = 2 * on.activation * products * tiles * (c + k) if side == 4 else 0.0
+        m, n, inner = (k, products * c, tiles) if which == "weight_gradient" else (k, products * tiles, c)
+        seconds.append(gemm_seconds(1.0, m, n, inner, on, on.eff.saturation_conv, moved=moved + through, share=share))
+    return np.minimum(*seconds)

@@ -92,7 +92,15 @@ def engines(device: Device, eff: DeviceEfficiencies, share: float = 1.0) -> dict
 
 
 def gemm_seconds(
-    batch: ArrayLike, m: ArrayLike, n: ArrayLike, k: ArrayLike, on: Engine, saturation: float | None = None
+    batch: ArrayLike,
+    m: ArrayLike,
+    n: ArrayLike,
+    k: ArrayLike,
+    on: Engine,
+    saturation: float | None = None,
+    *,
+    moved: ArrayLike | None = None,
+    share: ArrayLike = 1.0,
 ) -> Floats:
     """Seconds of B products (M x K)(K x N), arrays broadcast.
 
@@ -100,7 +108,9 @@ def gemm_seconds(
     T_math = waves x 2 tm tn (K/cut + K0) / (P/S x tile rate),  waves = w ceil(x) + (1-w) max(x, 1/4 below one wave),
              x = B ceil(M/tm) ceil(N/tn) cut / S;  tile rate r/(r+r0), r = tm tn/(tm+tn)
     T_mem  = element x B (MK + KN + MN) / BW, plus the partial sums of a cut
-    saturation: K0, None for that of a product. Left out: caches between products, clocks that move with temperature.
+    saturation: K0, None for that of a product. moved: bytes through memory, None for each operand once. share: of the
+    rate, for products that a kernel forms on the fly.
+    Left out: caches between products, clocks that move with temperature.
     Source: tile and wave model as in NVIDIA's matrix multiplication guide; constants in data/efficiencies.toml.
 
     >>> from rigwise.cost.efficiencies import efficiencies
@@ -122,9 +132,15 @@ def gemm_seconds(
     tile_rate = np.minimum(r / (r + r0) * (full + r0) / full, 1.0) if not on.cpu else np.ones_like(r)
     x = b * np.ceil(m_ / tm) * np.ceil(n_ / tn) * cut / on.processors
     waves = eff.waves * np.ceil(x) + (1 - eff.waves) * np.where(x < 1, np.maximum(x, 0.25), x)
-    math = waves * on.processors * 2 * tm * tn * (k_ / cut + lost) / (on.rate * tile_rate)
+    math = (
+        waves * on.processors * 2 * tm * tn * (k_ / cut + lost) / (on.rate * tile_rate * np.asarray(share)[..., None])
+    )
     partial = np.where(cut > 1, 8.0 * b * m_ * n_ * cut, 0.0)
-    memory = (on.element * b * (m_ * k_ + k_ * n_) + on.activation * b * m_ * n_ + partial) / on.bandwidth
+    if moved is None:
+        operands = on.element * b * (m_ * k_ + k_ * n_) + on.activation * b * m_ * n_
+    else:
+        operands = np.asarray(moved, dtype=np.float64)[..., None]
+    memory = (operands + partial) / on.bandwidth
     both = np.sqrt(np.sqrt(math**4 + memory**4)) + np.where(cut > 1, eff.kernel_s / 2, 0.0)
     return np.asarray(both.min(axis=-1) + eff.kernel_s)
 

@@ -23,7 +23,7 @@ import numpy as np
 from rigwise.cost.arrays import Floats, largest, total
 from rigwise.cost.block import BLOCK_PARTS, block_parts, tensor_exposed
 from rigwise.cost.collective import Wires, send_seconds, wires
-from rigwise.cost.compute import Machine
+from rigwise.cost.compute import Machine, prepare
 from rigwise.cost.efficiencies import Efficiencies
 from rigwise.cost.exchange import Groups, groups
 from rigwise.cost.gradients import gradient_seconds, sharded_seconds
@@ -78,6 +78,7 @@ class StepLaw:
 
     def _stages(self) -> tuple[dict[str, Floats], dict[str, Floats]]:
         """Seconds by part of one micro-batch on the slowest stage, and summed over all stages."""
+        prepare([kind for kind in self.plan.kinds if not by_model(kind, self.table)], self.table, self.machine)
         per_kind = [block_parts(kind, self.table, self.machine, self.cluster, self.eff) for kind in self.plan.kinds]
         whole = {key: total(self.plan.whole[j] * kind[key] for j, kind in enumerate(per_kind)) for key in BLOCK_PARTS}
         best: dict[str, Floats] = {}
