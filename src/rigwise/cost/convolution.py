@@ -137,18 +137,28 @@ def _implicit(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, whi
         assert which == "weight_gradient", which
         share = share * eff.conv_weight
         m, n, inner = k / g, c / g * s.taps, images * s.there
-    return gemm_seconds(g, m, n, inner, on, eff.saturation_conv, moved=moved + weights, share=share)
+    cutting = which == "weight_gradient"  # the other two have tiles enough, and libraries do not cut them
+    everything = moved + weights
+    return gemm_seconds(g, m, n, inner, on, eff.saturation_conv, moved=everything, share=share, cutting=cutting)
 
 
 def _winograd(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, which: str, on: Engine) -> Floats:
-    """F(2x2, 3x3): 16 products over tiles of 2 x 2 outputs for 36, fused; F(4x4, 3x3): 36 for 144, through memory."""
-    share = (
-        on.eff.conv * np.maximum(on.eff.winograd, 1e-9) * (on.eff.conv_weight if which == "weight_gradient" else 1.0)
+    """The sooner of F(2x2, 3x3), 16 products for 36 in one kernel, and F(4x4, 3x3), 36 for 144 between transforms.
+
+    The weight gradient has no fused form; the transforms of the other read and write each tile once, apart from the
+    products.
+    """
+    eff = on.eff
+    tiles = images * s.tiles[1]
+    shape = (k, c, tiles) if which == "weight_gradient" else (k, tiles, c)
+    kept = np.maximum(eff.winograd_unfused, 1e-9)
+    apart = gemm_seconds(36.0, *shape, on, share=kept) + 2 * eff.kernel_s
+    apart = apart + (moved + on.activation * 36 * tiles * (c + k)) / on.bandwidth
+    if which == "weight_gradient":
+        return apart
+    fewer = images * s.tiles[0]
+    kept = eff.conv * np.maximum(eff.winograd, 1e-9)
+    fused = gemm_seconds(
+        1.0, k, 16 * fewer, c, on, eff.saturation_conv, moved=moved, share=kept, cutting=False
     )
-    seconds = []
-    for side, count in zip((2, 4), s.tiles, strict=True):
-        products, tiles = float((side + 2) ** 2), images * count
-        through = 2 * on.activation * products * tiles * (c + k) if side == 4 else 0.0
-        m, n, inner = (k, products * c, tiles) if which == "weight_gradient" else (k, products * tiles, c)
-        seconds.append(gemm_seconds(1.0, m, n, inner, on, on.eff.saturation_conv, moved=moved + through, share=share))
-    return np.minimum(*seconds)
+    return np.minimum(fused, apart)

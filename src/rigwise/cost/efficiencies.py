@@ -35,7 +35,9 @@ class DeviceEfficiencies:
     tile_vector: float
     waves: float
     bandwidth: float
+    matmul_bandwidth: float
     kernel_s: float
+    call_s: float
     misaligned_bmm: float
     misaligned_linear: float
     misaligned_powers: tuple[float, float, float]
@@ -50,6 +52,7 @@ class DeviceEfficiencies:
     conv_strided: float
     conv_unaligned: float
     winograd: float
+    winograd_unfused: float
     direct: float
     memory_context: float
     host_fixed: float

@@ -101,6 +101,7 @@ def gemm_seconds(
     *,
     moved: ArrayLike | None = None,
     share: ArrayLike = 1.0,
+    cutting: bool = True,
 ) -> Floats:
     """Seconds of B products (M x K)(K x N), arrays broadcast.
 
@@ -108,8 +109,8 @@ def gemm_seconds(
     T_math = waves x 2 tm tn (K/cut + K0) / (P/S x tile rate),  waves = w ceil(x) + (1-w) max(x, 1/4 below one wave),
              x = B ceil(M/tm) ceil(N/tn) cut / S;  tile rate r/(r+r0), r = tm tn/(tm+tn)
     T_mem  = element x B (MK + KN + MN) / BW, plus the partial sums of a cut
-    saturation: K0, None for that of a product. moved: bytes through memory, None for each operand once. share: of the
-    rate, for products that a kernel forms on the fly.
+    saturation: K0, None for that of a product. moved: bytes through memory, None for each operand once at the library's share. share: of the
+    rate, for products that a kernel forms on the fly. cutting: whether the library may cut K.
     Left out: caches between products, clocks that move with temperature.
     Source: tile and wave model as in NVIDIA's matrix multiplication guide; constants in data/efficiencies.toml.
 
@@ -123,7 +124,7 @@ def gemm_seconds(
     '266 TFLOP/s'
     """
     b, m_, n_, k_ = (np.asarray(x, dtype=np.float64)[..., None] for x in (batch, m, n, k))
-    tm, tn, cut = _candidates(on.cpu)
+    tm, tn, cut = _candidates(on.cpu, cutting)
     eff = on.eff
     r0 = eff.tile_tensor if on.tensor else eff.tile_vector
     lost = saturation or (eff.saturation_tensor if on.tensor else eff.saturation_vector)
@@ -138,6 +139,7 @@ def gemm_seconds(
     partial = np.where(cut > 1, 8.0 * b * m_ * n_ * cut, 0.0)
     if moved is None:
         operands = on.element * b * (m_ * k_ + k_ * n_) + on.activation * b * m_ * n_
+        operands = operands / eff.matmul_bandwidth
     else:
         operands = np.asarray(moved, dtype=np.float64)[..., None]
     memory = (operands + partial) / on.bandwidth
@@ -146,8 +148,8 @@ def gemm_seconds(
 
 
 @cache
-def _candidates(cpu: bool) -> tuple[Floats, Floats, Floats]:
-    tiles, cuts = (_CPU_TILES, (1,)) if cpu else (_TILES, _CUTS)
+def _candidates(cpu: bool, cutting: bool) -> tuple[Floats, Floats, Floats]:
+    tiles, cuts = (_CPU_TILES, (1,)) if cpu else (_TILES, _CUTS if cutting else (1,))
     rows = [(tm, tn, cut) for tm, tn in tiles for cut in cuts]
     tm, tn, cut = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
     return tm, tn, cut
