@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigwise.calibration.cases import Case, StepCase
-from rigwise.calibration.fit import Fit, fit, residuals
+from rigwise.calibration.fit import Fit, fit
 from rigwise.calibration.sample import sample
+from rigwise.calibration.sensitivity import residuals
 from rigwise.calibration.spread import spreads
 from rigwise.calibration.write import written
 from rigwise.errors import UsageError
@@ -73,6 +74,7 @@ class Calibration:
             "schema_version": SCHEMA_VERSION,
             "rows": len(self.cases),
             "rounds": self.fit.rounds,
+            "freedom": self.fit.freedom,
             "spreads": dict(self.spreads),
             "groups": [
                 {"group": g.group, "rows": g.rows, "before": g.before, "after": g.after, "bias": g.bias}

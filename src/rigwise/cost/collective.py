@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rigwise.cost.efficiencies import Efficiencies
+from rigwise.cost.efficiencies import Efficiencies, Value
 from rigwise.errors import UsageError
 from rigwise.hardware.cluster import Cluster
 
@@ -63,13 +63,13 @@ class Wires:
     bridge: the same three of the bridges that join neighbours two by two, None where there are none.
     """
 
-    bridge: tuple[float, float, float] | None = None
-    inside: float
-    inside_step: float
-    inside_base: float
-    network: float
-    network_step: float
-    network_base: float
+    bridge: tuple[Value, Value, Value] | None = None
+    inside: Value
+    inside_step: Value
+    inside_base: Value
+    network: Value
+    network_step: Value
+    network_base: Value
 
 
 def wires(cluster: Cluster, eff: Efficiencies) -> Wires:
@@ -87,14 +87,14 @@ def wires(cluster: Cluster, eff: Efficiencies) -> Wires:
     reach = node.network * nodes_in_domain * far.share * eff.stack.network / max(cluster.oversubscription, 1.0)
     bridge = eff.link(node.pair.kind) if node.pair else None
     return Wires(
-        bridge=(node.pair.bandwidth * bridge.share, max(bridge.step_s, node.pair.latency), bridge.base_s)
+        bridge=(node.pair.bandwidth * bridge.share, np.maximum(bridge.step_s, node.pair.latency), bridge.base_s)
         if node.pair and bridge
         else None,
         inside=node.link.bandwidth * near.share,
-        inside_step=max(near.step_s, node.link.latency),
+        inside_step=np.maximum(near.step_s, node.link.latency),
         inside_base=near.base_s,
         network=reach,
-        network_step=max(far.step_s, node.nic.latency) if node.nic else 0.0,
+        network_step=np.maximum(far.step_s, node.nic.latency) if node.nic else 0.0,
         network_base=far.base_s,
     )
 
@@ -138,7 +138,7 @@ def all_to_all_seconds(size: ArrayLike, among: Group, over: Wires) -> Floats:
     rate, step, base = _near(among, over)
     near = size * (n - 1) / n / rate
     leaving = size * outside_share * inside * among.sharing
-    far = np.where(n > inside, leaving / max(over.network, 1.0), 0.0)
+    far = np.where(n > inside, leaving / np.maximum(over.network, 1.0), 0.0)
     steps = np.where(n > inside, over.network_base, base) + (n - 1) * step
     return np.asarray((np.maximum(near, far) + steps) * (n > 1))
 
@@ -146,7 +146,7 @@ def all_to_all_seconds(size: ArrayLike, among: Group, over: Wires) -> Floats:
 def send_seconds(size: ArrayLike, far: ArrayLike, sharing: ArrayLike, over: Wires) -> Floats:
     """Seconds to send `size` bytes to a neighbour; far: whether it is in another node, `sharing` senders a node."""
     size = np.asarray(size, dtype=np.float64)
-    out = size * np.asarray(sharing, dtype=np.float64) / max(over.network, 1.0) + over.network_step
+    out = size * np.asarray(sharing, dtype=np.float64) / np.maximum(over.network, 1.0) + over.network_step
     return np.asarray(np.where(far, out, size / over.inside + over.inside_step))
 
 
@@ -158,7 +158,7 @@ def _near(among: Group, over: Wires) -> tuple[Floats, Floats, Floats]:
 
 
 def _per_group(among: Group, over: Wires) -> Floats:
-    return np.asarray(max(over.network, 1.0) / among.sharing)
+    return np.asarray(np.maximum(over.network, 1.0) / among.sharing)
 
 
 def _ring(size: ArrayLike, among: Group, over: Wires, rounds: float) -> Floats:

@@ -6,7 +6,7 @@ Host time (the thread that launches) is in cost/host.py; what ranks exchange is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,7 +134,7 @@ def _conv(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Mach
 def _convs(found: Sequence[Operation], table: LayoutTable, on: Machine) -> list[Passes]:
     """Convolutions together: one call of the law a pass, with an axis for the convolutions before the table's."""
     parts = [share(o, table) for o in found]
-    dims = max(np.ndim(table.micro), np.ndim(on.product.rate))
+    dims = max(np.ndim(table.micro), *(np.ndim(getattr(on.product.eff, each.name)) for each in fields(on.product.eff)))
     shapes = Convs.of([o.conv for o in found if o.conv is not None], behind=dims)
     cuts = [np.stack(np.broadcast_arrays(*(getattr(part, key) for part in parts))) for key in ("n", "k")]
     wide = [cut.reshape(len(found), *(1,) * (dims + 1 - cut.ndim), *cut.shape[1:]) for cut in cuts]

@@ -158,7 +158,5 @@ def _winograd(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, whi
         return apart
     fewer = images * s.tiles[0]
     kept = eff.conv * np.maximum(eff.winograd, 1e-9)
-    fused = gemm_seconds(
-        1.0, k, 16 * fewer, c, on, eff.saturation_conv, moved=moved, share=kept, cutting=False
-    )
+    fused = gemm_seconds(1.0, k, 16 * fewer, c, on, eff.saturation_conv, moved=moved, share=kept, cutting=False)
     return np.minimum(fused, apart)

@@ -2,6 +2,9 @@
 
 A record for one device family and one software stack. The file has layers (device family, link kind, stack); a value
 that a layer does not give is its default's.
+
+A value may be an array of candidates, which a fit or a back-test tries at once: it then has the shape (P, 1), so that
+the laws, which broadcast, answer for all P of them where they would for one.
 """
 
 from __future__ import annotations
@@ -15,47 +18,53 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rigwise.cost.energy import PowerShares
 from rigwise.errors import not_found
 from rigwise.hardware.device import Device
+
+Value = float | NDArray[np.float64]
+"""An efficiency, or candidates for it along a leading dim."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceEfficiencies:
     """Shares of a device family's catalogue figures; each field is explained beside its default in the data file."""
 
-    matmul_tensor: float
-    matmul_vector: float
-    low_precision: float
-    bmm: float
-    saturation_tensor: float
-    saturation_vector: float
-    saturation_conv: float
-    tile_tensor: float
-    tile_vector: float
-    waves: float
-    bandwidth: float
-    matmul_bandwidth: float
-    kernel_s: float
-    call_s: float
-    misaligned_bmm: float
-    misaligned_linear: float
+    matmul_tensor: Value
+    matmul_vector: Value
+    low_precision: Value
+    bmm: Value
+    saturation_tensor: Value
+    saturation_vector: Value
+    saturation_conv: Value
+    tile_tensor: Value
+    tile_vector: Value
+    waves: Value
+    bandwidth: Value
+    matmul_bandwidth: Value
+    kernel_s: Value
+    call_s: Value
+    misaligned_bmm: Value
+    misaligned_linear: Value
     misaligned_powers: tuple[float, float, float]
-    flash: float
-    flash_head: float
-    flash_backward: float
-    power_tensor: float
-    power_vector: float
-    conv: float
-    conv_input: float
-    conv_weight: float
-    conv_strided: float
-    conv_unaligned: float
-    winograd: float
-    winograd_unfused: float
-    direct: float
-    memory_context: float
-    host_fixed: float
+    flash: Value
+    flash_head: Value
+    flash_backward: Value
+    power_tensor: Value
+    power_vector: Value
+    conv: Value
+    conv_input: Value
+    conv_weight: Value
+    conv_strided: Value
+    conv_unaligned: Value
+    winograd: Value
+    winograd_unfused: Value
+    direct: Value
+    memory_context: Value
+    host_fixed: Value
     host_power: float
 
 
@@ -63,9 +72,9 @@ class DeviceEfficiencies:
 class LinkEfficiencies:
     """Collectives over one kind of link: share of its bandwidth, seconds a step, seconds before the first step."""
 
-    share: float
-    step_s: float
-    base_s: float
+    share: Value
+    step_s: Value
+    base_s: Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,24 +82,24 @@ class StackEfficiencies:
     """What a software stack makes of the machine."""
 
     spread: float
-    matmul: float
-    stream: float
-    core: float
-    stream_unfused: float
-    host_kernel_s: float
-    host_collective_s: float
-    host_micro_s: float
-    host_step_s: float
-    optimizer_traffic: float
+    matmul: Value
+    stream: Value
+    core: Value
+    stream_unfused: Value
+    host_kernel_s: Value
+    host_collective_s: Value
+    host_micro_s: Value
+    host_step_s: Value
+    optimizer_traffic: Value
     gradient_bytes: float
-    overlap_dp: float
-    overlap_tp: float
-    overlap_ep: float
-    overlap_offload: float
-    sharded_power: float
-    network: float
-    memory_buffers: float
-    memory_slack: float
+    overlap_dp: Value
+    overlap_tp: Value
+    overlap_ep: Value
+    overlap_offload: Value
+    sharded_power: Value
+    network: Value
+    memory_buffers: Value
+    memory_slack: Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,10 +25,13 @@ def with_host(device: ArrayLike, host: ArrayLike, power: float) -> Floats:
     return np.asarray((g**power + h**power) ** (1 / power))
 
 
-def launch_seconds(kernels: ArrayLike, collectives: ArrayLike, a_kernel: float, a_collective: float) -> Floats:
+def launch_seconds(kernels: ArrayLike, collectives: ArrayLike, a_kernel: ArrayLike, a_collective: ArrayLike) -> Floats:
     """Seconds of the launching thread.
 
     >>> launch_seconds(25, 2, 25e-6, 50e-6).round(9).item()
     0.000725
     """
-    return np.asarray(np.asarray(kernels) * a_kernel + np.asarray(collectives) * a_collective, dtype=np.float64)
+    return np.asarray(
+        np.asarray(kernels) * np.asarray(a_kernel) + np.asarray(collectives) * np.asarray(a_collective),
+        dtype=np.float64,
+    )

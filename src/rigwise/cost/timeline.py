@@ -62,7 +62,7 @@ def timeline(question: Question, layout: Layout) -> Timeline:
         micros=micros,
         walked=walked,
         pipeline_s=times.makespan + (micros - walked) * float(slowest),
-        after_s=parts | {"host": fixed},
+        after_s=parts | {"host": float(np.max(fixed))},
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from rigwise.calibration.cases import KernelCase, StepCase, TransferCase, case_of, message_bytes
 from rigwise.calibration.patterns import said, spread_of, table
-from rigwise.calibration.predict import flops_of_token
+from rigwise.calibration.quantity import flops_of_token
 from rigwise.errors import NotFoundError, RigwiseError, UsageError
 from rigwise.measurements import words
 from rigwise.measurements.tables import Row, read_table

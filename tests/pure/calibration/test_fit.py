@@ -12,9 +12,12 @@ import pytest
 
 from rigwise.calibration.calibrate import Calibration, calibrate
 from rigwise.calibration.cases import Case, KernelCase, TransferCase, case_of
-from rigwise.calibration.fit import constants_of, fit, residuals
+from rigwise.calibration.constants import constants_of, prior_of, read, with_values
+from rigwise.calibration.crossvalidate import SCHEMES, cross_validate
+from rigwise.calibration.fit import fit
 from rigwise.calibration.predict import Predictor
 from rigwise.calibration.sample import sample
+from rigwise.calibration.sensitivity import candidate_residuals, residuals, sensitivities
 from rigwise.calibration.spread import spreads
 from rigwise.calibration.write import written
 from rigwise.cost.efficiencies import current, shipped, using
@@ -69,15 +72,60 @@ def test_a_faster_link_is_found() -> None:
 
 def test_only_what_the_cases_touch_is_fitted() -> None:
     cases = quick_cases()
-    spoken = {c.path[:2] for c in constants_of(shipped(), cases)}
+    spoken = {c.path[:2] for c in constants_of(cases)}
     assert ("stack", "huggingface") not in spoken
-    assert all(c.low <= c.prior <= c.high and c.sigma > 0 for c in constants_of(shipped(), cases))
+    assert all(c.low <= c.prior <= c.high and c.sigma > 0 for c in constants_of(cases))
 
 
 def test_a_fit_is_the_same_twice_and_never_worse() -> None:
     once, again = (fit(quick_cases(), rounds=1) for _ in range(2))
     assert once.values.tolist() == again.values.tolist()
     assert np.nanmedian(np.abs(once.after)) <= np.nanmedian(np.abs(once.before)) * 1.05
+
+
+def test_candidates_answer_as_each_alone() -> None:
+    cases, rng = quick_cases(), np.random.default_rng(1)
+    constants = constants_of(cases)
+    values = np.array([c.prior for c in constants]) * np.exp(rng.normal(0, 0.05, (3, len(constants))))
+    together = candidate_residuals(cases, shipped(), constants, values)
+    for row, one in zip(together, values, strict=True):
+        alone = residuals(cases, with_values(shipped(), constants, one.tolist()))
+        assert row == pytest.approx(alone, abs=1e-12)
+
+
+def test_slopes_foretell_a_small_change() -> None:
+    cases = quick_cases()
+    constants = constants_of(cases)
+    errors, slopes = sensitivities(cases, shipped(), constants)
+    assert errors == pytest.approx(residuals(cases, shipped()), abs=1e-12)
+    assert np.abs(slopes).max() < 1.5  # no prediction is steeper than one over its constant
+    fastest = int(np.argmax(np.abs(slopes).sum(axis=0)))
+    up = with_values(shipped(), [constants[fastest]], [read(shipped(), constants[fastest].path) * np.exp(0.01)])
+    assert residuals(cases, up) - errors == pytest.approx(0.01 * slopes[:, fastest], abs=1e-3)
+
+
+def test_a_family_without_evidence_follows_the_default() -> None:
+    constants = constants_of(quick_cases())
+    paths = [c.path for c in constants]
+    prior = prior_of(constants)
+    logs = np.log([c.prior for c in constants])
+    assert prior.away(logs) == pytest.approx(np.zeros(len(logs)), abs=1e-9)
+    family = next(p for p in paths if p[0] == "device" and p[1] != "default" and ("device", "default", p[2]) in paths)
+    for path in (family, ("device", "default", family[2])):
+        logs[paths.index(path)] += 0.1
+    assert prior.away(logs)[paths.index(family)] == pytest.approx(0, abs=1e-9)
+
+
+def test_rows_left_out_are_predicted_without_themselves() -> None:
+    """A device that alone is half as fast pulls its own prediction with it, and not where it is left out."""
+    cases = measured_with(quick_cases(), shipped())
+    device = cases[0].device
+    odd = [replace(c, row=replace(c.row, value=(c.row.value or 0) * 2)) if c.device == device else c for c in cases]
+    found = fit(odd, rounds=3)
+    errors = cross_validate(odd, found, range(len(odd)))
+    here = np.array([c.device == device for c in odd])
+    assert set(errors) == set(SCHEMES)
+    assert np.abs(errors["device"][here]).mean() > np.abs(found.after[here]).mean()
 
 
 def test_residuals_are_positive_where_the_machine_was_slower() -> None:
