@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigwise.calibration.cases import Case, StepCase
+from rigwise.calibration.crossvalidate import left_out
 from rigwise.calibration.fit import Fit, fit
 from rigwise.calibration.sample import sample
 from rigwise.calibration.sensitivity import residuals
-from rigwise.calibration.spread import spreads
+from rigwise.calibration.spread import link_spreads, spreads
 from rigwise.calibration.write import written
 from rigwise.errors import UsageError
 from rigwise.measurements.tables import read_table
@@ -42,6 +43,7 @@ class Calibration:
     cases: tuple[Case, ...]
     fit: Fit
     spreads: Mapping[str, float]  # by stack, from cases that the fit did not see
+    link_spreads: Mapping[str, float]  # by kind of link, from devices that were left out
 
     def groups(self) -> list[GroupError]:
         """Errors by source, metric, and one device or several."""
@@ -66,7 +68,8 @@ class Calibration:
         shipped = files("rigwise.cost").joinpath("data/efficiencies.toml").read_text("utf-8")
         fitted = zip((c.path for c in self.fit.constants), self.fit.values.tolist(), strict=True)
         open_ = ((("stack", stack, "spread"), value) for stack, value in self.spreads.items())
-        return written(shipped, [*fitted, *open_])
+        links = ((("link", kind, "spread"), value) for kind, value in self.link_spreads.items())
+        return written(shipped, [*fitted, *open_, *links])
 
     def to_dict(self) -> dict[str, Any]:
         """The calibration for --json."""
@@ -76,6 +79,7 @@ class Calibration:
             "rounds": self.fit.rounds,
             "freedom": self.fit.freedom,
             "spreads": dict(self.spreads),
+            "link_spreads": dict(self.link_spreads),
             "groups": [
                 {"group": g.group, "rows": g.rows, "before": g.before, "after": g.after, "bias": g.bias}
                 for g in self.groups()
@@ -102,7 +106,8 @@ def calibrate(
         raise UsageError("no row of the tables can be asked", rule="primary, trusted rows that the laws can predict")
     found = fit(cases, rounds=rounds, progress=progress)
     left_open = spreads(others, residuals(others, found.tables))
-    return Calibration(cases=tuple(cases), fit=found, spreads=left_open)
+    by_device = left_out(cases, found, range(len(cases)), "device")
+    return Calibration(cases=tuple(cases), fit=found, spreads=left_open, link_spreads=link_spreads(cases, by_device))
 
 
 def _median(values: NDArray[np.float64]) -> float:

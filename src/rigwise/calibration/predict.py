@@ -133,6 +133,7 @@ class Predictor:
             case.stack,
             case.optimizer,
             case.with_optimizer,
+            case.loading,
             first.precision,
             first.blocks,
         )
@@ -152,6 +153,7 @@ class Predictor:
                 optimizer=case.optimizer,
                 stack=case.stack,
                 stepping=case.with_optimizer,
+                loading=case.loading,
             )
             try:
                 self._answers[key] = evaluate(question, LayoutTable.of(list(self._layouts[key])))
@@ -206,7 +208,8 @@ def _transfer(case: TransferCase) -> Floats:
     if case.between != "all":
         return np.asarray(_copy_rate(case, eff) * (2 if case.both_ways else 1) / unit("bus_gb_s"))
     n = cluster.devices
-    seconds = all_reduce_seconds([case.size], group(cluster, n, 1), wires(cluster, eff))
+    over = replace(wires(cluster, eff), rings=case.rings)
+    seconds = all_reduce_seconds([case.size], group(cluster, n, 1), over)
     if metric == "ms":
         return seconds / unit(metric)
     return 2 * (n - 1) / n * case.size / seconds / unit(metric)
@@ -226,6 +229,8 @@ def _copy_rate(case: TransferCase, eff: Efficiencies) -> Floats:
 def _kernel_spread(case: KernelCase | TransferCase) -> float:
     if isinstance(case, KernelCase):
         kind = "conv" if case.conv is not None else "gemm"
+    elif case.between == "all":
+        return efficiencies(case.machine.cluster.device, case.stack).link(case.wire).spread
     else:
-        kind = "all_reduce" if case.between == "all" else "copy"
+        kind = "copy"
     return float(table("assumptions")["kernel"][kind]["spread"])

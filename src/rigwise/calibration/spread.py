@@ -1,7 +1,7 @@
-"""How far steps of a software stack are from their prediction: the spread that makes its intervals.
+"""How far steps of a stack and collectives of a link are from their prediction: the spread that makes their intervals.
 
 From cases that the fit did not see: the quantile below which 80 % of |ln(measured/predicted)| lie, as the standard
-deviation of a normal law that has it there.
+deviation of a normal law that has it there. A kind of link with few cases is pooled with all of them.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rigwise.calibration.cases import Case, StepCase
+from rigwise.calibration.cases import Case, StepCase, TransferCase
 from rigwise.cost.interval import Z80
 
 _FEWEST = 10  # cases of a stack from which its own spread is told
-_SURE = 0.05  # no stack is known better than this
+_SURE = 0.05  # no stack and no link is known better than this
+_ENOUGH = 30  # cases of a kind of link from which on its own spread alone counts
 
 
 def spreads(cases: Sequence[Case], errors: NDArray[np.float64]) -> Mapping[str, float]:
@@ -30,3 +31,29 @@ def spreads(cases: Sequence[Case], errors: NDArray[np.float64]) -> Mapping[str, 
         for stack, found in sorted(groups.items())
         if len(found) >= _FEWEST
     }
+
+
+def link_spreads(cases: Sequence[Case], errors: NDArray[np.float64]) -> Mapping[str, float]:
+    """Standard deviation by kind of link, from all-reduces on devices that the fit of the others did not see.
+
+    "default", for kinds without cases, is the widest. Empty where there is no all-reduce.
+    """
+    found: dict[str, list[float]] = defaultdict(list)
+    for case, error in zip(cases, errors, strict=True):
+        if isinstance(case, TransferCase) and case.between == "all" and np.isfinite(error):
+            found[case.wire].append(abs(float(error)))
+    return _pooled(found) if found else {}
+
+
+def _pooled(found: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Each kind's spread, drawn to that of all kinds as far as it has too few cases; the widest for the rest."""
+    everything = _width([error for errors in found.values() for error in errors])
+    kinds = {}
+    for kind, errors in sorted(found.items()):
+        own = min(len(errors) / _ENOUGH, 1.0)
+        kinds[kind] = float(np.sqrt(own * _width(errors) ** 2 + (1 - own) * everything**2))
+    return {"default": max(kinds.values()), **kinds}
+
+
+def _width(errors: Sequence[float]) -> float:
+    return max(float(np.quantile(errors, 0.8)) / Z80, _SURE)

@@ -54,6 +54,7 @@ def subject(asked: Asked) -> dict[str, Any]:
         "seq": asked.model.tokens if asked.model.unit == "token" else None,
         "optimizer": asked.question.optimizer,
         "stack": asked.question.stack,
+        "data": asked.question.loading.data if asked.question.loading else "synthetic",
     }
 
 
@@ -80,6 +81,7 @@ def figures(e: Estimate) -> list[tuple[str, str]]:
         ("energy of a step", _amount(e, e.energy_j, units.show_joules)),
         ("cost of a step", _amount(e, e.cost_usd, units.show_usd)),
         ("memory", f"{units.show_bytes(e.memory_total)} of {units.show_bytes(e.memory_limit)} on the fullest device"),
+        *([("loader", e.loader.says)] if e.loader else []),
         ("basis", f"{e.basis}; in brackets the 80 % interval"),
     ]
 

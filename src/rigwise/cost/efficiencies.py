@@ -70,11 +70,27 @@ class DeviceEfficiencies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkEfficiencies:
-    """Collectives over one kind of link: share of its bandwidth, seconds a step, seconds before the first step."""
+    """Collectives over one kind of link; each field is explained beside its default in the data file."""
 
     share: Value
-    step_s: Value
+    hop: Value
     base_s: Value
+    across: Value
+    tree: Value
+    multicast: Value
+    multicast_s: Value
+    staged: Value
+    spread: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """One of the library's ways to hand a message on: its seconds a step and its bandwidth against the plain one's."""
+
+    name: str
+    step: float
+    share: float
+    links: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +125,7 @@ class Efficiencies:
     device: DeviceEfficiencies
     stack: StackEfficiencies
     links: Mapping[str, LinkEfficiencies]
+    protocols: tuple[Protocol, ...]
     stack_name: str
     family: str
     provenance: str
@@ -119,6 +136,10 @@ class Efficiencies:
     def link(self, kind: str) -> LinkEfficiencies:
         """The efficiencies of a kind of link."""
         return self.links.get(kind, self.links["default"])
+
+    def ways(self, kind: str) -> tuple[tuple[float, float], ...]:
+        """The protocols of a kind of link: seconds a step and bandwidth, each against the plain protocol's."""
+        return ((1.0, 1.0), *((p.step, p.share) for p in self.protocols if kind in p.links))
 
 
 @cache
@@ -176,6 +197,7 @@ def efficiencies(device: Device, stack: str = "modern") -> Efficiencies:
         device=DeviceEfficiencies(**data["device"]["default"] | data["device"].get(family, {})),
         stack=StackEfficiencies(**data["stack"]["modern"] | data["stack"][stack]),
         links={kind: LinkEfficiencies(**data["link"]["default"] | values) for kind, values in data["link"].items()},
+        protocols=tuple(Protocol(**row | {"links": tuple(row["links"])}) for row in data["protocol"]),
         stack_name=stack,
         family=family,
         provenance=data["provenance"],

@@ -30,8 +30,10 @@ TOPICS = (
     "batches",
     "optimizers",
     "lengths",
+    "loading",
     "epochs",
     "peers",
+    "systems",
 )
 _NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 

@@ -18,7 +18,7 @@ from rigwise.calibration.fit import fit
 from rigwise.calibration.predict import Predictor
 from rigwise.calibration.sample import sample
 from rigwise.calibration.sensitivity import candidate_residuals, residuals, sensitivities
-from rigwise.calibration.spread import spreads
+from rigwise.calibration.spread import link_spreads, spreads
 from rigwise.calibration.write import written
 from rigwise.cost.efficiencies import current, shipped, using
 from rigwise.errors import UsageError
@@ -165,12 +165,15 @@ def test_calibrate_needs_rows_and_rounds(tmp_path: Path) -> None:
 
 def test_what_a_calibration_writes_holds_the_fitted_values() -> None:
     cases = quick_cases()
-    found = Calibration(cases=tuple(cases), fit=fit(cases, rounds=1), spreads={"eager": 0.123})
+    found = Calibration(
+        cases=tuple(cases), fit=fit(cases, rounds=1), spreads={"eager": 0.123}, link_spreads={"rdma": 0.234}
+    )
     tables = tomllib.loads(found.text())
     for constant, value in zip(found.fit.constants, found.fit.values, strict=True):
         layer, name, key = constant.path
         assert tables[layer][name][key] == pytest.approx(value, rel=5e-3)
     assert tables["stack"]["eager"]["spread"] == 0.123
+    assert tables["link"]["rdma"]["spread"] == 0.234
     said = found.to_dict()
     assert said["rows"] == len(cases)
     assert {g["group"] for g in said["groups"]} == {g.group for g in found.groups()}
@@ -183,3 +186,18 @@ def test_a_spread_is_the_deviation_that_has_four_in_five_inside() -> None:
     assert spreads(many, errors)[case.stack] == pytest.approx(0.2, rel=0.1)
     assert spreads(many[:5], errors[:5]) == {}
     assert spreads(quick_cases(), np.zeros(len(quick_cases()))) == {}
+
+
+def test_a_link_is_as_sure_as_devices_that_were_left_out() -> None:
+    """A kind with many cases has its own spread, one with few is drawn to that of all, one with none is the widest."""
+    found = [case_of(row) for row in rows() if row.family == "collective"]
+    sums = [case for case in found if isinstance(case, TransferCase) and case.between == "all"]
+    many, few = (next(case for case in sums if case.wire == kind) for kind in ("nvswitch", "pcie-p2p"))
+    draws = np.random.default_rng(0)
+    errors = np.concatenate([draws.normal(0.0, 0.2, 1000), draws.normal(0.0, 0.6, 5)])
+    spread = link_spreads([many] * 1000 + [few] * 5, errors)
+    assert spread["nvswitch"] == pytest.approx(0.2, rel=0.1)
+    assert spread["nvswitch"] < spread["pcie-p2p"] < 0.5
+    assert spread["default"] == max(spread.values())
+    copy = next(case for case in found if isinstance(case, TransferCase) and case.between != "all")
+    assert link_spreads([copy], np.array([0.3])) == {}
