@@ -187,14 +187,15 @@ def _fastest_that_fits(seconds: Floats, memory: Floats | None, limit: float) -> 
 
 def _kernel_key(case: KernelCase) -> _Key:
     """Kernels with the same key are one call of the laws."""
-    return case.on.name, case.precision, case.which if case.conv else "product"
+    return case.on.name, case.precision, case.stack, case.which if case.conv else "product"
 
 
 def _kernel_seconds(cases: Sequence[KernelCase]) -> Floats:
     """Seconds of kernels that share a key; a library's single call owes nothing to the framework around it."""
     first = cases[0]
-    eff = efficiencies(first.on, first.stack).device
-    on = engine(first.on, first.precision, replace(eff, kernel_s=eff.call_s))
+    eff, stack = efficiencies(first.on, first.stack).device, efficiencies(first.on, first.stack).stack
+    alone = replace(eff, kernel_s=eff.call_s)
+    on = engine(first.on, first.precision, alone, transposed=stack.transposed, unaligned=stack.unaligned)
     if first.conv is None:
         m, n, k = np.array([case.product for case in cases], dtype=np.float64).T
         return gemm_seconds(1, m, n, k, on)

@@ -121,12 +121,15 @@ def conv_seconds(
     if s.winograd.any() and not on.tensor:
         fewer = _winograd(s, images, k, c, moved, which, on)
         seconds = np.where(s.winograd, np.minimum(seconds, fewer), seconds)
-    return np.asarray(np.maximum(seconds, moved / on.bandwidth + on.eff.kernel_s))
+    seconds = np.maximum(seconds, moved / on.bandwidth + on.eff.kernel_s)
+    if on.tensor:  # they want channels last: activations that are not are laid out anew, read once and written once
+        seconds = seconds + 2 * on.transposed * moved / on.bandwidth
+    return np.asarray(seconds)
 
 
 def _implicit(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, which: str, on: Engine) -> Floats:
     eff, g = on.eff, s.groups
-    share = eff.conv * np.where(s.unaligned & on.tensor, eff.conv_unaligned, 1.0)
+    share = eff.conv * np.where(s.unaligned & on.tensor, on.unaligned, 1.0)
     weights = on.element * k * c / g * s.taps
     if which == "forward":
         m, n, inner = k / g, images * s.there, c / g * s.taps

@@ -59,7 +59,6 @@ class DeviceEfficiencies:
     conv_input: Value
     conv_weight: Value
     conv_strided: Value
-    conv_unaligned: Value
     winograd: Value
     winograd_unfused: Value
     direct: Value
@@ -102,6 +101,9 @@ class StackEfficiencies:
     stream: Value
     core: Value
     stream_unfused: Value
+    transposed: Value
+    unaligned: Value
+    one_process: bool
     host_kernel_s: Value
     host_collective_s: Value
     host_micro_s: Value

@@ -29,7 +29,8 @@ class Engine:
     """A device at one precision, as the laws see it: rates already capped and scaled.
 
     rate: FLOP/s of a long product. vector: float32 FLOP/s outside tensor cores. bandwidth: bytes/s of a long stream.
-    tensor: whether the rate is that of tensor cores. element: bytes of an operand.
+    tensor: whether the rate is that of tensor cores. element: bytes of an operand. transposed, unaligned: what the
+    software makes of convolutions on tensor cores (StackEfficiencies).
     """
 
     rate: Value
@@ -41,12 +42,22 @@ class Engine:
     activation: float
     eff: DeviceEfficiencies
     cpu: bool
+    transposed: Value = 0.0
+    unaligned: Value = 1.0
 
 
 _NARROW = ("float8", "float4")
 
 
-def engine(device: Device, precision: str, eff: DeviceEfficiencies, share: Value = 1.0) -> Engine:
+def engine(
+    device: Device,
+    precision: str,
+    eff: DeviceEfficiencies,
+    share: Value = 1.0,
+    *,
+    transposed: Value = 0.0,
+    unaligned: Value = 1.0,
+) -> Engine:
     """The engine of a device for products in `precision`; share: a stack's factor on the rate.
 
     A card sustains what its power allows: P = peak / (1 + (peak/cap)^4)^(1/4) with cap = c x watts / nm, c fitted.
@@ -62,7 +73,7 @@ def engine(device: Device, precision: str, eff: DeviceEfficiencies, share: Value
         known = ", ".join(sorted(device.peak))
         raise UsageError(f"{device.name} has no {precision} rate", rule=f"its types are {known}", nearest="bfloat16")
     vector = device.peak.get("float32", peak)
-    tensor = device.kind != "cpu" and peak > 1.5 * vector
+    tensor = device.kind != "cpu" and (peak > 1.5 * vector or "tf32" == precision in device.peak)
     half = device.peak.get("bfloat16", device.peak.get("float16", peak)) if precision in _NARROW else peak
     gain = np.maximum(1.0, (peak / half) ** (1 + np.log2(eff.low_precision)))
     rate = _capped(half, device, eff.power_tensor if tensor else eff.power_vector) * gain
@@ -76,6 +87,8 @@ def engine(device: Device, precision: str, eff: DeviceEfficiencies, share: Value
         activation=4.0 if precision in ("float32", "tf32") else 2.0,
         eff=eff,
         cpu=device.kind == "cpu",
+        transposed=transposed,
+        unaligned=unaligned,
     )
 
 
