@@ -20,6 +20,7 @@ from rigwise.models.model import Block
 from rigwise.models.operations import Operation
 
 Floats = NDArray[np.float64]
+_FLOAT = 4.0  # bytes of a float32
 _AT_ONCE = 4096  # convolutions times layouts that one call works on: more would not stay in the caches
 
 
@@ -147,6 +148,8 @@ def _stream(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Ma
     """Bytes over bandwidth, never faster than the launch floor: t = x bytes/BW + kernels x t_kernel."""
     e = on.other
     factor = (on.stack.core if o.core else on.stack.stream) * np.where(table.fused, 1.0, on.stack.stream_unfused)
+    if e.activation < _FLOAT:
+        factor = factor * on.stack.mixed
     scale = factor * e.activation * micro / part.stream / e.bandwidth
     return Passes(
         forward=scale * (o.reads + o.writes) + o.kernels * e.eff.kernel_s,

@@ -26,6 +26,8 @@ PASSES = ("forward", "input_gradient", "weight_gradient")
 _ALIGNED = 8  # channels that tensor cores want a multiple of
 _THIN = 4  # channels a group below which a direct kernel is worth its while
 _DEEP = 16  # channels from which Winograd's transforms are worth theirs
+_SIDE = 32  # of the windows of a Fourier transform
+_FOURIER_FROM = 5  # kernel size from which libraries take it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +35,8 @@ class Convs:
     """The geometry of many convolutions, one array entry each; the arrays broadcast to the batch and the cuts.
 
     c, k: channels in and out. taps: elements of a kernel. here, there: positions that the kernel is applied from and
-    to. reads, writes: elements of input and output. tiles: of 2 x 2 and 4 x 4 outputs. strided, unaligned, thin,
-    winograd: what a library can do with them.
+    to. reads, writes: elements of input and output. tiles: of 2 x 2 and 4 x 4 outputs. windows: of 32 x 32 inputs, in
+    frequencies. strided, unaligned, thin, winograd, fourier: what a library can do with them.
     """
 
     c: Floats
@@ -47,10 +49,12 @@ class Convs:
     writes: Floats
     work: Floats
     tiles: tuple[Floats, Floats]
+    windows: Floats
     strided: NDArray[np.bool_]
     unaligned: NDArray[np.bool_]
     thin: NDArray[np.bool_]
     winograd: NDArray[np.bool_]
+    fourier: NDArray[np.bool_]
 
     @classmethod
     def of(cls, shapes: Sequence[Conv], behind: int = 0) -> Convs:
@@ -75,15 +79,26 @@ class Convs:
             writes=column([s.k * prod(s.out) for s in shapes]),
             work=column([s.flops for s in shapes]),
             tiles=(column([_tiles(s, 2) for s in shapes]), column([_tiles(s, 4) for s in shapes])),
+            windows=column([_windows(s) for s in shapes]),
             strided=flags([max(s.stride) > 1 for s in shapes]),
-            unaligned=flags([bool(s.c % _ALIGNED or s.k % _ALIGNED) for s in shapes]),
+            unaligned=flags([bool(s.c // s.groups % _ALIGNED or s.k // s.groups % _ALIGNED) for s in shapes]),
             thin=flags([min(s.c, s.k) // s.groups < _THIN for s in shapes]),
             winograd=flags([_plain(s) and s.kernel == (3, 3) and min(s.c, s.k) >= _DEEP for s in shapes]),
+            fourier=flags([_plain(s) and _wide(s) for s in shapes]),
         )
 
 
 def _tiles(shape: Conv, side: int) -> int:
     return prod(-(-size // side) for size in shape.out)
+
+
+def _windows(shape: Conv) -> int:
+    """Of 32 x 32 inputs that overlap by the kernel less one."""
+    return prod(-(-size // max(_SIDE - r + 1, 1)) for size, r in zip(shape.out, shape.kernel, strict=True))
+
+
+def _wide(shape: Conv) -> bool:
+    return len(shape.kernel) == 2 and _FOURIER_FROM <= min(shape.kernel) and max(shape.kernel) < _SIDE
 
 
 def _plain(shape: Conv) -> bool:
@@ -97,7 +112,7 @@ def conv_seconds(
 
     which: "forward", "input_gradient" or "weight_gradient". cut_out, cut_in: over how many ranks the output and the
     input channels are divided. The least of the implicit product, a direct kernel bound by bytes (depthwise), and
-    Winograd on vector units.
+    on vector units Winograd's and Fourier's forms.
 
     >>> from rigwise.cost.efficiencies import efficiencies
     >>> from rigwise.cost.matmul import engine
@@ -121,6 +136,8 @@ def conv_seconds(
     if s.winograd.any() and not on.tensor:
         fewer = _winograd(s, images, k, c, moved, which, on)
         seconds = np.where(s.winograd, np.minimum(seconds, fewer), seconds)
+    if s.fourier.any() and not on.tensor:
+        seconds = np.where(s.fourier, np.minimum(seconds, _fourier(s, images, k, c, moved, on)), seconds)
     seconds = np.maximum(seconds, moved / on.bandwidth + on.eff.kernel_s)
     if on.tensor:  # they want channels last: activations that are not are laid out anew, read once and written once
         seconds = seconds + 2 * on.transposed * moved / on.bandwidth
@@ -142,7 +159,7 @@ def _implicit(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, whi
         m, n, inner = k / g, c / g * s.taps, images * s.there
     cutting = which == "weight_gradient"  # the other two have tiles enough, and libraries do not cut them
     everything = moved + weights
-    return gemm_seconds(g, m, n, inner, on, eff.saturation_conv, moved=everything, share=share, cutting=cutting)
+    return gemm_seconds(g, m, n, inner, on, moved=everything, share=share, cutting=cutting)
 
 
 def _winograd(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, which: str, on: Engine) -> Floats:
@@ -161,5 +178,13 @@ def _winograd(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, whi
         return apart
     fewer = images * s.tiles[0]
     kept = eff.conv * np.maximum(eff.winograd, 1e-9)
-    fused = gemm_seconds(1.0, k, 16 * fewer, c, on, eff.saturation_conv, moved=moved, share=kept, cutting=False)
+    fused = gemm_seconds(1.0, k, 16 * fewer, c, on, moved=moved, share=kept, cutting=False)
     return np.minimum(fused, apart)
+
+
+def _fourier(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, on: Engine) -> Floats:
+    """Products of 32 x 17 complex frequencies over windows of 32 x 32, between transforms through memory."""
+    frequencies, windows = _SIDE * (_SIDE // 2 + 1), images * s.windows
+    work = 8 * frequencies * windows * c * k / (on.vector * np.maximum(on.eff.fourier, 1e-9))
+    through = 16 * frequencies * (windows * (c + k) + c * k)  # complex float32, written and read
+    return np.asarray(work + (moved + through) / on.bandwidth + 4 * on.eff.kernel_s)

@@ -39,7 +39,6 @@ class DeviceEfficiencies:
     bmm: Value
     saturation_tensor: Value
     saturation_vector: Value
-    saturation_conv: Value
     tile_tensor: Value
     tile_vector: Value
     waves: Value
@@ -61,6 +60,7 @@ class DeviceEfficiencies:
     conv_strided: Value
     winograd: Value
     winograd_unfused: Value
+    fourier: Value
     direct: Value
     memory_context: Value
     host_fixed: Value
@@ -101,6 +101,7 @@ class StackEfficiencies:
     stream: Value
     core: Value
     stream_unfused: Value
+    mixed: Value
     transposed: Value
     unaligned: Value
     one_process: bool

@@ -110,7 +110,6 @@ def gemm_seconds(
     n: ArrayLike,
     k: ArrayLike,
     on: Engine,
-    saturation: Value | None = None,
     *,
     moved: ArrayLike | None = None,
     share: ArrayLike = 1.0,
@@ -122,7 +121,7 @@ def gemm_seconds(
     T_math = waves x 2 tm tn (K/cut + K0) / (P/S x tile rate),  waves = w ceil(x) + (1-w) max(x, 1/4 below one wave),
              x = B ceil(M/tm) ceil(N/tn) cut / S;  tile rate r/(r+r0), r = tm tn/(tm+tn)
     T_mem  = element x B (MK + KN + MN) / BW, plus the partial sums of a cut
-    saturation: K0, None for that of a product. moved: bytes through memory, None for each operand once at the library's
+    moved: bytes through memory, None for each operand once at the library's
     share. share: of the rate, for products that a kernel forms on the fly. cutting: whether the library may cut K.
     Left out: caches between products, clocks that move with temperature.
     Source: tile and wave model as in NVIDIA's matrix multiplication guide; constants in data/efficiencies.toml.
@@ -140,7 +139,7 @@ def gemm_seconds(
     tm, tn, cut = _candidates(on.cpu, cutting)
     eff = on.eff
     r0 = _last(eff.tile_tensor if on.tensor else eff.tile_vector)
-    lost = _last((eff.saturation_tensor if on.tensor else eff.saturation_vector) if saturation is None else saturation)
+    lost = _last(eff.saturation_tensor if on.tensor else eff.saturation_vector)
     partial_wave, floor = _last(eff.waves), _last(eff.kernel_s)
     full = 256 * 128 / (256 + 128)
     r = tm * tn / (tm + tn)

@@ -20,7 +20,7 @@ from rigwise.cost.efficiencies import Efficiencies, Value
 from rigwise.layouts.layout import LayoutTable
 
 Floats = NDArray[np.float64]
-_TURNS = 0.5  # power of the devices with which launches slow down: 0 would be threads apart, 1 one after the other
+_TURNS = 0.4  # power of the devices with which launches slow down: 0 would be threads apart, 1 one after the other
 _MODULE_CALLS = 2  # calls of the framework that one module of one replica takes
 
 
