@@ -104,6 +104,7 @@ class StackEfficiencies:
     mixed: Value
     transposed: Value
     unaligned: Value
+    winograd: bool
     one_process: bool
     host_kernel_s: Value
     host_collective_s: Value

@@ -172,6 +172,7 @@ def _machine(question: Question, precision: str, eff: Efficiencies) -> Machine:
             eff.stack.matmul,
             transposed=eff.stack.transposed,
             unaligned=eff.stack.unaligned,
+            winograd=eff.stack.winograd,
         ),
         other=engine(device, "bfloat16" if narrow else precision, eff.device, eff.stack.matmul),
         stack=eff.stack,

@@ -29,8 +29,8 @@ class Engine:
     """A device at one precision, as the laws see it: rates already capped and scaled.
 
     rate: FLOP/s of a long product. vector: float32 FLOP/s outside tensor cores. bandwidth: bytes/s of a long stream.
-    tensor: whether the rate is that of tensor cores. element: bytes of an operand. transposed, unaligned: what the
-    software makes of convolutions on tensor cores (StackEfficiencies).
+    tensor: whether the rate is that of tensor cores. element: bytes of an operand. transposed, unaligned, winograd:
+    what the software makes of convolutions (StackEfficiencies).
     """
 
     rate: Value
@@ -44,6 +44,7 @@ class Engine:
     cpu: bool
     transposed: Value = 0.0
     unaligned: Value = 1.0
+    winograd: bool = True
 
 
 _NARROW = ("float8", "float4")
@@ -57,6 +58,7 @@ def engine(
     *,
     transposed: Value = 0.0,
     unaligned: Value = 1.0,
+    winograd: bool = True,
 ) -> Engine:
     """The engine of a device for products in `precision`; share: a stack's factor on the rate.
 
@@ -89,6 +91,7 @@ def engine(
         cpu=device.kind == "cpu",
         transposed=transposed,
         unaligned=unaligned,
+        winograd=winograd,
     )
 
 

@@ -2,10 +2,10 @@
 
     every step   the weights W go from the first device to the others, the gradients come back and are added there
     exchange     2 (W / BW + t_0) + n modules 2 t_kernel     n devices; each replica's modules are made anew
-    launching    t_kernel n^(1/2)                            n threads that hold the interpreter by turns
+    launching    t_kernel n^0.4                              n threads that hold the interpreter by turns
 
 Left out: the outputs, which are gathered and small; the first device's larger share of memory. Source: the form follows
-torch/nn/parallel (replicate, parallel_apply, comm); the half power is read off published steps of 1 to 4 devices.
+torch/nn/parallel (replicate, parallel_apply, comm); the power is read off published steps of 1 to 4 devices.
 """
 
 from __future__ import annotations

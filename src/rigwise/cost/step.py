@@ -130,7 +130,7 @@ class StepLaw:
         )
         samples = self.table.micro * self.table.dp * self.micros
         reach = self.cluster.node.host_link.bandwidth if self.cluster.node.host_link else np.inf
-        scattered = self.input_bytes * samples / reach
+        scattered = np.where(self.table.dp > 1, self.input_bytes * samples / reach, 0.0)
         return replicate_seconds(weights, tensors, self.table.dp, over, self.eff.stack.host_kernel_s) + scattered
 
     def _gradients(self, among: Groups, over: Wires, busy: Floats) -> Floats:

@@ -67,6 +67,27 @@ def test_many_convolutions_in_one_call_are_each_alone(which: str, on: object) ->
 
 
 def test_winograd_may_beat_the_flop_count_on_vector_units_only() -> None:
-    plain = replace(EFF.device, winograd=0.0)
-    assert seconds(WIDE, 64, "forward", VECTOR) < seconds(WIDE, 64, "forward", engine(A100, "float32", plain))
-    assert seconds(WIDE, 64, "forward", TENSOR) == seconds(WIDE, 64, "forward", engine(A100, "bfloat16", plain))
+    plain = {name: engine(A100, name, EFF.device, winograd=False) for name in ("float32", "bfloat16")}
+    assert seconds(WIDE, 64, "forward", VECTOR) < seconds(WIDE, 64, "forward", plain["float32"])
+    assert seconds(WIDE, 64, "forward", TENSOR) == seconds(WIDE, 64, "forward", plain["bfloat16"])
+
+
+def test_channels_first_cost_tensor_cores_a_pass_over_the_activations() -> None:
+    first = engine(A100, "bfloat16", EFF.device, transposed=1.0)
+    moved = 2 * 64 * 2 * 512 * 56 * 56 * 2 / first.bandwidth
+    assert seconds(WIDE, 64, "forward", first) == pytest.approx(seconds(WIDE, 64, "forward") + moved)
+    vector = engine(A100, "float32", EFF.device, transposed=1.0)
+    assert seconds(WIDE, 64, "forward", vector) == seconds(WIDE, 64, "forward", VECTOR)
+
+
+def test_odd_channels_are_slow_where_nobody_pads() -> None:
+    odd = replace(WIDE, c=510, k=510)
+    bare = engine(A100, "bfloat16", EFF.device, unaligned=0.06)
+    assert seconds(odd, 64, "forward", bare) > 5 * seconds(odd, 64, "forward")
+    assert seconds(WIDE, 64, "forward", bare) == seconds(WIDE, 64, "forward")
+
+
+def test_wide_kernels_may_go_through_frequencies() -> None:
+    wide = replace(WIDE, kernel=(11, 11), pad=(5, 5))
+    without = engine(A100, "float32", replace(EFF.device, fourier=0.0))
+    assert seconds(wide, 64, "forward", VECTOR) < seconds(wide, 64, "forward", without)
