@@ -103,6 +103,7 @@ class TransferCase:
 
 
 Case = StepCase | KernelCase | TransferCase
+_ALONE = "library-2018"  # the stack of a single operation for which no other is told
 
 
 def case_of(row: Row, parent: Row | None = None) -> Case:
@@ -128,7 +129,7 @@ def _kernel(row: Row, facts: Mapping[str, Any]) -> KernelCase:
         raise UsageError(f"{row.metric} of a single operation", rule="a single operation is measured in ms")
     on = device_of(row.device)
     precision, assumed = precision_of(row, on)
-    stack, _ = stack_of(row)  # a library's single call depends little on the framework around it
+    stack = (words.read("stacks", row.text) or {}).get("stack", _ALONE)
     if facts["kind"] == "gemm":
         product = (facts["m"], facts["n"], facts["k"])
         return KernelCase(row=row, on=on, precision=precision, stack=stack, product=product, assumed=assumed)

@@ -95,7 +95,7 @@ def touches(constant: Constant, case: Case) -> bool:
     if isinstance(case, TransferCase):
         return layer == "link" or key == "network"
     if isinstance(case, KernelCase):
-        return layer == "device" or key == "matmul"
+        return layer == "device" or key in ("transposed", "unaligned")
     if key.startswith("memory"):
         return case.row.metric == _BYTES
     if case.row.metric == _BYTES:

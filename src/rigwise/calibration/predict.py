@@ -6,7 +6,7 @@ the interval (data/assumptions.toml).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, hypot, log
 from typing import Any
@@ -18,7 +18,7 @@ from rigwise.calibration.cases import Case, KernelCase, StepCase, TransferCase
 from rigwise.calibration.patterns import said, spread_of, table
 from rigwise.calibration.quantity import figure
 from rigwise.cost.collective import all_reduce_seconds, group, send_seconds, wires
-from rigwise.cost.convolution import conv_seconds
+from rigwise.cost.convolution import Convs, conv_seconds
 from rigwise.cost.efficiencies import Efficiencies, efficiencies
 from rigwise.cost.estimate import Answer, Question, evaluate
 from rigwise.cost.interval import Z80, interval
@@ -63,9 +63,13 @@ class Predictor:
         """cases: all that will be asked, so that layouts of one question are known before it is answered."""
         self._layouts: dict[_Key, dict[Layout, int]] = {}
         self._answers: dict[_Key, Answer | RigwiseError] = {}
+        self._kernels: dict[_Key, dict[str, KernelCase]] = {}
+        self._seconds: dict[_Key, dict[str, Floats]] = {}
         for case in cases:
             if isinstance(case, StepCase):
                 self._register(case)
+            elif isinstance(case, KernelCase):
+                self._kernels.setdefault(_kernel_key(case), {})[case.row.id] = case
 
     def predict(self, case: Case) -> Prediction:
         """The prediction of a case. Raises UsageError where the laws cannot answer in the row's metric."""
@@ -79,7 +83,7 @@ class Predictor:
     def values(self, case: Case) -> Floats:
         """The figure in the row's metric: one, or one for each candidate of the efficiencies in use."""
         if isinstance(case, KernelCase):
-            return _last(_kernel_seconds(case) / unit("ms"))
+            return self._kernel(case) / unit(case.row.metric)
         if isinstance(case, TransferCase):
             return _last(_transfer(case))
         step = self.step(case)
@@ -87,6 +91,18 @@ class Predictor:
             assert step.memory is not None
             return step.memory * case.memory_devices / float(_printed(case)["unit"])
         return figure(case, step.seconds)
+
+    def _kernel(self, case: KernelCase) -> Floats:
+        """Seconds of a kernel, which is worked out with all that share its key."""
+        key = _kernel_key(case)
+        group = self._kernels.setdefault(key, {})
+        if case.row.id not in group:
+            group[case.row.id] = case
+            self._seconds.pop(key, None)
+        if key not in self._seconds:
+            seconds = np.moveaxis(_kernel_seconds(list(group.values())), -1, 0)
+            self._seconds[key] = dict(zip(group, seconds, strict=True))
+        return self._seconds[key][case.row.id]
 
     def step(self, case: StepCase) -> Step:
         """The step of a case; of several layouts that of the fastest that fits, or of the smallest if none does."""
@@ -193,12 +209,22 @@ def _fastest_that_fits(seconds: Floats, memory: Floats | None, limit: float) -> 
     return int(np.argmin(held))
 
 
-def _kernel_seconds(case: KernelCase) -> Floats:
-    eff = efficiencies(case.on, case.stack)
-    on = engine(case.on, case.precision, eff.device, eff.stack.matmul)
-    if case.conv is not None:
-        return conv_seconds(case.conv, [case.batch], case.which, on)
-    return gemm_seconds([1], *case.product, on)
+def _kernel_key(case: KernelCase) -> _Key:
+    """Kernels with the same key are one call of the laws."""
+    return case.on.name, case.precision, case.stack, case.which if case.conv else "product"
+
+
+def _kernel_seconds(cases: Sequence[KernelCase]) -> Floats:
+    """Seconds of kernels that share a key; a library's single call owes nothing to the framework around it."""
+    first = cases[0]
+    eff, stack = efficiencies(first.on, first.stack).device, efficiencies(first.on, first.stack).stack
+    alone = replace(eff, kernel_s=eff.call_s)
+    on = engine(first.on, first.precision, alone, transposed=stack.transposed, unaligned=stack.unaligned)
+    if first.conv is None:
+        m, n, k = np.array([case.product for case in cases], dtype=np.float64).T
+        return gemm_seconds(1, m, n, k, on)
+    shapes = Convs.of([case.conv for case in cases if case.conv is not None])
+    return conv_seconds(shapes, np.array([case.batch for case in cases]), first.which, on)
 
 
 def _transfer(case: TransferCase) -> Floats:

@@ -24,7 +24,7 @@ def written(text: str, values: Iterable[tuple[Path, float]]) -> str:
         if at is not None:
             lines[at] = re.sub(r"=\s*[^\s#]+", f"= {_digits(value)}", lines[at], count=1)
         else:
-            last = max((i for i in range(start, end) if lines[i].strip()), default=start)
+            last = max((i for i in range(start, end) if lines[i].strip() and lines[i][0] != "#"), default=start)
             lines.insert(last + 1, f"{key} = {_digits(value)}")
     return "\n".join(lines) + "\n"
 

@@ -5,13 +5,13 @@ Host time (the thread that launches) is in cost/host.py; what ranks exchange is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rigwise.cost.convolution import conv_seconds
+from rigwise.cost.convolution import PASSES, Convs, conv_seconds
 from rigwise.cost.efficiencies import StackEfficiencies, Value
 from rigwise.cost.matmul import Engine, attention_seconds, gemm_seconds, misalignment
 from rigwise.layouts.layout import LayoutTable
@@ -21,6 +21,8 @@ from rigwise.models.operations import Operation
 
 Floats = NDArray[np.float64]
 _EXPERTS = frozenset({"expert", "expert_column", "expert_row"})
+_FLOAT = 4.0  # bytes of a float32
+_AT_ONCE = 4096  # convolutions times layouts that one call works on: more would not stay in the caches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,17 @@ def block_times(block: Block, table: LayoutTable, on: Machine) -> BlockTimes:
     )
 
 
+def prepare(blocks: Iterable[Block], table: LayoutTable, on: Machine) -> None:
+    """Works out the convolutions of blocks that share a table, many in a call; `passes` then finds them."""
+    found = {(id(table), replace(o, name="")): o for block in blocks for o in block.operations if o.kind == "conv"}
+    missing = {key: o for key, o in found.items() if key not in on.known}
+    together = max(1, _AT_ONCE // np.broadcast(table.micro, table.tp).size)
+    keys = list(missing)
+    for start in range(0, len(keys), together):
+        some = keys[start : start + together]
+        on.known.update(zip(some, _convs([missing[key] for key in some], table, on), strict=True))
+
+
 def _linear(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Machine) -> Passes:
     """Rows of a plain layer are the samples' rows; rows of a recurrent step are the samples."""
     b, m, n, k = o.batch / part.batch, o.m * micro / part.m, o.n / part.n, o.k / part.k
@@ -127,18 +140,27 @@ def _attention(o: Operation, part: Share, micro: Floats, table: LayoutTable, on:
 
 
 def _conv(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Machine) -> Passes:
-    assert o.conv is not None, o.name
-    seconds = {
-        which: conv_seconds(o.conv, micro, which, on.product, cut_out=part.n, cut_in=part.k)
-        for which in ("forward", "input_gradient", "weight_gradient")
-    }
-    return Passes(forward=seconds["forward"], input=seconds["input_gradient"], weight=seconds["weight_gradient"])
+    return _convs([o], table, on)[0]
+
+
+def _convs(found: Sequence[Operation], table: LayoutTable, on: Machine) -> list[Passes]:
+    """Convolutions together: one call of the law a pass, with an axis for the convolutions before the table's."""
+    parts = [share(o, table) for o in found]
+    dims = max(np.ndim(table.micro), *(np.ndim(getattr(on.product.eff, each.name)) for each in fields(on.product.eff)))
+    shapes = Convs.of([o.conv for o in found if o.conv is not None], behind=dims)
+    cuts = [np.stack(np.broadcast_arrays(*(getattr(part, key) for part in parts))) for key in ("n", "k")]
+    wide = [cut.reshape(len(found), *(1,) * (dims + 1 - cut.ndim), *cut.shape[1:]) for cut in cuts]
+    micro = table.micro.astype(np.float64)
+    seconds = [conv_seconds(shapes, micro, which, on.product, *wide) for which in PASSES]
+    return [Passes(forward=f, input=i, weight=w) for f, i, w in zip(*seconds, strict=True)]
 
 
 def _stream(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Machine) -> Passes:
     """Bytes over bandwidth, never faster than the launch floor: t = x bytes/BW + kernels x t_kernel."""
     e = on.other
     factor = (on.stack.core if o.core else on.stack.stream) * np.where(table.fused, 1.0, on.stack.stream_unfused)
+    if e.activation < _FLOAT:
+        factor = factor * on.stack.mixed
     scale = factor * e.activation * micro / part.stream / e.bandwidth
     return Passes(
         forward=scale * (o.reads + o.writes) + o.kernels * e.eff.kernel_s,

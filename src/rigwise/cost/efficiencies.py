@@ -39,12 +39,13 @@ class DeviceEfficiencies:
     bmm: Value
     saturation_tensor: Value
     saturation_vector: Value
-    saturation_conv: Value
     tile_tensor: Value
     tile_vector: Value
     waves: Value
     bandwidth: Value
+    matmul_bandwidth: Value
     kernel_s: Value
+    call_s: Value
     misaligned_bmm: Value
     misaligned_linear: Value
     misaligned_powers: tuple[float, float, float]
@@ -57,8 +58,9 @@ class DeviceEfficiencies:
     conv_input: Value
     conv_weight: Value
     conv_strided: Value
-    conv_unaligned: Value
     winograd: Value
+    winograd_unfused: Value
+    fourier: Value
     direct: Value
     memory_context: Value
     allocator: Value
@@ -101,6 +103,11 @@ class StackEfficiencies:
     stream: Value
     core: Value
     stream_unfused: Value
+    mixed: Value
+    transposed: Value
+    unaligned: Value
+    winograd: bool
+    one_process: bool
     host_kernel_s: Value
     host_collective_s: Value
     host_micro_s: Value

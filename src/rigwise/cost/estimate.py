@@ -179,6 +179,7 @@ def evaluate(question: Question, table: LayoutTable) -> Answer:
         micros=micros,
         optimizer_bytes=stepped.traffic_bytes,
         matrix_flops=stepped.matrix_flops,
+        input_bytes=question.model.input_bytes,
     )
     return Answer(question=question, table=table, step=step)
 
@@ -187,7 +188,15 @@ def _machine(question: Question, precision: str, eff: Efficiencies, summed: Floa
     device = question.cluster.device
     narrow = precision in ("float8", "float4")
     return Machine(
-        product=engine(device, precision, eff.device, eff.stack.matmul),
+        product=engine(
+            device,
+            precision,
+            eff.device,
+            eff.stack.matmul,
+            transposed=eff.stack.transposed,
+            unaligned=eff.stack.unaligned,
+            winograd=eff.stack.winograd,
+        ),
         other=engine(device, "bfloat16" if narrow else precision, eff.device, eff.stack.matmul),
         stack=eff.stack,
         summed=summed,

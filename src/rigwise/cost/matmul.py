@@ -31,7 +31,8 @@ class Engine:
     """A device at one precision, as the laws see it: rates already capped and scaled.
 
     rate: FLOP/s of a long product. vector: float32 FLOP/s outside tensor cores. bandwidth: bytes/s of a long stream.
-    tensor: whether the rate is that of tensor cores. element: bytes of an operand.
+    tensor: whether the rate is that of tensor cores. element: bytes of an operand. transposed, unaligned, winograd:
+    what the software makes of convolutions (StackEfficiencies).
     """
 
     rate: Value
@@ -43,12 +44,24 @@ class Engine:
     activation: float
     eff: DeviceEfficiencies
     cpu: bool
+    transposed: Value = 0.0
+    unaligned: Value = 1.0
+    winograd: bool = True
 
 
 _NARROW = ("float8", "float4")
 
 
-def engine(device: Device, precision: str, eff: DeviceEfficiencies, share: Value = 1.0) -> Engine:
+def engine(
+    device: Device,
+    precision: str,
+    eff: DeviceEfficiencies,
+    share: Value = 1.0,
+    *,
+    transposed: Value = 0.0,
+    unaligned: Value = 1.0,
+    winograd: bool = True,
+) -> Engine:
     """The engine of a device for products in `precision`; share: a stack's factor on the rate.
 
     A card sustains what its power allows: P = peak / (1 + (peak/cap)^4)^(1/4) with cap = c x watts / nm, c fitted.
@@ -64,7 +77,7 @@ def engine(device: Device, precision: str, eff: DeviceEfficiencies, share: Value
         known = ", ".join(sorted(device.peak))
         raise UsageError(f"{device.name} has no {precision} rate", rule=f"its types are {known}", nearest="bfloat16")
     vector = device.peak.get("float32", peak)
-    tensor = device.kind != "cpu" and peak > 1.5 * vector
+    tensor = device.kind != "cpu" and (peak > 1.5 * vector or "tf32" == precision in device.peak)
     half = device.peak.get("bfloat16", device.peak.get("float16", peak)) if precision in _NARROW else peak
     gain = np.maximum(1.0, (peak / half) ** (1 + np.log2(eff.low_precision)))
     rate = _capped(half, device, eff.power_tensor if tensor else eff.power_vector) * gain
@@ -78,6 +91,9 @@ def engine(device: Device, precision: str, eff: DeviceEfficiencies, share: Value
         activation=4.0 if precision in ("float32", "tf32") else 2.0,
         eff=eff,
         cpu=device.kind == "cpu",
+        transposed=transposed,
+        unaligned=unaligned,
+        winograd=winograd,
     )
 
 
@@ -94,7 +110,15 @@ def engines(device: Device, eff: DeviceEfficiencies, share: Value = 1.0) -> dict
 
 
 def gemm_seconds(
-    batch: ArrayLike, m: ArrayLike, n: ArrayLike, k: ArrayLike, on: Engine, saturation: Value | None = None
+    batch: ArrayLike,
+    m: ArrayLike,
+    n: ArrayLike,
+    k: ArrayLike,
+    on: Engine,
+    *,
+    moved: ArrayLike | None = None,
+    share: ArrayLike = 1.0,
+    cutting: bool = True,
 ) -> Floats:
     """Seconds of B products (M x K)(K x N), arrays broadcast.
 
@@ -102,7 +126,9 @@ def gemm_seconds(
     T_math = waves x 2 tm tn (K/cut + K0) / (P/S x tile rate),  waves = w ceil(x) + (1-w) max(x, 1/4 below one wave),
              x = B ceil(M/tm) ceil(N/tn) cut / S;  tile rate r/(r+r0), r = tm tn/(tm+tn)
     T_mem  = element x B (MK + KN + MN) / BW, plus the partial sums of a cut
-    saturation: K0, None for that of a product. Left out: caches between products, clocks that move with temperature.
+    moved: bytes through memory, None for each operand once at the library's
+    share. share: of the rate, for products that a kernel forms on the fly. cutting: whether the library may cut K.
+    Left out: caches between products, clocks that move with temperature.
     Source: tile and wave model as in NVIDIA's matrix multiplication guide; constants in data/efficiencies.toml.
 
     >>> from rigwise.cost.efficiencies import efficiencies
@@ -115,19 +141,25 @@ def gemm_seconds(
     '266 TFLOP/s'
     """
     b, m_, n_, k_ = (np.asarray(x, dtype=np.float64)[..., None] for x in (batch, m, n, k))
-    tm, tn, cut = _candidates(on.cpu)
+    tm, tn, cut = _candidates(on.cpu, cutting)
     eff = on.eff
     r0 = _last(eff.tile_tensor if on.tensor else eff.tile_vector)
-    lost = _last((eff.saturation_tensor if on.tensor else eff.saturation_vector) if saturation is None else saturation)
+    lost = _last(eff.saturation_tensor if on.tensor else eff.saturation_vector)
     partial_wave, floor = _last(eff.waves), _last(eff.kernel_s)
     full = 256 * 128 / (256 + 128)
     r = tm * tn / (tm + tn)
     tile_rate = np.minimum(r / (r + r0) * (full + r0) / full, 1.0) if not on.cpu else np.ones_like(r)
     x = b * np.ceil(m_ / tm) * np.ceil(n_ / tn) * cut / on.processors
     waves = partial_wave * np.ceil(x) + (1 - partial_wave) * np.where(x < 1, np.maximum(x, _LEAST_WAVE), x)
-    math = waves * on.processors * 2 * tm * tn * (k_ / cut + lost) / (_last(on.rate) * tile_rate)
+    rate = _last(on.rate) * tile_rate * _last(share)
+    math = waves * on.processors * 2 * tm * tn * (k_ / cut + lost) / rate
     partial = np.where(cut > 1, 8.0 * b * m_ * n_ * cut, 0.0)
-    memory = (on.element * b * (m_ * k_ + k_ * n_) + on.activation * b * m_ * n_ + partial) / _last(on.bandwidth)
+    if moved is None:
+        operands = on.element * b * (m_ * k_ + k_ * n_) + on.activation * b * m_ * n_
+        operands = operands / _last(eff.matmul_bandwidth)
+    else:
+        operands = _last(moved)
+    memory = (operands + partial) / _last(on.bandwidth)
     both = np.sqrt(np.sqrt(math**4 + memory**4)) + np.where(cut > 1, floor / 2, 0.0)
     return np.asarray(both.min(axis=-1) + eff.kernel_s)
 
@@ -138,8 +170,8 @@ def _last(value: ArrayLike) -> Floats:
 
 
 @cache
-def _candidates(cpu: bool) -> tuple[Floats, Floats, Floats]:
-    tiles, cuts = (_CPU_TILES, (1,)) if cpu else (_TILES, _CUTS)
+def _candidates(cpu: bool, cutting: bool) -> tuple[Floats, Floats, Floats]:
+    tiles, cuts = (_CPU_TILES, (1,)) if cpu else (_TILES, _CUTS if cutting else (1,))
     rows = [(tm, tn, cut) for tm, tn in tiles for cut in cuts]
     tm, tn, cut = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
     return tm, tn, cut

@@ -25,11 +25,12 @@ import numpy as np
 from rigwise.cost.arrays import Floats, largest, total
 from rigwise.cost.block import BLOCK_PARTS, block_parts, tensor_exposed
 from rigwise.cost.collective import Wires, send_seconds, wires
-from rigwise.cost.compute import Machine
+from rigwise.cost.compute import Machine, prepare
 from rigwise.cost.efficiencies import Efficiencies
 from rigwise.cost.exchange import Groups, groups
 from rigwise.cost.gradients import gradient_seconds, sharded_seconds
 from rigwise.cost.memory import ELEMENTS, Elements, MemoryLaw
+from rigwise.cost.replicas import one_interpreter, replicate_seconds
 from rigwise.cost.stageplan import StagePlan
 from rigwise.hardware.cluster import Cluster
 from rigwise.layouts.choice import by_model
@@ -61,6 +62,7 @@ class StepLaw:
     micros: Floats
     optimizer_bytes: float  # traffic of one parameter's step
     matrix_flops: float  # FLOP of a step for each element and each of its matrix's smaller side
+    input_bytes: float = 0.0  # of one sample
 
     def parts(self) -> Mapping[str, Floats]:
         """Seconds by part, all but the allocator's; their sum times 1 + crowding is the step."""
@@ -72,11 +74,12 @@ class StepLaw:
         for exchanged in (slowest, ramp):
             exchanged["tensor_exchange"] = exchanged["tensor_exchange"] * tensor_exposed(self.table, self.eff)
         busy = total(stage[key] for key in ("compute", "recompute", "host"))
+        one_process = self.eff.stack.one_process
         return slowest | {
             "host": slowest["host"] + self._host_fixed(),
             "pipeline_exchange": self._sends(over),
             "bubble": np.where(self.table.pp > 1, total(ramp.values()), 0.0),
-            "gradient_exchange": self._gradients(among, over, busy),
+            "gradient_exchange": self._replicas(over) if one_process else self._gradients(among, over, busy),
             "optimizer": self._optimizer(),
             "offload": self._offload(busy),
         }
@@ -91,7 +94,9 @@ class StepLaw:
 
     def _stages(self) -> tuple[dict[str, Floats], dict[str, Floats]]:
         """Seconds by part of one micro-batch on the slowest stage, and summed over all stages."""
-        per_kind = [block_parts(kind, self.table, self.machine, self.cluster, self.eff) for kind in self.plan.kinds]
+        prepare([kind for kind in self.plan.kinds if not by_model(kind, self.table)], self.table, self.machine)
+        eff = one_interpreter(self.eff, self.table)
+        per_kind = [block_parts(kind, self.table, self.machine, self.cluster, eff) for kind in self.plan.kinds]
         whole = {key: total(self.plan.whole[j] * kind[key] for j, kind in enumerate(per_kind)) for key in BLOCK_PARTS}
         best: dict[str, Floats] = {}
         longest: Floats = np.zeros(())
@@ -127,6 +132,18 @@ class StepLaw:
         skip = frozenset(j for j, kind in kinds if replicated and by_model(kind, self.table))
         per_stage = [self.memory.held(counts, attribute, skip) for _, counts in self.plan.stages()]
         return largest(per_stage)
+
+    def _replicas(self, over: Wires) -> Floats:
+        """The exchange of one process that drives all devices: weights go out, gradients come back, nothing hides."""
+        weights = self._most("dense") * self.memory.sizes.weight
+        tensors = total(
+            self.plan.whole[j] * sum(o.parameters > 0 for o in kind.operations)
+            for j, kind in enumerate(self.plan.kinds)
+        )
+        samples = self.table.micro * self.table.dp * self.micros
+        reach = self.cluster.node.host_link.bandwidth if self.cluster.node.host_link else np.inf
+        scattered = np.where(self.table.dp > 1, self.input_bytes * samples / reach, 0.0)
+        return replicate_seconds(weights, tensors, self.table.dp, over, self.eff.stack.host_kernel_s) + scattered
 
     def _gradients(self, among: Groups, over: Wires, busy: Floats) -> Floats:
         held = Elements(**{key: self._most(key, True) for key in ELEMENTS})
