@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from rigwise.api.names import HERE, load_cluster, load_model
@@ -27,7 +28,8 @@ class Settings(TypedDict, total=False):
     batch: samples a step, all devices together. seq: tokens in a sample. micro: samples of a micro-batch. precision:
     type of the matrix products. optimizer: a name of models/optimizers.toml. stack: the software, modern, eager or
     another of cost/data/efficiencies.toml. adapt, rank: see load_model. usd_per_hour: rent of a device; None takes
-    its launch price over 3 years.
+    its launch price over 3 years. like: measured runs that correct the answer, each a line such as
+    "8xh100, llama-8b, 3.9 s" or the path of a measured table; see api/like.py.
     """
 
     batch: int | None
@@ -39,6 +41,7 @@ class Settings(TypedDict, total=False):
     rank: int | None
     stack: str | None
     usd_per_hour: float | None
+    like: str | Path | Sequence[str | Path] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +114,13 @@ class Asked:
         return search(self.question, devices, precision=self.precision, fix={**self.fix, **held})
 
 
-def ask(model: str | Model, cluster: str | Cluster, **settings: Unpack[Settings]) -> Asked:
-    """The question that estimate, plan and scale answer. Raises NotFoundError for names, UsageError for sizes."""
+def ask(
+    model: str | Model, cluster: str | Cluster, *, layout: str | Layout | None = None, **settings: Unpack[Settings]
+) -> Asked:
+    """The question that estimate, plan and scale answer; layout: the one that it will be asked about, where it is one.
+
+    Raises NotFoundError for names, UsageError for sizes.
+    """
     from rigwise.cost.estimate import Question
     from rigwise.cost.money import Rates
     from rigwise.layouts.defaults import default_batch, default_precision
@@ -125,15 +133,20 @@ def ask(model: str | Model, cluster: str | Cluster, **settings: Unpack[Settings]
     task = told(model) if isinstance(model, str) else None
     kind = said.get("precision") or ("float32" if task else default_precision(where))
     batch = said.get("batch") or (task.batch if task else default_batch(what, where))
+    question = Question(
+        model=what,
+        cluster=where,
+        batch=batch,
+        optimizer=said.get("optimizer") or (task.optimizer if task else "adamw"),
+        stack=said.get("stack") or ("eager" if task else "modern"),
+        rates=Rates(hourly=settings.get("usd_per_hour"), price=where.device.price),
+    )
+    if like := said.get("like"):
+        from rigwise.api.like import known_of
+
+        question = replace(question, known=known_of(like, question, model, said, layout))
     return Asked(
-        question=Question(
-            model=what,
-            cluster=where,
-            batch=batch,
-            optimizer=said.get("optimizer") or (task.optimizer if task else "adamw"),
-            stack=said.get("stack") or ("eager" if task else "modern"),
-            rates=Rates(hourly=settings.get("usd_per_hour"), price=where.device.price),
-        ),
+        question=question,
         precision=Layout.parse(f"precision={kind}").precision,
         micro=settings.get("micro"),
         fix=RUNNABLE if task and where.name == HERE else {},

@@ -29,7 +29,7 @@ def estimate(
     settings: see Settings; micro and precision fill what the layout does not say. Raises UsageError for an impossible
     layout, with the rule and the nearest that works.
     """
-    return ask(model, cluster, **settings).estimate(layout)
+    return ask(model, cluster, layout=layout, **settings).estimate(layout)
 
 
 def plan(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rigwise.calibration.cases import Case, StepCase
 from rigwise.calibration.fit import Fit, fit, residuals
 from rigwise.calibration.sample import sample
-from rigwise.calibration.spread import spreads
+from rigwise.calibration.spread import EVERY, between_devices, spreads, steps, within
 from rigwise.calibration.write import written
 from rigwise.errors import UsageError
 from rigwise.measurements.tables import read_table
@@ -41,6 +41,8 @@ class Calibration:
     cases: tuple[Case, ...]
     fit: Fit
     spreads: Mapping[str, float]  # by stack, from cases that the fit did not see
+    within: Mapping[str, float] = field(default_factory=dict)  # of these, by stack, what is a run's own
+    devices: float | None = None  # and what the runs on one device share
 
     def groups(self) -> list[GroupError]:
         """Errors by source, metric, and one device or several."""
@@ -64,7 +66,9 @@ class Calibration:
         """The data file with the fitted values in it."""
         shipped = files("rigwise.cost").joinpath("data/efficiencies.toml").read_text("utf-8")
         fitted = zip((c.path for c in self.fit.constants), self.fit.values.tolist(), strict=True)
-        open_ = ((("stack", stack, "spread"), value) for stack, value in self.spreads.items())
+        open_ = [(("stack", stack, "spread"), value) for stack, value in self.spreads.items()]
+        open_ += [(("stack", stack, "within"), value) for stack, value in self.within.items()]
+        open_ += [(("stack", EVERY, "devices"), self.devices)] if self.devices is not None else []
         return written(shipped, [*fitted, *open_])
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,6 +78,8 @@ class Calibration:
             "rows": len(self.cases),
             "rounds": self.fit.rounds,
             "spreads": dict(self.spreads),
+            "within": dict(self.within),
+            "between_devices": self.devices,
             "groups": [
                 {"group": g.group, "rows": g.rows, "before": g.before, "after": g.after, "bias": g.bias}
                 for g in self.groups()
@@ -99,8 +105,15 @@ def calibrate(
     if not cases:
         raise UsageError("no row of the tables can be asked", rule="primary, trusted rows that the laws can predict")
     found = fit(cases, rounds=rounds, progress=progress)
-    left_open = spreads(others, residuals(others, found.tables))
-    return Calibration(cases=tuple(cases), fit=found, spreads=left_open)
+    unseen = residuals(others, found.tables)
+    groups = steps(others, unseen)
+    return Calibration(
+        cases=tuple(cases),
+        fit=found,
+        spreads=spreads(others, unseen),
+        within=within(groups),
+        devices=between_devices(groups),
+    )
 
 
 def _median(values: NDArray[np.float64]) -> float:

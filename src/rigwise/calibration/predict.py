@@ -85,7 +85,7 @@ class Predictor:
             memory = _flat(answer.memory, answer)[places]
         best = _fastest_that_fits(seconds, memory, case.machine.cluster.device.memory)
         question = answer.question
-        around = interval(question.model, question.cluster, answer.step.eff)
+        around = interval(question.model, question.cluster, answer.step.eff, question.known)
         return Step(
             seconds=float(seconds[best]),
             spread=log(around.high / around.low) / (2 * Z80),

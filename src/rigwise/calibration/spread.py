@@ -1,13 +1,16 @@
 """How far steps of a software stack are from their prediction: the spread that makes its intervals.
 
 From cases that the fit did not see: the quantile below which 80 % of |ln(measured/predicted)| lie, as the standard
-deviation of a normal law that has it there.
+deviation of a normal law that has it there. Of that spread one part is common to all runs of a stack and source, one
+to those on one device, one is a run's own; the parts are told from how runs of one group lie around the group's median,
+and how the medians of devices lie around their own.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +20,18 @@ from rigwise.cost.interval import Z80
 
 _FEWEST = 10  # cases of a stack from which its own spread is told
 _SURE = 0.05  # no stack is known better than this
+_GROUP = 5  # runs of one source, stack, kind of row and device that tell how they lie around their median
+EVERY = "modern"  # the stack whose values are those of all stacks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """What runs share that stand for one factor of a stack."""
+
+    source: str
+    stack: str
+    family: str
+    device: str
 
 
 def spreads(cases: Sequence[Case], errors: NDArray[np.float64]) -> Mapping[str, float]:
@@ -25,8 +40,46 @@ def spreads(cases: Sequence[Case], errors: NDArray[np.float64]) -> Mapping[str, 
     for case, error in zip(cases, errors, strict=True):
         if isinstance(case, StepCase) and case.row.metric != "peak_mem_gib" and np.isfinite(error):
             groups[case.stack].append(abs(float(error)))
-    return {
-        stack: max(float(np.quantile(found, 0.8)) / Z80, _SURE)
-        for stack, found in sorted(groups.items())
-        if len(found) >= _FEWEST
-    }
+    return {stack: max(_deviation(found), _SURE) for stack, found in sorted(groups.items()) if len(found) >= _FEWEST}
+
+
+def steps(cases: Sequence[Case], errors: Sequence[float] | NDArray[np.float64]) -> dict[Group, NDArray[np.float64]]:
+    """ln(measured/predicted) of the steps by source, stack, kind of row and device, in the order of the groups."""
+    groups: dict[Group, list[float]] = defaultdict(list)
+    for case, error in zip(cases, errors, strict=True):
+        if isinstance(case, StepCase) and case.row.metric != "peak_mem_gib" and np.isfinite(error):
+            row = case.row
+            groups[Group(source=row.prefix, stack=case.stack, family=row.family, device=case.device)].append(
+                float(error)
+            )
+    return {group: np.array(groups[group]) for group in sorted(groups, key=str)}
+
+
+def within(groups: Mapping[Group, NDArray[np.float64]]) -> Mapping[str, float]:
+    """By stack, how far its runs lie around the median of their group; "modern" stands for the runs of all stacks."""
+    apart: dict[str, list[float]] = defaultdict(list)
+    for group, errors in groups.items():
+        if len(errors) >= _GROUP:
+            around = _around(errors)
+            apart[group.stack] += around
+            apart[EVERY] += around if group.stack != EVERY else []
+    return {stack: max(_deviation(found), _SURE / 2) for stack, found in sorted(apart.items()) if len(found) >= _FEWEST}
+
+
+def between_devices(groups: Mapping[Group, NDArray[np.float64]]) -> float | None:
+    """How far the medians of devices lie around those of their source, stack and kind of row; None where too few."""
+    medians: dict[tuple[str, ...], list[float]] = defaultdict(list)
+    for group, errors in groups.items():
+        if len(errors) >= _GROUP:
+            medians[group.source, group.stack, group.family].append(float(np.median(errors)))
+    apart = [a for found in medians.values() if len(found) > 1 for a in _around(np.array(found))]
+    return _deviation(apart) if len(apart) >= _FEWEST else None
+
+
+def _around(values: NDArray[np.float64]) -> list[float]:
+    """Distances from the median, made larger for what the median took from them."""
+    return list(np.abs(values - np.median(values)) * np.sqrt(len(values) / (len(values) - 1)))
+
+
+def _deviation(distances: Sequence[float]) -> float:
+    return float(np.quantile(distances, 0.8)) / Z80

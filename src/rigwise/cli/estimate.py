@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -34,7 +35,7 @@ def estimate(
     layout
         dp=4,tp=2,pp=2,micro=1,recompute=selective,zero=1; what is not said is not split.
     """
-    asked = api.ask(model, cluster, **training.said())
+    asked = api.ask(model, cluster, layout=layout, **training.said())
     found = asked.estimate(layout)
     why = asked.shortage(found)
     look.answer(
@@ -54,6 +55,7 @@ def subject(asked: Asked) -> dict[str, Any]:
         "seq": asked.model.tokens if asked.model.unit == "token" else None,
         "optimizer": asked.question.optimizer,
         "stack": asked.question.stack,
+        **({"like": asdict(asked.question.known)} if asked.question.known else {}),
     }
 
 
@@ -66,6 +68,7 @@ def setting(asked: Asked) -> list[tuple[str, str]]:
         ("model", f"{model.name}: {units.show_count(model.parameters)} parameters{length}"),
         ("cluster", asked.cluster.resolved or asked.cluster.name),
         ("batch", f"{batch:,} samples a step, {each} a device; optimizer {asked.question.optimizer}"),
+        *(("like", run) for run in (asked.question.known.runs if asked.question.known else ())),
     ]
 
 

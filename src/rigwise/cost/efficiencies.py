@@ -70,6 +70,8 @@ class StackEfficiencies:
     """What a software stack makes of the machine."""
 
     spread: float
+    within: float
+    devices: float
     matmul: float
     stream: float
     core: float

@@ -17,6 +17,7 @@ from rigwise.cost.compute import Machine
 from rigwise.cost.efficiencies import Efficiencies, efficiencies
 from rigwise.cost.energy import energy_joules
 from rigwise.cost.interval import Interval, interval
+from rigwise.cost.likeness import Known
 from rigwise.cost.matmul import engine
 from rigwise.cost.memory import PARTS as MEMORY_PARTS
 from rigwise.cost.memory import MemoryLaw, elements, kept
@@ -40,7 +41,8 @@ Floats = NDArray[np.float64]
 class Question:
     """What is asked: train `model` on `cluster` with `batch` samples a step.
 
-    stack: the software stack, one of efficiencies.toml's. stepping: False leaves the optimizer's step out.
+    stack: the software stack, one of efficiencies.toml's. stepping: False leaves the optimizer's step out. known: what
+    measured runs say of this one; its factor is on every second.
     """
 
     model: Model
@@ -50,6 +52,12 @@ class Question:
     stack: str = "modern"
     rates: Rates = field(default_factory=Rates)
     stepping: bool = True
+    known: Known | None = None
+
+    @property
+    def factor(self) -> float:
+        """What measured runs multiply every second with; 1 where there are none."""
+        return self.known.factor if self.known else 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +84,7 @@ class Answer:
         parts = dict(self.step.parts())
         if not self.question.stepping:
             parts["optimizer"] = np.zeros(())
-        return parts
+        return {key: seconds * self.question.factor for key, seconds in parts.items()}
 
     @cached_property
     def seconds(self) -> Floats:
@@ -179,7 +187,7 @@ def records(answer: Answer) -> list[Estimate]:
 def _record(answer: Answer, i: int) -> Estimate:
     q, layout = answer.question, answer.table.layout(i)
     seconds = _at(answer, answer.seconds, i)
-    spread = interval(q.model, q.cluster, answer.step.eff)
+    spread = interval(q.model, q.cluster, answer.step.eff, q.known)
     memory = _fullest(answer, i)
     total, limit = sum(memory.values()), q.cluster.device.memory
     useful = (q.model.flops + q.model.flops_backward) * q.batch

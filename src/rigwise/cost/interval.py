@@ -1,16 +1,18 @@
 """Intervals: how far a step time may be from its prediction, 80 % of the time.
 
 The step's logarithm is taken as spread around the prediction with a standard deviation that grows with what is not
-known: the stack, the kind of network, a link or a device that was never measured. low, high = exp(-+1.28 s).
+known: the stack, the kind of network, a link or a device that was never measured. low, high = exp(-+1.28 s). Measured
+runs take away what they share with the step (cost/likeness.py).
 Source: residuals of whole devices and whole stacks left out of exploratory fits (data/efficiencies.toml).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, hypot
+from math import exp, hypot, sqrt
 
-from rigwise.cost.efficiencies import Efficiencies
+from rigwise.cost.efficiencies import Efficiencies, current
+from rigwise.cost.likeness import RUN, Known
 from rigwise.hardware.cluster import Cluster
 from rigwise.models.model import Model
 
@@ -27,15 +29,48 @@ class Interval:
     warnings: tuple[str, ...] = ()
 
 
-def interval(model: Model, cluster: Cluster, eff: Efficiencies) -> Interval:
-    """The 80 % interval of a step time, as factors."""
+def doubts(model: Model, cluster: Cluster, eff: Efficiencies) -> dict[str, float]:
+    """What is not known of a step, by the thing that it belongs to, as standard deviations of the logarithm."""
+    extra, device = eff.interval, cluster.device
+    own = stack_doubts(eff.stack_name)
+    unknown = (extra["unknown_family"] * (eff.family == "default"), extra["weak_device"] * bool(device.weak))
+    return {
+        f"stack {eff.stack_name}": own["stack"],
+        f"device {device.name}": hypot(own["device"], *unknown),
+        f"family {model.family}": extra[model.family],
+        RUN: own[RUN],
+    }
+
+
+def stack_doubts(stack: str) -> dict[str, float]:
+    """What a stack's spread is made of: what all its runs share, what those on one device share, a run's own.
+
+    A stack of which only the spread is known has the parts of the usual one, in proportion.
+
+    >>> parts = stack_doubts("modern")
+    >>> hypot(*parts.values()) == current()["stack"]["modern"]["spread"]
+    True
+    """
+    usual = current()["stack"]["modern"]
+    told = current()["stack"][stack]
+    spread = told["spread"]
+    own, here = (told.get(part, usual[part] * spread / usual["spread"]) for part in ("within", "devices"))
+    own = min(own, spread)
+    here = min(here, sqrt(spread**2 - own**2))
+    return {"stack": sqrt(max(spread**2 - own**2 - here**2, 0.0)), "device": here, RUN: own}
+
+
+def interval(model: Model, cluster: Cluster, eff: Efficiencies, known: Known | None = None) -> Interval:
+    """The 80 % interval of a step time, as factors on it; known: what measured runs left of the doubts."""
     unknown = eff.family == "default"
-    extra = eff.interval
-    device = (extra["unknown_family"] * unknown, extra["weak_device"] * bool(cluster.device.weak))
-    sigma = max(hypot(eff.stack.spread, extra[model.family], *device), extra["floor"])
+    sigma = max(known.spread if known else hypot(*doubts(model, cluster, eff).values()), eff.interval["floor"])
     says = (
         (f"{cluster.device.arch} was never measured: its efficiencies are those of other devices",) if unknown else ()
     )
+    basis = f"general ({eff.stack_name} stack)"
     return Interval(
-        low=exp(-Z80 * sigma), high=exp(Z80 * sigma), basis=f"general ({eff.stack_name} stack)", warnings=says
+        low=exp(-Z80 * sigma),
+        high=exp(Z80 * sigma),
+        basis=f"{basis}, {known.says}" if known else basis,
+        warnings=says + (known.warnings if known else ()),
     )

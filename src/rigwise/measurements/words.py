@@ -32,6 +32,7 @@ TOPICS = (
     "lengths",
     "epochs",
     "peers",
+    "figures",
 )
 _NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 
