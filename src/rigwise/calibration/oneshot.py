@@ -78,7 +78,7 @@ def after_one_row(
             source, kind = outcome.row.prefix, outcome.row.family
             groups[Group(source=source, stack=stack, family=kind, device=device)].append((error, _sign(outcome.row)))
     found = {
-        group: _pairs(*np.array(errors).T, group.stack if known else EVERY)
+        group: _pairs(np.array(errors), group.stack if known else EVERY)
         for group, errors in sorted(groups.items(), key=lambda item: str(item[0]))
         if len(errors) >= LEAST
     }
@@ -100,7 +100,9 @@ def _sign(row: Row) -> int:
     return -1 if row.metric in RATES else 1
 
 
-def _pairs(errors: Floats, sign: Floats, stack: str) -> _Pairs:
+def _pairs(rows: Floats, stack: str) -> _Pairs:
+    """Of rows of (error, sign)."""
+    errors, sign = rows.T
     doubts = stack_doubts(stack)
     share, left = learn([Run(error=1.0, doubts=doubts)], doubts)  # the shift is linear in the error of the one run
     after = -sign[:, None] * (errors[:, None] - share * errors[None, :])

@@ -14,6 +14,7 @@ from rigwise.cost.compute import BlockTimes, Machine, block_times
 from rigwise.cost.efficiencies import Efficiencies
 from rigwise.cost.exchange import BlockExchange, block_exchange, gathered_seconds, groups
 from rigwise.cost.host import launch_seconds, with_host
+from rigwise.cost.ledger import tell, told
 from rigwise.hardware.cluster import Cluster
 from rigwise.layouts.choice import by_model, table_for
 from rigwise.layouts.layout import OVERLAP, RECOMPUTE, LayoutTable
@@ -22,6 +23,7 @@ from rigwise.models.model import Block
 BLOCK_PARTS = ("compute", "recompute", "host", "tensor_exchange", "context_exchange", "expert_exchange")
 
 
+@told("block")
 def block_parts(
     block: Block, table: LayoutTable, machine: Machine, cluster: Cluster, eff: Efficiencies
 ) -> dict[str, Floats]:
@@ -36,6 +38,7 @@ def block_parts(
     tensor, expert = moved.tensor, moved.expert * (1 - eff.stack.overlap_ep)
     if by_model(block, table):
         tensor = tensor + gathered_seconds(block, seen, among, over, machine.other.activation)
+    tell(expert_exposed=1 - eff.stack.overlap_ep)
     again = np.where(
         seen.recompute == RECOMPUTE.index("full"),
         device.forward if block.role == "layer" else 0.0,

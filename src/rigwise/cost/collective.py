@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rigwise.cost.efficiencies import Efficiencies
+from rigwise.cost.ledger import heard, tell, told
 from rigwise.errors import UsageError
 from rigwise.hardware.cluster import Cluster
 
@@ -72,6 +73,7 @@ class Wires:
     network_base: float
 
 
+@told("wires")
 def wires(cluster: Cluster, eff: Efficiencies) -> Wires:
     """What the links of a cluster reach in collectives. UsageError: nodes that nothing joins."""
     node = cluster.node
@@ -99,6 +101,7 @@ def wires(cluster: Cluster, eff: Efficiencies) -> Wires:
     )
 
 
+@told("all-reduce")
 def all_reduce_seconds(size: ArrayLike, among: Group, over: Wires) -> Floats:
     """Seconds to add `size` bytes over a group and give everyone the sum: the sooner of ring and tree; 0 for one rank.
 
@@ -109,6 +112,7 @@ def all_reduce_seconds(size: ArrayLike, among: Group, over: Wires) -> Floats:
     >>> f"{all_reduce_seconds(2**30, one, over) * 1e3:.2f} ms"
     '8.60 ms'
     """
+    _tell(size, among, over)
     ring = _ring(size, among, over, rounds=2.0)
     size = np.asarray(size, dtype=np.float64)
     log = np.ceil(np.log2(np.maximum(among.ranks, 1.0)))
@@ -119,19 +123,24 @@ def all_reduce_seconds(size: ArrayLike, among: Group, over: Wires) -> Floats:
     step = np.where(far, over.network_step, near_step)
     base = np.where(far, over.network_base, near_base)
     tree = np.where(among.ranks > 2, base + 2 * log * step + 2 * size / np.maximum(wire, 1.0), np.inf)
+    tell(ring=ring, tree=tree)
     return np.minimum(ring, tree) * (among.ranks > 1)
 
 
+@told("gather")
 def gather_seconds(size: ArrayLike, among: Group, over: Wires) -> Floats:
     """Seconds of an all-gather or a reduce-scatter of `size` bytes in all: a ring, n-1 steps, (n-1)/n of the bytes."""
+    _tell(size, among, over)
     return _ring(size, among, over, rounds=1.0)
 
 
+@told("all-to-all")
 def all_to_all_seconds(size: ArrayLike, among: Group, over: Wires) -> Floats:
     """Seconds for each rank to send its `size` bytes to the others, an equal piece each.
 
     (n-1)/n of the bytes leave the rank; the share that leaves the node goes over the shared network cards.
     """
+    _tell(size, among, over)
     n, inside = among.ranks, among.inside
     size = np.asarray(size, dtype=np.float64)
     outside_share = np.where(n > 1, (n - inside) / n, 0.0)
@@ -143,11 +152,21 @@ def all_to_all_seconds(size: ArrayLike, among: Group, over: Wires) -> Floats:
     return np.asarray((np.maximum(near, far) + steps) * (n > 1))
 
 
+@told("send")
 def send_seconds(size: ArrayLike, far: ArrayLike, sharing: ArrayLike, over: Wires) -> Floats:
     """Seconds to send `size` bytes to a neighbour; far: whether it is in another node, `sharing` senders a node."""
     size = np.asarray(size, dtype=np.float64)
+    tell(size=size, n=2.0, link=np.where(far, over.network / np.maximum(sharing, 1), over.inside))
     out = size * np.asarray(sharing, dtype=np.float64) / max(over.network, 1.0) + over.network_step
     return np.asarray(np.where(far, out, size / over.inside + over.inside_step))
+
+
+def _tell(size: ArrayLike, among: Group, over: Wires) -> None:
+    """What every collective is about, for whoever listens."""
+    if heard():
+        far = among.ranks > among.inside
+        rate = np.where(far, np.minimum(_per_group(among, over), _near(among, over)[0]), _near(among, over)[0])
+        tell(size=size, n=among.ranks, inside=among.inside, sharing=among.sharing, link=rate)
 
 
 def _near(among: Group, over: Wires) -> tuple[Floats, Floats, Floats]:

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rigwise.cost.arrays import total
 from rigwise.cost.convolution import conv_seconds
 from rigwise.cost.efficiencies import StackEfficiencies
+from rigwise.cost.ledger import summed, tell, told
 from rigwise.cost.matmul import Engine, attention_seconds, gemm_seconds, misalignment
 from rigwise.layouts.layout import LayoutTable
 from rigwise.layouts.shares import Share, share
@@ -56,6 +58,7 @@ class BlockTimes:
     kernels_core: float
 
 
+@told("operation")
 def passes(operation: Operation, table: LayoutTable, on: Machine) -> Passes:
     """Device seconds of one operation under every layout: the law of its kind at the rank's share of its shape."""
     key = (id(table), replace(operation, name=""))
@@ -65,30 +68,29 @@ def passes(operation: Operation, table: LayoutTable, on: Machine) -> Passes:
     return on.known[key]
 
 
+@told("device")
 def block_times(block: Block, table: LayoutTable, on: Machine) -> BlockTimes:
     """The sum over a block's operations."""
-    forward = backward = core = np.zeros(())
-    for operation in block.operations:
-        t = passes(operation, table, on)
-        forward = forward + t.forward
-        backward = backward + (t.input if operation.input_gradient else 0.0)
-        backward = backward + (t.weight if operation.trainable else 0.0)
-        core = core + (t.forward if operation.core else 0.0)
+    done = [(o, passes(o, table, on)) for o in block.operations]
+    back = [(o, "input", o.input_gradient, t.input) for o, t in done]
+    back += [(o, "weight", o.trainable, t.weight) for o, t in done]
     return BlockTimes(
-        forward=forward,
-        backward=backward,
-        core=core,
+        forward=summed(*((f"{o.name}, forward", 1, t.forward) for o, t in done)),
+        backward=summed(*((f"{o.name}, {which}", needed, seconds) for o, which, needed, seconds in back)),
+        core=total(t.forward for o, t in done if o.core),
         kernels=float(sum(o.kernels * o.steps for o in block.operations)),
         kernels_backward=float(sum(o.kernels_backward * o.steps for o in block.operations)),
         kernels_core=float(sum(o.kernels for o in block.operations if o.core)),
     )
 
 
+@told("linear")
 def _linear(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Machine) -> Passes:
     """Rows of a plain layer are the samples' rows; rows of a recurrent step are the samples."""
     b, m, n, k = o.batch / part.batch, o.m * micro / part.m, o.n / part.n, o.k / part.k
     engine = on.product if o.split != "vocab" else on.other
     slow = misalignment(n, engine.eff.misaligned_linear, engine) * misalignment(k, engine.eff.misaligned_linear, engine)
+    tell(misaligned=slow)
     unpack = (o.weight_bits or 0.0) / 8 * o.batch * o.k * o.n / part.weights / on.other.bandwidth * 4
     return Passes(
         forward=o.steps * (slow * gemm_seconds(b, m, n, k, engine) + unpack),
@@ -97,11 +99,13 @@ def _linear(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Ma
     )
 
 
+@told("bmm")
 def _bmm(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Machine) -> Passes:
     e = on.other.eff
     b = o.batch * micro / part.batch
     m, n, k = o.m / part.m, o.n, o.k
     slow = misalignment(min(o.n, o.k), e.misaligned_bmm, on.other) / e.bmm
+    tell(misaligned=slow)
     return Passes(
         forward=slow * gemm_seconds(b, m, n, k, on.other),
         input=slow * gemm_seconds(b, m, k, n, on.other),
@@ -124,11 +128,15 @@ def _conv(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Mach
     return Passes(forward=seconds["forward"], input=seconds["input_gradient"], weight=seconds["weight_gradient"])
 
 
+@told("stream")
 def _stream(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Machine) -> Passes:
     """Bytes over bandwidth, never faster than the launch floor: t = x bytes/BW + kernels x t_kernel."""
     e = on.other
     factor = (on.stack.core if o.core else on.stack.stream) * np.where(table.fused, 1.0, on.stack.stream_unfused)
     scale = factor * e.activation * micro / part.stream / e.bandwidth
+    tell(bytes=factor * e.activation * micro / part.stream * (o.reads + o.writes), factor=factor, bandwidth=e.bandwidth)
+    tell(bytes_back=factor * e.activation * micro / part.stream * (o.reads_backward + o.writes_backward))
+    tell(kernels=o.kernels, kernels_back=o.kernels_backward, t_kernel=e.eff.kernel_s)
     return Passes(
         forward=scale * (o.reads + o.writes) + o.kernels * e.eff.kernel_s,
         input=scale * (o.reads_backward + o.writes_backward) + o.kernels_backward * e.eff.kernel_s,
@@ -136,10 +144,15 @@ def _stream(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Ma
     )
 
 
+@told("embedding")
 def _embedding(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Machine) -> Passes:
     """A gather forward; backward a scatter-add, which only trained tables pay."""
     e = on.other
     scale = e.activation * micro / part.stream / e.bandwidth
+    tell(
+        bytes=e.activation * micro / part.stream * (o.reads + o.writes), bandwidth=e.bandwidth, t_kernel=e.eff.kernel_s
+    )
+    tell(bytes_back=e.activation * micro / part.stream * (o.reads_backward + o.writes_backward))
     return Passes(
         forward=scale * (o.reads + o.writes) + e.eff.kernel_s,
         input=np.zeros(()),

@@ -15,6 +15,7 @@ from math import prod
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rigwise.cost.ledger import tell, told
 from rigwise.cost.matmul import Engine, gemm_seconds
 from rigwise.models.operations import Conv
 
@@ -22,6 +23,7 @@ Floats = NDArray[np.float64]
 PASSES = ("forward", "input_gradient", "weight_gradient")
 
 
+@told("convolution")
 def conv_seconds(
     shape: Conv, batch: ArrayLike, which: str, on: Engine, cut_out: ArrayLike = 1.0, cut_in: ArrayLike = 1.0
 ) -> Floats:
@@ -54,6 +56,8 @@ def conv_seconds(
         products = np.minimum(products, direct)
     if _winograd(shape, on):
         products = np.minimum(products, _winograd_seconds(shape, images, k, c, on))
+    tell(N=images, K=k, C=c, kernel="x".join(map(str, shape.kernel)), out="x".join(map(str, shape.out)), flop=work)
+    tell(T_math=products, T_mem=traffic, t_kernel=on.eff.kernel_s, bandwidth=on.bandwidth)
     return np.asarray(np.maximum(products, traffic + on.eff.kernel_s))
 
 
@@ -63,7 +67,7 @@ def _implicit(shape: Conv, images: Floats, k: Floats, c: Floats, which: str, on:
     if shape.transposed:
         here, there = there, here
     eff = on.eff
-    factor = np.full(np.shape(images), 1 / eff.conv)
+    factor: Floats = np.full(np.shape(images), 1 / eff.conv)
     if on.tensor and (shape.c % 8 or shape.k % 8):
         factor = factor / eff.conv_unaligned
     if which == "forward":

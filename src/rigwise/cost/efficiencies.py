@@ -16,6 +16,7 @@ from importlib.resources import files
 from typing import Any
 
 from rigwise.cost.energy import PowerShares
+from rigwise.cost.ledger import watched
 from rigwise.errors import not_found
 from rigwise.hardware.device import Device
 
@@ -162,14 +163,16 @@ def efficiencies(device: Device, stack: str = "modern") -> Efficiencies:
     if stack not in data["stack"]:
         raise not_found("software stack", stack, data["stack"], hint=", ".join(stack_names()))
     family = family_of(device)
-    return Efficiencies(
-        device=DeviceEfficiencies(**data["device"]["default"] | data["device"].get(family, {})),
-        stack=StackEfficiencies(**data["stack"]["modern"] | data["stack"][stack]),
-        links={kind: LinkEfficiencies(**data["link"]["default"] | values) for kind, values in data["link"].items()},
-        stack_name=stack,
-        family=family,
-        provenance=data["provenance"],
-        power=PowerShares(**data["power"]),
-        interval=data["interval"],
-        slow_link=data["pipeline"]["slow_link"],
+    return watched(
+        Efficiencies(
+            device=DeviceEfficiencies(**data["device"]["default"] | data["device"].get(family, {})),
+            stack=StackEfficiencies(**data["stack"]["modern"] | data["stack"][stack]),
+            links={kind: LinkEfficiencies(**data["link"]["default"] | values) for kind, values in data["link"].items()},
+            stack_name=stack,
+            family=family,
+            provenance=data["provenance"],
+            power=PowerShares(**data["power"]),
+            interval=data["interval"],
+            slow_link=data["pipeline"]["slow_link"],
+        )
     )

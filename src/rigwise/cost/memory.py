@@ -22,6 +22,7 @@ import numpy as np
 
 from rigwise.cost.arrays import Floats, largest, total
 from rigwise.cost.efficiencies import StackEfficiencies
+from rigwise.cost.ledger import summed, tell, told
 from rigwise.cost.stageplan import StagePlan
 from rigwise.layouts.layout import OFFLOAD, RECOMPUTE, SEQUENCE, LayoutTable
 from rigwise.layouts.precision import Bytes
@@ -155,6 +156,7 @@ class MemoryLaw:
         """Bytes on the fullest stage."""
         return largest(total(parts.values()) for parts in self.stages())
 
+    @told("memory")
     def _stage(self, position: Floats, counts: Floats) -> dict[str, Floats]:
         t, z, b = self.table, self.table.zero, self.sizes
         d = (t.dp * t.cp).astype(np.float64)
@@ -181,6 +183,8 @@ class MemoryLaw:
             "activations": np.where(off[1], activations / np.maximum(self.units(counts), 1) * 2, activations),
             "temporary": self._temporary(counts) + np.where(z >= 3, 2 * gathered, 0.0),
         }
+        tell(W=dense + expert, W_t=dense_t + expert_t, experts=expert, b_w=b.weight, b_g=b.gradient, b_o=states)
+        tell(d=d, zero=z, e=e, m=self.micros, slack=self.stack.memory_slack, context=self.context)
         parts |= {
             "buffers": self.stack.memory_buffers * (t.ranks > 1) * self.on_gpu,
             "context": self.context + self.stack.memory_slack * total(parts.values()),
@@ -191,12 +195,15 @@ class MemoryLaw:
         """Repetitions of layers on a stage."""
         return total(counts[..., j] for j, kind in enumerate(self.plan.kinds) if kind.role == "layer")
 
+    @told("activations")
     def _activations(self, position: Floats, counts: Floats) -> Floats:
         t = self.table
         live = in_flight("interleaved", position, t.pp, self.micros, t.vpp)
-        return total(
-            counts[..., j] * act.saved * (live if kind.role != "last" else 1.0)
-            for j, (kind, act) in enumerate(zip(self.plan.kinds, self.acts, strict=True))
+        return summed(
+            *(
+                (kind.name, counts[..., j] * (live if kind.role != "last" else 1.0), act.saved)
+                for j, (kind, act) in enumerate(zip(self.plan.kinds, self.acts, strict=True))
+            )
         )
 
     def _temporary(self, counts: Floats) -> Floats:
