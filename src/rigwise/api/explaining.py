@@ -9,8 +9,9 @@ from rigwise.api.question import Asked, Settings, ask
 
 if TYPE_CHECKING:
     from rigwise.calibration.provenance import Constant
-    from rigwise.cost.explain import Explanation, Term
+    from rigwise.cost.explain import Explanation
     from rigwise.cost.record import Estimate
+    from rigwise.cost.terms import Term
     from rigwise.hardware.cluster import Cluster
     from rigwise.layouts.layout import Layout
     from rigwise.models.model import Model

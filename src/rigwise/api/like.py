@@ -2,42 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import fields, replace
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, fields, replace
 from math import exp, log
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rigwise.api.names import load_cluster, load_model
 from rigwise.errors import InfeasibleError, RigwiseError, UsageError
 
 if TYPE_CHECKING:
-    from rigwise.api.question import Asked
     from rigwise.cost.estimate import Question
     from rigwise.cost.likeness import Known, Run
+    from rigwise.cost.record import Estimate
     from rigwise.hardware.cluster import Cluster
     from rigwise.layouts.layout import Layout
     from rigwise.measurements.runs import ToldRun
     from rigwise.models.model import Model
+    from rigwise.search.plan import Plan
 
 _WHOLE = ("batch", "seq", "micro", "rank")
 _OWN = (*_WHOLE, "precision", "optimizer", "adapt")
 Told = str | Path | Sequence[str | Path]
 
 
-def known_of(
-    told: Told, question: Question, spec: str | Model, said: Mapping[str, Any], layout: str | Layout | None
-) -> Known:
+class Asked(Protocol):
+    """What answers a run's own question; api/question.py makes it."""
+
+    @property
+    def question(self) -> Question:
+        """What is asked."""
+
+    def estimate(self, layout: str | Layout) -> Estimate:
+        """One layout."""
+
+    def plan(self, *, top: int, objective: str, fix: Sequence[str] | None, full: bool) -> Plan:
+        """Every layout."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """The question that runs are like. spec, said: its model and settings as they were asked, which hold for a run
+    where it says nothing else. layout: the one that is asked about, None where all are. ask: who asks."""
+
+    question: Question
+    spec: str | Model
+    said: Mapping[str, Any]
+    layout: str | Layout | None
+    ask: Callable[..., Asked]
+
+
+def known_of(told: Told, reference: Reference) -> Known:
     """What measured runs say of a question.
 
-    told: one run or several, each a line ("8xh100, llama-8b, 3.9 s") or the path of a measured table. spec, said: the
-    question's model and settings as they were asked, which hold for a run where it says nothing else. layout: the one
-    that is asked about, None where all are. Raises UsageError and NotFoundError for what cannot be read.
+    told: one run or several, each a line ("8xh100, llama-8b, 3.9 s") or the path of a measured table. Raises UsageError
+    and NotFoundError for what cannot be read.
     """
     from rigwise.cost.efficiencies import efficiencies
     from rigwise.cost.interval import doubts
     from rigwise.cost.likeness import known
 
+    question = reference.question
     runs: list[Run] = []
     for one in [told] if isinstance(told, str | Path) else told:
         if isinstance(one, Path) or one.strip().lower().endswith(".csv"):
@@ -45,12 +70,12 @@ def known_of(
 
             runs += runs_of(one, question.stack)
         else:
-            runs.append(_run(one, question, spec, said, layout))
+            runs.append(_run(one, reference))
     eff = efficiencies(question.cluster.device, question.stack)
     return known(runs, doubts(question.model, question.cluster, eff))
 
 
-def _run(text: str, question: Question, spec: str | Model, said: Mapping[str, Any], layout: str | Layout | None) -> Run:
+def _run(text: str, reference: Reference) -> Run:
     """One told run beside its prediction."""
     from rigwise.calibration.like import with_assumed
     from rigwise.cost.efficiencies import efficiencies
@@ -60,11 +85,10 @@ def _run(text: str, question: Question, spec: str | Model, said: Mapping[str, An
     from rigwise.measurements.runs import told_run
 
     run = told_run(text, frozenset({*_OWN, *(f.name for f in fields(Layout))}))
-    asked = _asked(run, question, spec, said)
-    same = asked.model == question.model and _hardware(asked.cluster) == _hardware(question.cluster)
-    found, how = _layout(run, asked, layout if same else None)
-    predicted = asked.estimate(found)
-    q, device = asked.question, asked.cluster.device
+    asked = _asked(run, reference)
+    q, device = asked.question, asked.question.cluster.device
+    layout, how = _layout(run, asked, reference)
+    predicted = asked.estimate(layout)
     seconds = run.figure.seconds(
         batch=q.batch,
         tokens=q.model.tokens if q.model.unit == "token" else 1,
@@ -82,22 +106,17 @@ def _run(text: str, question: Question, spec: str | Model, said: Mapping[str, An
     )
 
 
-def _asked(run: ToldRun, question: Question, spec: str | Model, said: Mapping[str, Any]) -> Asked:
+def _asked(run: ToldRun, reference: Reference) -> Asked:
     """The question that a run answers: the asked one's settings where the run does not say."""
-    from rigwise.api.question import ask
-
     where, name = _names(run)
-    cluster = where or question.cluster
-    settings = {key: value for key, value in said.items() if value is not None and key in _OWN}
+    settings = {key: value for key, value in reference.said.items() if value is not None and key in _OWN}
     settings |= {key: _value(run, key) for key in _OWN if key in run.settings}
-    model: str | Model = spec
-    if name is not None:
-        if "seq" not in run.settings and load_model(name).unit != "token":
-            settings.pop("seq", None)
-        model = name
-    elif not isinstance(spec, str) and {"seq", "adapt", "rank"} & set(run.settings):
+    if name is not None and "seq" not in run.settings and load_model(name).unit != "token":
+        settings.pop("seq", None)
+    if name is None and not isinstance(reference.spec, str) and {"seq", "adapt", "rank"} & set(run.settings):
         raise UsageError(f"{run.text!r} changes a model that is made already", rule="name the run's model")
-    return ask(model, cluster, **settings, stack=question.stack)
+    cluster = where or reference.question.cluster
+    return reference.ask(name or reference.spec, cluster, **settings, stack=reference.question.stack)
 
 
 def _hardware(cluster: Cluster) -> Cluster:
@@ -140,16 +159,18 @@ def _value(run: ToldRun, key: str) -> Any:
     return int(text)
 
 
-def _layout(run: ToldRun, asked: Asked, layout: str | Layout | None) -> tuple[str | Layout, str]:
+def _layout(run: ToldRun, asked: Asked, reference: Reference) -> tuple[str | Layout, str]:
     """The layout of a run, and in words where it had to be assumed."""
     from rigwise.layouts.layout import DEGREES, Layout
 
+    mine, theirs, layout = asked.question, reference.question, reference.layout
+    same = mine.model == theirs.model and _hardware(mine.cluster) == _hardware(theirs.cluster)
     words = {f.name for f in fields(Layout)} & set(run.settings)
     spelling = ",".join(f"{key}={run.settings[key]}" for key in run.settings if key in words)
     degrees = words & set(DEGREES)
-    if degrees and Layout.parse(spelling).ranks == asked.cluster.devices:
+    if degrees and Layout.parse(spelling).ranks == mine.cluster.devices:
         return spelling, ""
-    if layout is not None and not degrees:
+    if layout is not None and same and not degrees:
         return Layout.parse(",".join(filter(None, (_without(str(layout), words), spelling)))), ""
     try:
         best = asked.plan(top=1, objective="time", fix=spelling.split(",") if spelling else None, full=False).best

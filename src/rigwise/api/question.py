@@ -142,9 +142,10 @@ def ask(
         rates=Rates(hourly=settings.get("usd_per_hour"), price=where.device.price),
     )
     if like := said.get("like"):
-        from rigwise.api.like import known_of
+        from rigwise.api.like import Reference, known_of
 
-        question = replace(question, known=known_of(like, question, model, said, layout))
+        reference = Reference(question=question, spec=model, said=said, layout=layout, ask=ask)
+        question = replace(question, known=known_of(like, reference))
     return Asked(
         question=question,
         precision=Layout.parse(f"precision={kind}").precision,

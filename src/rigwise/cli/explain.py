@@ -19,7 +19,7 @@ from rigwise.cli.tables import Column, facts, table
 if TYPE_CHECKING:
     from rigwise.api import Explained
     from rigwise.calibration.provenance import Constant
-    from rigwise.cost.explain import Term, Value
+    from rigwise.cost.terms import Term, Value
 
 _SHOW: dict[str, Callable[[float], str]] = {
     "": lambda value: f"{value:,.4g}" if abs(value) < 1e6 else units.show_count(value),

@@ -163,16 +163,17 @@ def efficiencies(device: Device, stack: str = "modern") -> Efficiencies:
     if stack not in data["stack"]:
         raise not_found("software stack", stack, data["stack"], hint=", ".join(stack_names()))
     family = family_of(device)
-    return watched(
-        Efficiencies(
-            device=DeviceEfficiencies(**data["device"]["default"] | data["device"].get(family, {})),
-            stack=StackEfficiencies(**data["stack"]["modern"] | data["stack"][stack]),
-            links={kind: LinkEfficiencies(**data["link"]["default"] | values) for kind, values in data["link"].items()},
-            stack_name=stack,
-            family=family,
-            provenance=data["provenance"],
-            power=PowerShares(**data["power"]),
-            interval=data["interval"],
-            slow_link=data["pipeline"]["slow_link"],
-        )
+    links = {kind: LinkEfficiencies(**data["link"]["default"] | values) for kind, values in data["link"].items()}
+    of_device = DeviceEfficiencies(**data["device"]["default"] | data["device"].get(family, {}))
+    of_stack = StackEfficiencies(**data["stack"]["modern"] | data["stack"][stack])
+    return Efficiencies(
+        device=watched(of_device, f"device.{family}"),
+        stack=watched(of_stack, f"stack.{stack}"),
+        links={kind: watched(link, f"link.{kind}") for kind, link in links.items()},
+        stack_name=stack,
+        family=family,
+        provenance=data["provenance"],
+        power=PowerShares(**data["power"]),
+        interval=data["interval"],
+        slow_link=data["pipeline"]["slow_link"],
     )

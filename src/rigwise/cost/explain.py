@@ -6,15 +6,11 @@ sum of its terms, or times x each; so that the leaves add up to the estimate.
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from rigwise.cost.block import BLOCK_PARTS, tensor_exposed
 from rigwise.cost.estimate import Answer, Question, evaluate, records
@@ -23,6 +19,7 @@ from rigwise.cost.ledger import Entry, Summand, listening
 from rigwise.cost.likeness import RUN
 from rigwise.cost.record import Estimate
 from rigwise.cost.step import on_stage
+from rigwise.cost.terms import Term, Value, about, leaf, number, scalar, sum_of, values_of
 from rigwise.layouts.layout import Layout, LayoutTable
 
 _EXCHANGES = {
@@ -37,66 +34,6 @@ _OWN = {
     "offload": "offload",
     "bubble": "step",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Value:
-    """A number that went into a term, or a word. unit: s, B, FLOP, B/s, FLOP/s or "" for a plain number."""
-
-    symbol: str
-    value: float | str
-    unit: str = ""
-    says: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The value for JSON."""
-        return {"symbol": self.symbol, "value": self.value, "unit": self.unit, "says": self.says}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Term:
-    """A part of an estimate. amount: seconds of the step, or bytes; it is the sum of `terms`, and times x each where
-    there are none. formula, card: of its law, and the law's page in docs/laws. reads: the efficiencies it took, by
-    path. made: what other laws said on the way, which is no part of the sum.
-    """
-
-    name: str
-    amount: float
-    times: float = 1.0
-    each: float = 0.0
-    law: str = ""
-    formula: str = ""
-    card: str = ""
-    values: tuple[Value, ...] = ()
-    reads: tuple[str, ...] = ()
-    terms: tuple[Term, ...] = ()
-    made: tuple[Term, ...] = ()
-
-    def leaves(self) -> Iterator[Term]:
-        """The terms that are no sums."""
-        if not self.terms:
-            yield self
-        for term in self.terms:
-            yield from term.leaves()
-
-    def value(self, symbol: str) -> float | str | None:
-        """The value of a symbol, None where it has none."""
-        return next((value.value for value in self.values if value.symbol == symbol), None)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The term for JSON."""
-        more = {key: [term.to_dict() for term in terms] for key in ("terms", "made") if (terms := getattr(self, key))}
-        return {
-            "name": self.name,
-            "amount": self.amount,
-            "times": self.times,
-            "each": self.each,
-            "formula": self.formula,
-            "law": f"docs/laws/{self.card}.md" if self.card else None,
-            "values": [value.to_dict() for value in self.values],
-            "efficiencies": list(self.reads),
-            **more,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,12 +71,12 @@ def explain(question: Question, layout: Layout) -> Explanation:
     reads = {path: value for entry in ledger.all() for path, value in entry.reads.items()}
     return Explanation(
         estimate=found,
-        step=_sum("step", [parts.part(key) for key in found.time], law="step"),
+        step=sum_of("step", [parts.part(key) for key in found.time], law="step"),
         memory=_memory(found, ledger),
         engines=tuple(_engines(ledger)),
         facts=parts.facts(),
         doubts=tuple(_doubts(answer)),
-        reads={path: one for path, value in sorted(reads.items()) if (one := _number(value)) is not None},
+        reads={path: one for path, value in sorted(reads.items()) if (one := number(value)) is not None},
     )
 
 
@@ -150,29 +87,29 @@ class _Parts:
         self.answer, self.ledger, self.step = answer, ledger, answer.step
         self.factor = answer.question.factor
         self.blocks = ledger.of("block")[: len(answer.step.plan.kinds)]
-        self.micros = _one(self.step.micros)
+        self.micros = scalar(self.step.micros)
         self.counts = self._slowest()
 
     def _slowest(self) -> list[float]:
         """Repetitions of each kind of block on the stage that the law took as the slowest."""
         per_kind = [entry.result for entry in self.blocks]
         stages = [counts for _, counts in self.step.plan.stages()]
-        seconds = [_one(sum(on_stage(counts, per_kind).values(), np.zeros(()))) for counts in stages]
+        seconds = [scalar(sum(on_stage(counts, per_kind).values(), np.zeros(()))) for counts in stages]
         chosen = stages[int(np.argmax(seconds))]
-        return [_one(chosen[..., j]) for j in range(len(per_kind))]
+        return [scalar(chosen[..., j]) for j in range(len(per_kind))]
 
     def facts(self) -> tuple[Value, ...]:
         """m, p, v, t_max and the factor of measured runs."""
         table = self.answer.table
-        once = [sum(_one(entry.result[key]) for key in BLOCK_PARTS) for entry in self.blocks]
+        once = [sum(scalar(entry.result[key]) for key in BLOCK_PARTS) for entry in self.blocks]
         slowest = sum(count * seconds for count, seconds in zip(self.counts, once, strict=True))
         held = ", ".join(
             f"{count:g} {kind.name}" for count, kind in zip(self.counts, self.step.plan.kinds, strict=True) if count
         )
         facts = [
             Value(symbol="m", value=self.micros, says="micro-batches of a step: batch / (dp micro)"),
-            Value(symbol="p", value=_one(table.pp), says="pipeline stages"),
-            Value(symbol="v", value=_one(self.step.plan.pieces), says="pieces a stage"),
+            Value(symbol="p", value=scalar(table.pp), says="pipeline stages"),
+            Value(symbol="v", value=scalar(self.step.plan.pieces), says="pieces a stage"),
             Value(symbol="t_max", value=slowest, unit="s", says=f"a micro-batch on the slowest stage: {held}"),
         ]
         known = self.answer.question.known
@@ -180,21 +117,21 @@ class _Parts:
 
     def part(self, key: str) -> Term:
         """One part of the step."""
-        amount = _one(self.answer.parts[key])
+        amount = scalar(self.answer.parts[key])
         if key == "compute":
             terms = [self._compute(j) for j in range(len(self.blocks))]
         elif key in BLOCK_PARTS:
             terms = [self._of_block(key, j) for j in range(len(self.blocks))]
             if key == "host":
-                fixed = _one(self.step._host_fixed())
-                terms.append(_leaf("fixed: a step, and each micro-batch", self.factor, fixed, law="host"))
+                fixed = scalar(self.step.host_fixed())
+                terms.append(leaf("fixed: a step, and each micro-batch", self.factor, fixed, law="host"))
         else:
             terms = []
         entry = next(iter(self.ledger.of(_OWN.get(key, ""))), None)
         if entry is not None and (summed := list(_summands(entry, self.factor))):
             terms = summed
         terms = [term for term in terms if term.amount]
-        law = _law(key)
+        law = about(key)
         return Term(
             name=key.replace("_", " "),
             amount=amount,
@@ -203,7 +140,7 @@ class _Parts:
             law=key,
             formula=law.get("formula", ""),
             card=law.get("card", ""),
-            values=_values(key, entry),
+            values=values_of(key, entry),
             reads=tuple(entry.reads) if entry and key != "bubble" else (),
             terms=tuple(terms),
             made=tuple(_made(entry)) if entry and amount and not terms else (),
@@ -223,20 +160,20 @@ class _Parts:
         terms = [
             _pass(summand, by_name[summand.name.rpartition(", ")[0]], self._times(j)) for summand in device.summands
         ]
-        return _sum(self._name(j), [term for term in terms if term.amount], times=self._times(j))
+        return sum_of(self._name(j), [term for term in terms if term.amount], times=self._times(j))
 
     def _of_block(self, key: str, j: int) -> Term:
         """A block's share of a part: what it exchanges, or how much longer the host makes it."""
         entry = self.blocks[j]
-        shown = _one(tensor_exposed(self.answer.table, self.step.eff)) if key == "tensor_exchange" else 1.0
-        each, times = _one(entry.result[key]), self._times(j) * shown
+        shown = scalar(tensor_exposed(self.answer.table, self.step.eff)) if key == "tensor_exchange" else 1.0
+        each, times = scalar(entry.result[key]), self._times(j) * shown
         told = entry.of(_EXCHANGES[key])[0] if key in _EXCHANGES else None
-        exposed = _one(entry.values["expert_exposed"]) if key == "expert_exchange" else 1.0
+        exposed = scalar(entry.values["expert_exposed"]) if key == "expert_exchange" else 1.0
         made = [
             made for one in (entry.of("gathered inputs") if key == "tensor_exchange" else []) for made in _made(one)
         ]
         terms = [] if told is None or made else [t for t in _summands(told, times * exposed) if t.amount]
-        values = _values(key, *entry.of("launch")[:1], *entry.of("host")[:1]) if key == "host" else ()
+        values = values_of(key, *entry.of("launch")[:1], *entry.of("host")[:1]) if key == "host" else ()
         return Term(
             name=self._name(j),
             amount=times * each,
@@ -260,19 +197,24 @@ def _pass(summand: Summand, entry: Entry, times: float) -> Term:
     inner = [one for one in inner if one.law == "convolution"] or inner
     place = ("forward", "input", "weight").index(which)
     law = inner[place] if place < len(inner) else law
-    each, often = _one(summand.each), times * _one(summand.times)
-    return _leaf(
-        summand.name, often, each, law=law.law, values=_values(law.law, law), reads=tuple({**entry.reads, **law.reads})
+    each, often = scalar(summand.each), times * scalar(summand.times)
+    return leaf(
+        summand.name,
+        often,
+        each,
+        law=law.law,
+        values=values_of(law.law, law),
+        reads=tuple({**entry.reads, **law.reads}),
     )
 
 
 def _memory(found: Estimate, ledger: Entry) -> Term:
     """Bytes of the fullest stage by part."""
     stages = {id(entry): entry for entry in ledger.of("memory")}
-    fullest = max(stages.values(), key=lambda entry: sum(_one(value) for value in entry.result.values()))
+    fullest = max(stages.values(), key=lambda entry: sum(scalar(value) for value in entry.result.values()))
     terms = []
     for key, amount in found.memory.items():
-        law = _law("optimizer_states" if key == "optimizer" else key)
+        law = about("optimizer_states" if key == "optimizer" else key)
         inner = [term for entry in fullest.of(key) for term in _summands(entry, 1.0) if term.amount]
         same = inner and np.isclose(sum(term.amount for term in inner), amount, rtol=1e-9)
         terms.append(
@@ -283,11 +225,11 @@ def _memory(found: Estimate, ledger: Entry) -> Term:
                 law=key,
                 formula=law.get("formula", ""),
                 card=law.get("card", ""),
-                values=_values("optimizer_states" if key == "optimizer" else key, fullest),
+                values=values_of("optimizer_states" if key == "optimizer" else key, fullest),
                 terms=tuple(inner) if same else (),
             )
         )
-    return _sum("memory", terms, law="memory")
+    return sum_of("memory", terms, law="memory")
 
 
 def _doubts(answer: Answer) -> Iterator[Value]:
@@ -307,18 +249,18 @@ def _engines(ledger: Entry) -> Iterator[Term]:
     for entry in ledger.of("engine"):
         if (kind := entry.values["precision"]) not in seen:
             seen.add(kind)
-            rate = _one(entry.result.rate)
-            yield _leaf(str(kind), 1.0, rate, law="engine", values=_values("engine", entry), reads=tuple(entry.reads))
+            rate = scalar(entry.result.rate)
+            yield leaf(str(kind), 1.0, rate, law="engine", values=values_of("engine", entry), reads=tuple(entry.reads))
 
 
 def _made(entry: Entry) -> Iterator[Term]:
     """The laws inside an entry that gave seconds, those of nothing left out."""
     for one in entry.inner:
-        used = [s for s in one.summands if _one(s.times) * _one(s.each)]
+        used = [s for s in one.summands if scalar(s.times) * scalar(s.each)]
         if one.summands:
             yield from (_summand(s, 1.0) for s in used)
-        elif isinstance(one.result, np.ndarray) and _one(one.result):
-            yield _leaf(one.law, 1.0, _one(one.result), law=one.law, values=_values(one.law, one))
+        elif isinstance(one.result, np.ndarray) and scalar(one.result):
+            yield leaf(one.law, 1.0, scalar(one.result), law=one.law, values=values_of(one.law, one))
 
 
 def _summands(entry: Entry, times: float) -> Iterator[Term]:
@@ -330,81 +272,12 @@ def _summand(summand: Summand, times: float) -> Term:
     """A term of a sum; where it is a law of its own, that law's values, or its only law's."""
     law = summand.entry
     while law is not None and not law.values and law.inner:
-        wanted = [one for one in law.inner if isinstance(one.result, np.ndarray) and _one(one.result)]
+        wanted = [one for one in law.inner if isinstance(one.result, np.ndarray) and scalar(one.result)]
         law = wanted[0] if wanted else None
-    often = times * _one(summand.times)
+    often = times * scalar(summand.times)
     name = summand.name.replace("_", " ")
     if summand.entry is not None and summand.entry.summands:
         terms = tuple(term for term in _summands(summand.entry, often) if term.amount)
-        return Term(name=name, amount=often * _one(summand.each), times=often, each=_one(summand.each), terms=terms)
-    values = _values(law.law, law) if law is not None else ()
-    return _leaf(name, often, _one(summand.each), law=law.law if law else "", values=values)
-
-
-def _leaf(
-    name: str, times: float, each: float, *, law: str, values: tuple[Value, ...] = (), reads: tuple[str, ...] = ()
-) -> Term:
-    about = _law(law)
-    return Term(
-        name=name,
-        amount=times * each,
-        times=times,
-        each=each,
-        law=law,
-        formula=about.get("formula", ""),
-        card=about.get("card", ""),
-        values=values,
-        reads=reads,
-    )
-
-
-def _sum(name: str, terms: list[Term], *, times: float = 1.0, law: str = "") -> Term:
-    amount = sum(term.amount for term in terms)
-    about = _law(law)
-    return Term(
-        name=name,
-        amount=amount,
-        times=times,
-        each=amount / times if times else 0.0,
-        law=law,
-        formula=about.get("formula", ""),
-        card=about.get("card", ""),
-        terms=tuple(terms),
-    )
-
-
-def _values(law: str, *entries: Entry | None) -> tuple[Value, ...]:
-    """What the entries told of the symbols that a law shows."""
-    told: dict[str, Any] = {}
-    for entry in entries:
-        told |= entry.values if entry else {}
-    found = []
-    for symbol in _law(law).get("shows", ()):
-        value = told.get(symbol)
-        plain = value if isinstance(value, str) else _number(value)
-        if plain is not None:
-            found.append(Value(symbol=symbol, value=plain, **_terms()["symbol"].get(symbol, {})))
-    return tuple(found)
-
-
-@cache
-def _terms() -> Mapping[str, Any]:
-    return tomllib.loads(files("rigwise.cost").joinpath("data/terms.toml").read_text("utf-8"))
-
-
-def _law(name: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = _terms()["law"].get(name, {})
-    return found
-
-
-def _one(value: ArrayLike) -> float:
-    """The only layout's number."""
-    return float(np.asarray(value, dtype=np.float64).ravel()[0])
-
-
-def _number(value: Any) -> float | None:
-    """A finite number, None for anything else."""
-    if value is None or (isinstance(value, str | Iterable) and not isinstance(value, np.ndarray)):
-        return None
-    number = _one(value)
-    return number if np.isfinite(number) else None
+        return Term(name=name, amount=often * scalar(summand.each), times=often, each=scalar(summand.each), terms=terms)
+    values = values_of(law.law, law) if law is not None else ()
+    return leaf(name, often, scalar(summand.each), law=law.law if law else "", values=values)

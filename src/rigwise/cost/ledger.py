@@ -7,20 +7,17 @@ during a search: then each of these costs one look at a context variable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from rigwise.cost.arrays import Floats, total
-
-if TYPE_CHECKING:
-    from rigwise.cost.efficiencies import Efficiencies
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -133,7 +130,7 @@ def summed(*terms: tuple[str, ArrayLike, ArrayLike]) -> Floats:
 
 
 class _Watched:
-    """A record of efficiencies that notes which of its fields are read."""
+    """A record that notes which of its fields are read."""
 
     def __init__(self, record: Any, path: str) -> None:
         self._record, self._path = record, path
@@ -141,17 +138,13 @@ class _Watched:
     def __getattr__(self, key: str) -> Any:
         value = getattr(self._record, key)
         opened = _OPEN.get()
-        if opened is not None and not callable(value):
-            for entry in opened[:1] if len(opened) == 1 else opened[1:]:
+        if opened is not None:
+            for entry in opened[1:] or opened:
                 entry.reads[f"{self._path}.{key}"] = value
         return value
 
 
-def watched(eff: Efficiencies) -> Efficiencies:
-    """The efficiencies, noting what is read of them while somebody listens; themselves where nobody does."""
-    if not heard():
-        return eff
-    links: Mapping[str, Any] = {kind: _Watched(link, f"link.{kind}") for kind, link in eff.links.items()}
-    device: Any = _Watched(eff.device, f"device.{eff.family}")
-    stack: Any = _Watched(eff.stack, f"stack.{eff.stack_name}")
-    return replace(eff, device=device, stack=stack, links=links)
+def watched(record: R, path: str) -> R:
+    """A record of efficiencies, noting what is read of it; itself where nobody listens. path: in the data file."""
+    seen: Any = _Watched(record, path) if heard() else record
+    return seen  # type: ignore[no-any-return]

@@ -70,7 +70,7 @@ class StepLaw:
             exchanged["tensor_exchange"] = exchanged["tensor_exchange"] * tensor_exposed(self.table, self.eff)
         busy = total(stage[key] for key in ("compute", "recompute", "host"))
         return slowest | {
-            "host": slowest["host"] + self._host_fixed(),
+            "host": slowest["host"] + self.host_fixed(),
             "pipeline_exchange": self._sends(over),
             "bubble": summed(*((key, self.table.pp > 1, seconds) for key, seconds in ramp.items())),
             "gradient_exchange": self._gradients(among, over, busy),
@@ -96,7 +96,8 @@ class StepLaw:
             longest = np.maximum(seconds, longest)
         return best, whole
 
-    def _host_fixed(self) -> Floats:
+    def host_fixed(self) -> Floats:
+        """Seconds of the host that a step takes whatever its kernels, and each micro-batch."""
         stack, share = self.eff.stack, self.eff.device.host_fixed
         return share * (stack.host_step_s + self.micros * self.table.vpp * stack.host_micro_s)
 
