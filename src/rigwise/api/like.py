@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _WHOLE = ("batch", "seq", "micro", "rank")
 _OWN = (*_WHOLE, "precision", "optimizer", "adapt")
+_SAME = ("data", "workers", "pinned", "disk")  # a run of one's own is fed as the question is
 Told = str | Path | Sequence[str | Path]
 
 
@@ -109,7 +110,7 @@ def _run(text: str, reference: Reference) -> Run:
 def _asked(run: ToldRun, reference: Reference) -> Asked:
     """The question that a run answers: the asked one's settings where the run does not say."""
     where, name = _names(run)
-    settings = {key: value for key, value in reference.said.items() if value is not None and key in _OWN}
+    settings = {key: value for key, value in reference.said.items() if value is not None and key in (*_OWN, *_SAME)}
     settings |= {key: _value(run, key) for key in _OWN if key in run.settings}
     if name is not None and "seq" not in run.settings and load_model(name).unit != "token":
         settings.pop("seq", None)

@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigwise.calibration.cases import Case, StepCase
-from rigwise.calibration.fit import Fit, fit, residuals
+from rigwise.calibration.crossvalidate import left_out
+from rigwise.calibration.fit import Fit, fit
 from rigwise.calibration.sample import sample
-from rigwise.calibration.spread import EVERY, between_devices, spreads, steps, within
+from rigwise.calibration.sensitivity import residuals
+from rigwise.calibration.spread import EVERY, between_devices, link_spreads, spreads, steps, within
 from rigwise.calibration.write import written
 from rigwise.errors import UsageError
 from rigwise.measurements.tables import read_table
@@ -41,6 +43,7 @@ class Calibration:
     cases: tuple[Case, ...]
     fit: Fit
     spreads: Mapping[str, float]  # by stack, from cases that the fit did not see
+    link_spreads: Mapping[str, float]  # by kind of link, from devices that were left out
     within: Mapping[str, float] = field(default_factory=dict)  # of these, by stack, what is a run's own
     devices: float | None = None  # and what the runs on one device share
 
@@ -69,6 +72,7 @@ class Calibration:
         open_ = [(("stack", stack, "spread"), value) for stack, value in self.spreads.items()]
         open_ += [(("stack", stack, "within"), value) for stack, value in self.within.items()]
         open_ += [(("stack", EVERY, "devices"), self.devices)] if self.devices is not None else []
+        open_ += [(("link", kind, "spread"), value) for kind, value in self.link_spreads.items()]
         return written(shipped, [*fitted, *open_])
 
     def to_dict(self) -> dict[str, Any]:
@@ -77,9 +81,11 @@ class Calibration:
             "schema_version": SCHEMA_VERSION,
             "rows": len(self.cases),
             "rounds": self.fit.rounds,
+            "freedom": self.fit.freedom,
             "spreads": dict(self.spreads),
             "within": dict(self.within),
             "between_devices": self.devices,
+            "link_spreads": dict(self.link_spreads),
             "groups": [
                 {"group": g.group, "rows": g.rows, "before": g.before, "after": g.after, "bias": g.bias}
                 for g in self.groups()
@@ -107,12 +113,14 @@ def calibrate(
     found = fit(cases, rounds=rounds, progress=progress)
     unseen = residuals(others, found.tables)
     groups = steps(others, unseen)
+    by_device = left_out(cases, found, range(len(cases)), "device")
     return Calibration(
         cases=tuple(cases),
         fit=found,
         spreads=spreads(others, unseen),
         within=within(groups),
         devices=between_devices(groups),
+        link_spreads=link_spreads(cases, by_device),
     )
 
 

@@ -11,6 +11,7 @@ from rigwise.calibration.machines import Machine, device_of, machine_of
 from rigwise.calibration.patterns import find
 from rigwise.calibration.settings import settings_of
 from rigwise.calibration.subjects import Subject, subject_of
+from rigwise.cost.datakinds import Loading
 from rigwise.errors import UsageError
 from rigwise.hardware.device import Device
 from rigwise.layouts.layout import Layout
@@ -40,6 +41,7 @@ class StepCase:
     samples: float | None = None
     device_hours: bool = False
     memory_devices: int = 1
+    loading: Loading | None = None
     assumed: tuple[str, ...] = ()
 
     @property
@@ -73,6 +75,7 @@ class TransferCase:
     """An all-reduce of `size` bytes over all devices of a machine, or a copy between two ends.
 
     between: "all" for the all-reduce, "devices" or "host" for a copy; both_ways: a copy in both directions at once.
+    rings: the library was held to rings, or knew nothing else.
     """
 
     row: Row
@@ -81,12 +84,20 @@ class TransferCase:
     size: float
     between: str
     both_ways: bool = False
+    rings: bool = False
     assumed: tuple[str, ...] = ()
 
     @property
     def device(self) -> str:
         """The device's id."""
         return self.machine.cluster.device.name
+
+    @property
+    def wire(self) -> str:
+        """The kind of link that sets the pace: the network's over several nodes, else the one inside."""
+        cluster = self.machine.cluster
+        far = cluster.node.nic if cluster.nodes > 1 else None
+        return (far or cluster.node.link).kind
 
 
 Case = StepCase | KernelCase | TransferCase
@@ -158,6 +169,7 @@ def _transfer(row: Row, facts: Mapping[str, Any]) -> TransferCase:
         size=size or units.GIBI,
         between=between,
         both_ways=facts.get("way") == "bi",
+        rings=bool((words.read("systems", row.text) or {}).get("rings", False)),
         assumed=assumed,
     )
 
@@ -184,6 +196,12 @@ def stack_of(row: Row) -> tuple[str, tuple[str, ...]]:
     """The software stack that a row's words tell, and whether it had to be assumed."""
     facts = words.read("stacks", row.text)
     return (facts["stack"], ()) if facts else ("modern", ("stack",))
+
+
+def loading_of(row: Row) -> Loading | None:
+    """How the samples came, where the words tell that they were loaded and by what; None where they may lie ready."""
+    facts = words.read("loading", f"{row.device} | {row.text}")
+    return Loading(**facts) if facts else None
 
 
 def precision_of(row: Row, device: Device) -> tuple[str, tuple[str, ...]]:
@@ -229,6 +247,7 @@ def _step(row: Row, parent: Row | None) -> StepCase:
         samples=settings.samples,
         device_hours=settings.device_hours,
         memory_devices=settings.memory_devices,
+        loading=loading_of(row),
         assumed=tuple(sorted(set(assumed))),
     )
 

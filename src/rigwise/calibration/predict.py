@@ -6,16 +6,16 @@ the interval (data/assumptions.toml).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import exp, hypot, log
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from rigwise.calibration.cases import Case, KernelCase, StepCase, TransferCase
 from rigwise.calibration.patterns import said, spread_of, table
+from rigwise.calibration.quantity import figure
 from rigwise.cost.collective import all_reduce_seconds, group, send_seconds, wires
 from rigwise.cost.convolution import conv_seconds
 from rigwise.cost.efficiencies import Efficiencies, efficiencies
@@ -24,14 +24,10 @@ from rigwise.cost.interval import Z80, interval
 from rigwise.cost.matmul import engine, gemm_seconds
 from rigwise.errors import RigwiseError, UsageError
 from rigwise.layouts.layout import Layout, LayoutTable
-from rigwise.measurements import words
-from rigwise.measurements.conventions import TokenWork, flops_per_token
 from rigwise.measurements.tables import unit
-from rigwise.models.model import Model
 
 Floats = NDArray[np.float64]
 _Key = tuple[object, ...]
-_FROZEN = 2 / 3  # of the three products a weight takes part in, the one of its own gradient falls away
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +43,11 @@ class Prediction:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """What the laws say of a training step: seconds, the standard deviation of their logarithm, and bytes on the
-    fullest rank (None where nobody asked)."""
+    fullest rank (None where nobody asked). Arrays of candidates where the efficiencies are."""
 
-    seconds: float
+    seconds: Floats
     spread: float
-    memory: float | None
+    memory: Floats | None
     basis: str
 
 
@@ -68,30 +64,49 @@ class Predictor:
 
     def predict(self, case: Case) -> Prediction:
         """The prediction of a case. Raises UsageError where the laws cannot answer in the row's metric."""
+        value = float(np.max(self.values(case)))
+        spread, basis = self._spread(case)
+        factor = exp(Z80 * hypot(spread, spread_of(case.assumed)))
+        told = f"{basis}; {said(case.assumed)}" if case.assumed else basis
+        return Prediction(value=value, low=value / factor, high=value * factor, basis=told)
+
+    def values(self, case: Case) -> Floats:
+        """The figure in the row's metric: one, or one for each candidate of the efficiencies in use."""
         if isinstance(case, KernelCase):
-            return _kernel(case)
+            return _last(_kernel_seconds(case) / unit("ms"))
         if isinstance(case, TransferCase):
-            return _transfer(case)
-        return _figure(case, self.step(case))
+            return _last(_transfer(case))
+        step = self.step(case)
+        if case.row.metric == "peak_mem_gib":
+            assert step.memory is not None
+            return step.memory * case.memory_devices / unit(case.row.metric)
+        return figure(case, step.seconds)
 
     def step(self, case: StepCase) -> Step:
         """The step of a case; of several layouts that of the fastest that fits, or of the smallest if none does."""
         key = self._register(case)
         answer = self._answer(case, key)
         places = [self._layouts[key][layout] for layout in case.layouts]
-        seconds = _flat(answer.seconds, answer)[places]
-        memory = None
+        seconds, memory = _flat(answer.seconds, answer)[..., places], None
         if len(places) > 1 or case.row.metric == "peak_mem_gib":
-            memory = _flat(answer.memory, answer)[places]
+            memory = _flat(answer.memory, answer)[..., places]
         best = _fastest_that_fits(seconds, memory, case.machine.cluster.device.memory)
         question = answer.question
         around = interval(question.model, question.cluster, answer.step.eff, question.known)
         return Step(
-            seconds=float(seconds[best]),
+            seconds=seconds[..., best],
             spread=log(around.high / around.low) / (2 * Z80),
-            memory=None if memory is None else float(memory[best]),
+            memory=None if memory is None else memory[..., best],
             basis=around.basis,
         )
+
+    def _spread(self, case: Case) -> tuple[float, str]:
+        """Standard deviation of the figure's logarithm, and how it came about."""
+        if isinstance(case, StepCase):
+            step = self.step(case)
+            memory = float(table("assumptions")["memory"]["spread"])
+            return (memory if case.row.metric == "peak_mem_gib" else step.spread), step.basis
+        return _kernel_spread(case), f"general ({case.stack} stack)"
 
     def _register(self, case: StepCase) -> _Key:
         first = case.layouts[0]
@@ -102,6 +117,7 @@ class Predictor:
             case.stack,
             case.optimizer,
             case.with_optimizer,
+            case.loading,
             first.precision,
             first.blocks,
         )
@@ -121,6 +137,7 @@ class Predictor:
                 optimizer=case.optimizer,
                 stack=case.stack,
                 stepping=case.with_optimizer,
+                loading=case.loading,
             )
             try:
                 self._answers[key] = evaluate(question, LayoutTable.of(list(self._layouts[key])))
@@ -133,143 +150,62 @@ class Predictor:
 
 
 def _flat(values: Floats, answer: Answer) -> Floats:
-    return np.broadcast_to(values, answer.table.shape)
+    return np.broadcast_to(values, np.broadcast_shapes(np.shape(values), answer.table.shape))
+
+
+def _last(values: ArrayLike) -> Floats:
+    """Without the dim in which the laws saw a single case."""
+    array = np.asarray(values, dtype=np.float64)
+    return array[..., 0] if array.ndim else array
 
 
 def _fastest_that_fits(seconds: Floats, memory: Floats | None, limit: float) -> int:
+    """The place among a case's layouts, by the first candidate."""
     if memory is None:
         return 0
-    if (memory <= limit).any():
-        return int(np.argmin(np.where(memory <= limit, seconds, np.inf)))
-    return int(np.argmin(memory))
+    first, held = (values.reshape(-1, values.shape[-1])[0] for values in (seconds, memory))
+    if (held <= limit).any():
+        return int(np.argmin(np.where(held <= limit, first, np.inf)))
+    return int(np.argmin(held))
 
 
-def _figure(case: StepCase, step: Step) -> Prediction:
-    row, devices = case.row, case.machine.cluster.devices
-    spread = hypot(step.spread, spread_of(case.assumed))
-    basis = _basis(step.basis, case.assumed)
-    if row.metric == "peak_mem_gib":
-        assert step.memory is not None
-        total = step.memory * case.memory_devices / unit(row.metric)
-        return _spread(total, hypot(table("assumptions")["memory"]["spread"], spread_of(case.assumed)), basis)
-    if row.metric in ("step_s", "ms"):
-        return _spread(step.seconds / unit(row.metric), spread, basis)
-    if row.metric == "hours":
-        assert case.samples is not None
-        whole = case.samples / case.batch * step.seconds * (devices if case.device_hours else 1)
-        return _spread(whole / unit(row.metric), spread, basis)
-    return _spread(_rate(case, case.batch / step.seconds), spread, basis)
-
-
-def _rate(case: StepCase, samples: float) -> float:
-    """Images, tokens or FLOP a second in the row's metric, from samples a second of all devices."""
-    metric, model = case.row.metric, case.subject.model
-    if metric == "images_per_s":
-        return samples
-    if model.unit != "token":
-        raise UsageError(f"{metric} of {model.name}", rule="a model without tokens is measured in images/s or seconds")
-    tokens = samples * model.tokens / case.machine.cluster.devices
-    if metric == "tokens_per_s_per_gpu":
-        return tokens
-    flops = tokens * flops_of_token(case)
-    if metric == "tflops_per_gpu":
-        return flops / unit(metric)
-    if metric == "mfu":
-        return flops / _peak(case)
-    raise UsageError(f"{metric} of a training step", rule="the metric does not belong to a training step")
-
-
-def _peak(case: StepCase) -> float:
-    """The dense rate that a published share refers to: of 16-bit products, unless the row's words say otherwise."""
-    peak = case.machine.cluster.device.peak
-    own = peak.get(case.layouts[0].precision) if _convention(case).get("own_peak") else None
-    known = own or peak.get("bfloat16") or peak.get("float16") or peak.get("float32")
-    if not known:
-        raise UsageError(f"no peak of {case.device} is known", rule="a share of peak needs a peak")
-    return known
-
-
-def _convention(case: StepCase) -> Mapping[str, Any]:
-    facts = words.read("conventions", case.label)
-    assert facts is not None, "the last pattern takes everything"
-    return facts
-
-
-def flops_of_token(case: StepCase) -> float:
-    """FLOP of one token under the convention that the row's words tell; frozen weights count no gradient."""
-    work = token_work(case.subject.model, case.row.params)
-    if case.subject.kind != "full":
-        work = replace(work, parameters=work.parameters * _FROZEN, body_parameters=work.body_parameters * _FROZEN)
-    return flops_per_token(str(_convention(case)["convention"]), work)
-
-
-def token_work(model: Model, label_parameters: float | None = None) -> TokenWork:
-    """What the FLOP conventions ask of a model.
-
-    The width of attention is that of its heads together, which need not be the hidden size. Raises UsageError for a
-    model that is no transformer.
-    """
-    if not (model.layers and model.hidden and model.vocab):
-        raise UsageError(f"FLOP per token of {model.name}", rule="the FLOP conventions are for transformers")
-    tables = sum(o.parameters * n for o, n in model.operations() if o.kind == "embedding")
-    widths = [o.batch * o.k for o, _ in model.operations() if o.kind == "attention"]
-    return TokenWork(
-        parameters=model.active_parameters,
-        body_parameters=model.active_parameters - tables + model.tied,
-        layers=model.layers,
-        hidden=max(widths, default=float(model.hidden)) if model.experts else float(model.hidden),
-        vocab=model.vocab,
-        seq=model.tokens,
-        label_parameters=label_parameters,
-    )
-
-
-def _kernel(case: KernelCase) -> Prediction:
+def _kernel_seconds(case: KernelCase) -> Floats:
     eff = efficiencies(case.on, case.stack)
     on = engine(case.on, case.precision, eff.device, eff.stack.matmul)
     if case.conv is not None:
-        seconds = float(conv_seconds(case.conv, case.batch, case.which, on))
-    else:
-        seconds = float(gemm_seconds(1, *case.product, on))
-    kind = "conv" if case.conv is not None else "gemm"
-    basis = _basis(f"general ({case.stack} stack)", case.assumed)
-    return _spread(seconds / unit("ms"), hypot(_kernel_spread(kind), spread_of(case.assumed)), basis)
+        return conv_seconds(case.conv, [case.batch], case.which, on)
+    return gemm_seconds([1], *case.product, on)
 
 
-def _transfer(case: TransferCase) -> Prediction:
-    cluster = case.machine.cluster
+def _transfer(case: TransferCase) -> Floats:
+    cluster, metric = case.machine.cluster, case.row.metric
     eff = efficiencies(cluster.device, case.stack)
-    basis = _basis(f"general ({case.stack} stack)", case.assumed)
     if case.between != "all":
-        rate = _copy_rate(case, eff) * (2 if case.both_ways else 1)
-        return _spread(rate / unit("bus_gb_s"), hypot(_kernel_spread("copy"), spread_of(case.assumed)), basis)
+        return np.asarray(_copy_rate(case, eff) * (2 if case.both_ways else 1) / unit("bus_gb_s"))
     n = cluster.devices
-    seconds = float(all_reduce_seconds(case.size, group(cluster, n, 1), wires(cluster, eff)))
-    spread = hypot(_kernel_spread("all_reduce"), spread_of(case.assumed))
-    if case.row.metric == "ms":
-        return _spread(seconds / unit("ms"), spread, basis)
-    return _spread(2 * (n - 1) / n * case.size / seconds / unit("bus_gb_s"), spread, basis)
+    over = replace(wires(cluster, eff), rings=case.rings)
+    seconds = all_reduce_seconds([case.size], group(cluster, n, 1), over)
+    if metric == "ms":
+        return seconds / unit(metric)
+    return 2 * (n - 1) / n * case.size / seconds / unit(metric)
 
 
-def _copy_rate(case: TransferCase, eff: Efficiencies) -> float:
+def _copy_rate(case: TransferCase, eff: Efficiencies) -> Floats:
     """Bytes/s of one large copy in one direction."""
     node = case.machine.cluster.node
     if case.between == "host":
         if node.host_link is None:
             raise UsageError(f"{case.device} has no link to a host", rule="a host copy needs a host link")
-        return node.host_link.bandwidth
-    seconds = float(send_seconds(case.size, np.array(False), 1, wires(case.machine.cluster, eff)))
-    return max(case.size / seconds, node.link.bandwidth)
+        return np.array([node.host_link.bandwidth])
+    seconds = send_seconds([case.size], np.array([False]), 1, wires(case.machine.cluster, eff))
+    return np.maximum(case.size / seconds, node.link.bandwidth)
 
 
-def _kernel_spread(kind: str) -> float:
+def _kernel_spread(case: KernelCase | TransferCase) -> float:
+    if isinstance(case, KernelCase):
+        kind = "conv" if case.conv is not None else "gemm"
+    elif case.between == "all":
+        return efficiencies(case.machine.cluster.device, case.stack).link(case.wire).spread
+    else:
+        kind = "copy"
     return float(table("assumptions")["kernel"][kind]["spread"])
-
-
-def _basis(basis: str, assumed: tuple[str, ...]) -> str:
-    return f"{basis}; {said(assumed)}" if assumed else basis
-
-
-def _spread(value: float, spread: float, basis: str) -> Prediction:
-    factor = exp(Z80 * spread)
-    return Prediction(value=value, low=value / factor, high=value * factor, basis=basis)

@@ -65,6 +65,7 @@ def subject(asked: Asked) -> dict[str, Any]:
         "optimizer": asked.question.optimizer,
         "stack": asked.question.stack,
         **({"like": asdict(asked.question.known)} if asked.question.known else {}),
+        "data": asked.question.loading.data if asked.question.loading else "synthetic",
     }
 
 
@@ -92,6 +93,7 @@ def figures(e: Estimate) -> list[tuple[str, str]]:
         ("energy of a step", _amount(e, e.energy_j, units.show_joules)),
         ("cost of a step", _amount(e, e.cost_usd, units.show_usd)),
         ("memory", f"{units.show_bytes(e.memory_total)} of {units.show_bytes(e.memory_limit)} on the fullest device"),
+        *([("loader", e.loader.says)] if e.loader else []),
         ("basis", f"{e.basis}; in brackets the 80 % interval"),
     ]
 

@@ -67,7 +67,7 @@ def _implicit(shape: Conv, images: Floats, k: Floats, c: Floats, which: str, on:
     if shape.transposed:
         here, there = there, here
     eff = on.eff
-    factor: Floats = np.full(np.shape(images), 1 / eff.conv)
+    factor: Floats = np.ones(np.shape(images)) / eff.conv
     if on.tensor and (shape.c % 8 or shape.k % 8):
         factor = factor / eff.conv_unaligned
     if which == "forward":
@@ -90,7 +90,13 @@ def _implicit(shape: Conv, images: Floats, k: Floats, c: Floats, which: str, on:
 
 def _winograd(shape: Conv, on: Engine) -> bool:
     plain = shape.groups == 1 and not shape.transposed and set(shape.stride) == {1}
-    return plain and shape.kernel == (3, 3) and not on.tensor and on.eff.winograd > 0 and min(shape.c, shape.k) >= 16
+    return (
+        plain
+        and shape.kernel == (3, 3)
+        and not on.tensor
+        and bool(np.all(on.eff.winograd > 0))
+        and min(shape.c, shape.k) >= 16
+    )
 
 
 def _winograd_seconds(shape: Conv, images: Floats, k: Floats, c: Floats, on: Engine) -> Floats:

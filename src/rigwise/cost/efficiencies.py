@@ -2,6 +2,9 @@
 
 A record for one device family and one software stack. The file has layers (device family, link kind, stack); a value
 that a layer does not give is its default's.
+
+A value may be an array of candidates, which a fit or a back-test tries at once: it then has the shape (P, 1), so that
+the laws, which broadcast, answer for all P of them where they would for one.
 """
 
 from __future__ import annotations
@@ -15,55 +18,77 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rigwise.cost.energy import PowerShares
 from rigwise.cost.ledger import watched
 from rigwise.errors import not_found
 from rigwise.hardware.device import Device
+
+Value = float | NDArray[np.float64]
+"""An efficiency, or candidates for it along a leading dim."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceEfficiencies:
     """Shares of a device family's catalogue figures; each field is explained beside its default in the data file."""
 
-    matmul_tensor: float
-    matmul_vector: float
-    low_precision: float
-    bmm: float
-    saturation_tensor: float
-    saturation_vector: float
-    saturation_conv: float
-    tile_tensor: float
-    tile_vector: float
-    waves: float
-    bandwidth: float
-    kernel_s: float
-    misaligned_bmm: float
-    misaligned_linear: float
+    matmul_tensor: Value
+    matmul_vector: Value
+    low_precision: Value
+    bmm: Value
+    saturation_tensor: Value
+    saturation_vector: Value
+    saturation_conv: Value
+    tile_tensor: Value
+    tile_vector: Value
+    waves: Value
+    bandwidth: Value
+    kernel_s: Value
+    misaligned_bmm: Value
+    misaligned_linear: Value
     misaligned_powers: tuple[float, float, float]
-    flash: float
-    flash_head: float
-    flash_backward: float
-    power_tensor: float
-    power_vector: float
-    conv: float
-    conv_input: float
-    conv_weight: float
-    conv_strided: float
-    conv_unaligned: float
-    winograd: float
-    direct: float
-    memory_context: float
-    host_fixed: float
+    flash: Value
+    flash_head: Value
+    flash_backward: Value
+    power_tensor: Value
+    power_vector: Value
+    conv: Value
+    conv_input: Value
+    conv_weight: Value
+    conv_strided: Value
+    conv_unaligned: Value
+    winograd: Value
+    direct: Value
+    memory_context: Value
+    host_fixed: Value
     host_power: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkEfficiencies:
-    """Collectives over one kind of link: share of its bandwidth, seconds a step, seconds before the first step."""
+    """Collectives over one kind of link; each field is explained beside its default in the data file."""
 
+    share: Value
+    hop: Value
+    base_s: Value
+    across: Value
+    tree: Value
+    multicast: Value
+    multicast_s: Value
+    staged: Value
+    spread: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """One of the library's ways to hand a message on: its seconds a step and its bandwidth against the plain one's."""
+
+    name: str
+    step: float
     share: float
-    step_s: float
-    base_s: float
+    links: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,24 +98,24 @@ class StackEfficiencies:
     spread: float
     within: float
     devices: float
-    matmul: float
-    stream: float
-    core: float
-    stream_unfused: float
-    host_kernel_s: float
-    host_collective_s: float
-    host_micro_s: float
-    host_step_s: float
-    optimizer_traffic: float
+    matmul: Value
+    stream: Value
+    core: Value
+    stream_unfused: Value
+    host_kernel_s: Value
+    host_collective_s: Value
+    host_micro_s: Value
+    host_step_s: Value
+    optimizer_traffic: Value
     gradient_bytes: float
-    overlap_dp: float
-    overlap_tp: float
-    overlap_ep: float
-    overlap_offload: float
-    sharded_power: float
-    network: float
-    memory_buffers: float
-    memory_slack: float
+    overlap_dp: Value
+    overlap_tp: Value
+    overlap_ep: Value
+    overlap_offload: Value
+    sharded_power: Value
+    network: Value
+    memory_buffers: Value
+    memory_slack: Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +125,7 @@ class Efficiencies:
     device: DeviceEfficiencies
     stack: StackEfficiencies
     links: Mapping[str, LinkEfficiencies]
+    protocols: tuple[Protocol, ...]
     stack_name: str
     family: str
     provenance: str
@@ -110,6 +136,10 @@ class Efficiencies:
     def link(self, kind: str) -> LinkEfficiencies:
         """The efficiencies of a kind of link."""
         return self.links.get(kind, self.links["default"])
+
+    def ways(self, kind: str) -> tuple[tuple[float, float], ...]:
+        """The protocols of a kind of link: seconds a step and bandwidth, each against the plain protocol's."""
+        return ((1.0, 1.0), *((p.step, p.share) for p in self.protocols if kind in p.links))
 
 
 @cache
@@ -170,6 +200,7 @@ def efficiencies(device: Device, stack: str = "modern") -> Efficiencies:
         device=watched(of_device, f"device.{family}"),
         stack=watched(of_stack, f"stack.{stack}"),
         links={kind: watched(link, f"link.{kind}") for kind, link in links.items()},
+        protocols=tuple(Protocol(**row | {"links": tuple(row["links"])}) for row in data["protocol"]),
         stack_name=stack,
         family=family,
         provenance=data["provenance"],

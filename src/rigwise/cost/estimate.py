@@ -13,11 +13,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from rigwise.cost.arrays import total
 from rigwise.cost.compute import Machine
+from rigwise.cost.datakinds import Loading, Supply, supply
 from rigwise.cost.efficiencies import Efficiencies, efficiencies
 from rigwise.cost.energy import energy_joules
 from rigwise.cost.interval import Interval, interval
 from rigwise.cost.likeness import Known
+from rigwise.cost.loader import Feed, LoaderReport, feed, loader_report, with_loader
 from rigwise.cost.matmul import engine
 from rigwise.cost.memory import PARTS as MEMORY_PARTS
 from rigwise.cost.memory import MemoryLaw, elements, kept
@@ -41,8 +44,9 @@ Floats = NDArray[np.float64]
 class Question:
     """What is asked: train `model` on `cluster` with `batch` samples a step.
 
-    stack: the software stack, one of efficiencies.toml's. stepping: False leaves the optimizer's step out. known: what
-    measured runs say of this one; its factor is on every second.
+    stack: the software stack, one of efficiencies.toml's. stepping: False leaves the optimizer's step out. loading: how
+    the samples come; None for samples that are on the devices already (synthetic data). known: what measured runs say
+    of this one; its factor is on every second that is not the loader's.
     """
 
     model: Model
@@ -52,6 +56,7 @@ class Question:
     stack: str = "modern"
     rates: Rates = field(default_factory=Rates)
     stepping: bool = True
+    loading: Loading | None = None
     known: Known | None = None
 
     @property
@@ -84,7 +89,19 @@ class Answer:
         parts = dict(self.step.parts())
         if not self.question.stepping:
             parts["optimizer"] = np.zeros(())
-        return {key: seconds * self.question.factor for key, seconds in parts.items()}
+        parts = {key: seconds * self.question.factor for key, seconds in parts.items()}
+        return parts | {"loader": np.zeros(()) if self.feed is None else self.feed.waits(total(parts.values()))}
+
+    @cached_property
+    def supply(self) -> Supply | None:
+        """What loads the samples; None for synthetic data."""
+        q = self.question
+        return None if q.loading is None else supply(q.loading, q.model, q.cluster)
+
+    @cached_property
+    def feed(self) -> Feed | None:
+        """The loader's stages; None for synthetic data."""
+        return None if self.supply is None else feed(self.supply, self.question.batch, self.table.dp)
 
     @cached_property
     def seconds(self) -> Floats:
@@ -189,7 +206,8 @@ def _record(answer: Answer, i: int) -> Estimate:
     seconds = _at(answer, answer.seconds, i)
     spread = interval(q.model, q.cluster, answer.step.eff, q.known)
     memory = _fullest(answer, i)
-    total, limit = sum(memory.values()), q.cluster.device.memory
+    held, limit = sum(memory.values()), q.cluster.device.memory
+    loader, around = _loader(answer, spread, i)
     useful = (q.model.flops + q.model.flops_backward) * q.batch
     peak = answer.question.cluster.device.peak.get(layout.precision)
     usd = answer.usd
@@ -200,7 +218,7 @@ def _record(answer: Answer, i: int) -> Estimate:
         batch=q.batch,
         devices=q.cluster.devices,
         step_s=seconds,
-        interval=(seconds * spread.low, seconds * spread.high),
+        interval=around,
         samples_per_s=q.batch / seconds,
         tokens_per_s_per_device=q.batch * q.model.tokens / seconds / q.cluster.devices
         if q.model.unit == "token"
@@ -208,14 +226,35 @@ def _record(answer: Answer, i: int) -> Estimate:
         mfu=useful / (seconds * q.cluster.devices * peak) if peak else None,
         time={key: _at(answer, value, i) for key, value in answer.parts.items()},
         memory=memory,
-        memory_total=total,
+        memory_total=held,
         memory_limit=limit,
-        fits=total <= limit,
+        fits=held <= limit,
         energy_j=None if answer.joules is None else _at(answer, answer.joules, i),
         cost_usd=None if usd is None else _at(answer, usd, i),
-        basis=spread.basis,
-        warnings=_warnings(answer, spread, layout, total / limit),
+        basis=spread.basis if loader is None else "; ".join((spread.basis, *_taken(loader))),
+        warnings=(*_warnings(answer, spread, layout, held / limit), *_starved(loader)),
+        loader=loader,
     )
+
+
+def _loader(answer: Answer, spread: Interval, i: int) -> tuple[LoaderReport | None, tuple[float, float]]:
+    """The loader's report, and the interval of the step with it."""
+    step = _at(answer, answer.seconds, i) - _at(answer, answer.parts["loader"], i)
+    around = step * spread.low, step * spread.high
+    if answer.supply is None:
+        return None, around
+    batch = answer.question.batch
+    fed = feed(answer.supply, batch, answer.table.layout(i).dp)
+    return loader_report(answer.supply, fed, batch, step), with_loader(*around, answer.supply, fed)
+
+
+def _taken(loader: LoaderReport) -> tuple[str, ...]:
+    return (f"for the loader taken: {', '.join(loader.assumed)}",) if loader.assumed else ()
+
+
+def _starved(loader: LoaderReport | None) -> tuple[str, ...]:
+    """What to change where the step waits for its data."""
+    return () if loader is None or not loader.advice else (f"{loader.says}; what helps: {', or '.join(loader.advice)}",)
 
 
 def _at(answer: Answer, values: Floats, i: int) -> float:

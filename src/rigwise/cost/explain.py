@@ -118,6 +118,7 @@ class _Parts:
     def part(self, key: str) -> Term:
         """One part of the step."""
         amount = scalar(self.answer.parts[key])
+        factor = self.factor if key != "loader" else 1.0
         if key == "compute":
             terms = [self._compute(j) for j in range(len(self.blocks))]
         elif key in BLOCK_PARTS:
@@ -135,8 +136,8 @@ class _Parts:
         return Term(
             name=key.replace("_", " "),
             amount=amount,
-            times=self.factor,
-            each=amount / self.factor,
+            times=factor,
+            each=amount / factor,
             law=key,
             formula=law.get("formula", ""),
             card=law.get("card", ""),

@@ -30,11 +30,14 @@ def with_host(device: ArrayLike, host: ArrayLike, power: float) -> Floats:
 
 
 @told("launch")
-def launch_seconds(kernels: ArrayLike, collectives: ArrayLike, a_kernel: float, a_collective: float) -> Floats:
+def launch_seconds(kernels: ArrayLike, collectives: ArrayLike, a_kernel: ArrayLike, a_collective: ArrayLike) -> Floats:
     """Seconds of the launching thread.
 
     >>> launch_seconds(25, 2, 25e-6, 50e-6).round(9).item()
     0.000725
     """
     tell(kernels=kernels, collectives=collectives, a_kernel=a_kernel, a_collective=a_collective)
-    return np.asarray(np.asarray(kernels) * a_kernel + np.asarray(collectives) * a_collective, dtype=np.float64)
+    return np.asarray(
+        np.asarray(kernels) * np.asarray(a_kernel) + np.asarray(collectives) * np.asarray(a_collective),
+        dtype=np.float64,
+    )

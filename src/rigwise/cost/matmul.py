@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rigwise.cost.efficiencies import DeviceEfficiencies
+from rigwise.cost.efficiencies import DeviceEfficiencies, Value
 from rigwise.cost.ledger import heard, tell, told
 from rigwise.errors import UsageError
 from rigwise.hardware.device import Device
@@ -33,9 +33,9 @@ class Engine:
     tensor: whether the rate is that of tensor cores. element: bytes of an operand.
     """
 
-    rate: float
-    vector: float
-    bandwidth: float
+    rate: Value
+    vector: Value
+    bandwidth: Value
     processors: float
     tensor: bool
     element: float
@@ -48,7 +48,7 @@ _NARROW = ("float8", "float4")
 
 
 @told("engine")
-def engine(device: Device, precision: str, eff: DeviceEfficiencies, share: float = 1.0) -> Engine:
+def engine(device: Device, precision: str, eff: DeviceEfficiencies, share: Value = 1.0) -> Engine:
     """The engine of a device for products in `precision`; share: a stack's factor on the rate.
 
     A card sustains what its power allows: P = peak / (1 + (peak/cap)^4)^(1/4) with cap = c x watts / nm, c fitted.
@@ -66,7 +66,7 @@ def engine(device: Device, precision: str, eff: DeviceEfficiencies, share: float
     vector = device.peak.get("float32", peak)
     tensor = device.kind != "cpu" and peak > 1.5 * vector
     half = device.peak.get("bfloat16", device.peak.get("float16", peak)) if precision in _NARROW else peak
-    gain = max(1.0, (peak / half) ** (1 + np.log2(eff.low_precision)))
+    gain = np.maximum(1.0, (peak / half) ** (1 + np.log2(eff.low_precision)))
     rate = _capped(half, device, eff.power_tensor if tensor else eff.power_vector) * gain
     tell(precision=precision, peak=peak, capped=rate, share=share)
     return Engine(
@@ -82,21 +82,21 @@ def engine(device: Device, precision: str, eff: DeviceEfficiencies, share: float
     )
 
 
-def _capped(peak: float, device: Device, per_watt: float) -> float:
+def _capped(peak: float, device: Device, per_watt: Value) -> Value:
     if device.tdp is None or device.process_nm is None or device.vendor != "NVIDIA":
         return peak
     cap = per_watt * device.tdp / max(device.process_nm, 4.0)
-    return float(peak / (1 + (peak / cap) ** 4) ** 0.25)
+    return peak / (1 + (peak / cap) ** 4) ** 0.25
 
 
-def engines(device: Device, eff: DeviceEfficiencies, share: float = 1.0) -> dict[str, Engine]:
+def engines(device: Device, eff: DeviceEfficiencies, share: Value = 1.0) -> dict[str, Engine]:
     """The engines of all precisions that the device has."""
     return {p: engine(device, p, eff, share) for p in PRECISIONS if p in device.peak or p in ("float16", "bfloat16")}
 
 
 @told("product")
 def gemm_seconds(
-    batch: ArrayLike, m: ArrayLike, n: ArrayLike, k: ArrayLike, on: Engine, saturation: float | None = None
+    batch: ArrayLike, m: ArrayLike, n: ArrayLike, k: ArrayLike, on: Engine, saturation: Value | None = None
 ) -> Floats:
     """Seconds of B products (M x K)(K x N), arrays broadcast.
 
@@ -119,17 +119,18 @@ def gemm_seconds(
     b, m_, n_, k_ = (np.asarray(x, dtype=np.float64)[..., None] for x in (batch, m, n, k))
     tm, tn, cut = _candidates(on.cpu)
     eff = on.eff
-    r0 = eff.tile_tensor if on.tensor else eff.tile_vector
-    lost = saturation or (eff.saturation_tensor if on.tensor else eff.saturation_vector)
+    r0 = _last(eff.tile_tensor if on.tensor else eff.tile_vector)
+    lost = _last((eff.saturation_tensor if on.tensor else eff.saturation_vector) if saturation is None else saturation)
+    partial_wave, floor = _last(eff.waves), _last(eff.kernel_s)
     full = 256 * 128 / (256 + 128)
     r = tm * tn / (tm + tn)
     tile_rate = np.minimum(r / (r + r0) * (full + r0) / full, 1.0) if not on.cpu else np.ones_like(r)
     x = b * np.ceil(m_ / tm) * np.ceil(n_ / tn) * cut / on.processors
-    waves = eff.waves * np.ceil(x) + (1 - eff.waves) * np.where(x < 1, np.maximum(x, 0.25), x)
-    math = waves * on.processors * 2 * tm * tn * (k_ / cut + lost) / (on.rate * tile_rate)
+    waves = partial_wave * np.ceil(x) + (1 - partial_wave) * np.where(x < 1, np.maximum(x, 0.25), x)
+    math = waves * on.processors * 2 * tm * tn * (k_ / cut + lost) / (_last(on.rate) * tile_rate)
     partial = np.where(cut > 1, 8.0 * b * m_ * n_ * cut, 0.0)
-    memory = (on.element * b * (m_ * k_ + k_ * n_) + on.activation * b * m_ * n_ + partial) / on.bandwidth
-    both = np.sqrt(np.sqrt(math**4 + memory**4)) + np.where(cut > 1, eff.kernel_s / 2, 0.0)
+    memory = (on.element * b * (m_ * k_ + k_ * n_) + on.activation * b * m_ * n_ + partial) / _last(on.bandwidth)
+    both = np.sqrt(np.sqrt(math**4 + memory**4)) + np.where(cut > 1, floor / 2, 0.0)
     if heard():
         _tell_choice(both, B=b, M=m_, N=n_, K=k_, tile_m=tm, tile_n=tn, cut=cut, waves=waves, T_math=math, T_mem=memory)
         tell(t_kernel=eff.kernel_s, rate=on.rate, bandwidth=on.bandwidth, flop=2 * b * m_ * n_ * k_)
@@ -143,6 +144,11 @@ def _tell_choice(seconds: Floats, **values: Floats) -> None:
     tell(**{key: row[0, best] for key, row in rows.items()})
 
 
+def _last(value: ArrayLike) -> Floats:
+    """With a dim at the end for the tiles to choose from."""
+    return np.asarray(value, dtype=np.float64)[..., None]
+
+
 @cache
 def _candidates(cpu: bool) -> tuple[Floats, Floats, Floats]:
     tiles, cuts = (_CPU_TILES, (1,)) if cpu else (_TILES, _CUTS)
@@ -151,7 +157,7 @@ def _candidates(cpu: bool) -> tuple[Floats, Floats, Floats]:
     return tm, tn, cut
 
 
-def misalignment(size: ArrayLike, slow: float, on: Engine) -> Floats:
+def misalignment(size: ArrayLike, slow: Value, on: Engine) -> Floats:
     """Factor on a product whose critical dim is no multiple of 8: slow, to a power that grows from 4 to 2 to odd.
 
     Vector units do not mind.

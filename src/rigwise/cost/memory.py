@@ -21,7 +21,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from rigwise.cost.arrays import Floats, largest, total
-from rigwise.cost.efficiencies import StackEfficiencies
+from rigwise.cost.efficiencies import StackEfficiencies, Value
 from rigwise.cost.ledger import summed, tell, told
 from rigwise.cost.stageplan import StagePlan
 from rigwise.layouts.layout import OFFLOAD, RECOMPUTE, SEQUENCE, LayoutTable
@@ -128,7 +128,7 @@ class MemoryLaw:
     side_bytes: float  # of a factored optimizer's state, a row or column of a matrix
     micros: Floats
     on_gpu: bool
-    context: float  # bytes of the device's context and libraries
+    context: Value  # bytes of the device's context and libraries
     weights: tuple[Elements, ...]
     acts: tuple[Kept, ...]
     tied: Floats  # elements on a rank that two blocks count and one tensor holds, where both are on one stage

@@ -8,8 +8,9 @@ size), d ranks that share a replica's gradients.
     gradients                    what the backward pass of the last micro-batch does not hide
     optimizer                    its bytes over the memory's bandwidth
 
-Left out: pipeline sends on links above a few GB/s, which overlap (measured: leaving them out predicts better), loader
-time, stragglers. A plan's best layout is walked event by event (cost/timeline.py).
+Left out: pipeline sends on links above a few GB/s, which overlap (measured: leaving them out predicts better),
+stragglers; cost/loader.py adds what the step waits for its data. A plan's best layout is walked event by event
+(cost/timeline.py).
 Sources: Narayanan et al. (arXiv 2104.04473) for the pipeline; ZeRO and FSDP (arXiv 1910.02054, 2304.11277).
 """
 

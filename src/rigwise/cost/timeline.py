@@ -52,7 +52,7 @@ def timeline(question: Question, layout: Layout) -> Timeline:
     actions = schedule(kind, layout.pp, walked, layout.vpp)
     times = walk(actions, forward, backward)
     slowest = (forward + backward).reshape(layout.vpp, layout.pp).sum(axis=0).max()
-    after = ("gradient_exchange", "optimizer", "offload", "pipeline_exchange")
+    after = ("gradient_exchange", "optimizer", "offload", "pipeline_exchange", "loader")
     parts = {key: float(np.max(answer.parts[key])) for key in after}
     stack, share = answer.step.eff.stack, answer.step.eff.device.host_fixed
     fixed = question.factor * share * (stack.host_step_s + micros * layout.vpp * stack.host_micro_s)
@@ -62,7 +62,7 @@ def timeline(question: Question, layout: Layout) -> Timeline:
         micros=micros,
         walked=walked,
         pipeline_s=times.makespan + (micros - walked) * float(slowest),
-        after_s=parts | {"host": fixed},
+        after_s=parts | {"host": float(np.max(fixed))},
     )
 
 

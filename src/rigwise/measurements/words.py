@@ -30,9 +30,11 @@ TOPICS = (
     "batches",
     "optimizers",
     "lengths",
+    "loading",
     "epochs",
     "peers",
     "figures",
+    "systems",
 )
 _NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 

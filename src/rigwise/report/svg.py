@@ -1,8 +1,8 @@
 """A small drawing board: SVG written by hand, readable on a light and on a dark page.
 
 Sizes are in pixels of the picture. Colours are classes: the style sheet inside the file chooses ink and paper by what
-the reader's page prefers. The ten hues tell apart for most colour-blind eyes (Okabe and Ito, jfly.uni-koeln.de/color,
-with three more); no picture says anything by colour alone.
+the reader's page prefers. The hues tell apart for most colour-blind eyes (Okabe and Ito, jfly.uni-koeln.de/color, with
+four more); no picture says anything by colour alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,19 @@ from xml.sax.saxutils import escape, quoteattr
 
 Scale = Callable[[float], float]
 
-_HUES = ("#0072b2", "#56b4e9", "#e69f00", "#cc79a7", "#d55e00", "#009e73", "#8f8f8f", "#7a51c2", "#a0673d", "#c3a80b")
+_HUES = (
+    "#0072b2",
+    "#56b4e9",
+    "#e69f00",
+    "#cc79a7",
+    "#d55e00",
+    "#009e73",
+    "#8f8f8f",
+    "#7a51c2",
+    "#a0673d",
+    "#c3a80b",
+    "#e8a2c8",
+)
 _HUE_RULES = "".join(f".h{i}{{fill:{hue}}}.l{i}{{stroke:{hue}}}" for i, hue in enumerate(_HUES))
 _LIGHT = {"ink": "#1b1f24", "soft": "#5b636e", "rule": "#d5dae0", "paper": "#ffffff"}
 _DARK = {"ink": "#e8eaed", "soft": "#a5adb8", "rule": "#3a4149", "paper": "#16191d"}

@@ -21,6 +21,7 @@ _NAMES = {
     "gradient_exchange": "exchanging gradients",
     "optimizer": "the optimizer's step",
     "offload": "moving states to host memory and back",
+    "loader": "waiting for data",
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from rigwise.calibration.cases import KernelCase, StepCase, TransferCase, case_of, message_bytes
 from rigwise.calibration.patterns import said, spread_of, table
-from rigwise.calibration.predict import flops_of_token
+from rigwise.calibration.quantity import flops_of_token
 from rigwise.errors import NotFoundError, RigwiseError, UsageError
 from rigwise.measurements import words
 from rigwise.measurements.tables import Row, read_table
@@ -227,3 +227,50 @@ def test_no_stack_word_rests_on_the_name_of_one_table() -> None:
     prefixes = {row.prefix for row in SAMPLE.values()}
     for prefix in prefixes - {"megatron"}:
         assert words.read("stacks", prefix) is None, prefix
+
+
+@pytest.mark.parametrize(
+    ("source", "notes", "device", "workers"),
+    [
+        ("DeepLearningExamples:PyTorch/Classification", "primary; real data pipeline", "A100-SXM-80GB", 16),
+        ("DeepLearningExamples:PyTorch/Classification", "primary; real data pipeline", "V100-SXM2-32GB", 8),
+        ("DeepLearningExamples:MxNet/Classification", "primary; real data pipeline", "V100-SXM2-32GB", None),
+        ("DeepLearningExamples:PyTorch/Classification", "primary; synthetic data", "A100-SXM-80GB", None),
+    ],
+)
+def test_rows_that_tell_of_real_data_are_loaded(source: str, notes: str, device: str, workers: int | None) -> None:
+    row = Row(
+        id="v-1",
+        family="vision",
+        model="ResNet-50 v1.5",
+        precision="mixed fp16 (AMP)",
+        device=device,
+        n_devices=8,
+        metric="images_per_s",
+        value=1.0,
+        source=source,
+        notes=notes,
+    )
+    loading = step(row).loading
+    assert (loading and (loading.data, loading.workers)) == (workers and ("imagenet-jpeg", workers))
+
+
+def test_what_a_source_says_of_its_machines_elsewhere() -> None:
+    """DeepBench's README names the network and the roots; Jean Zay's V100 nodes have four; a test may force rings."""
+    found = {name: case_of(row) for name, row in SAMPLE.items() if row.family == "collective"}
+    bench, forced, plain = (found[name] for name in ("deepbench-1760", "net-0002", "vtrain-1550"))
+    assert isinstance(bench, TransferCase)
+    assert isinstance(forced, TransferCase)
+    assert isinstance(plain, TransferCase)
+    assert bench.rings
+    assert bench.wire == "pcie-p2p"
+    assert not forced.rings
+    assert plain.wire == "nvswitch"
+    source = "github:bigscience-workshop/bigscience@9e64edec2ad1:experiments/bandwidth"
+    four = case_of(replace(plain.row, device="V100-SXM2-32GB", n_devices=4, devices_per_node=4, source=source))
+    eight = case_of(replace(plain.row, device="V100-SXM2-32GB", n_devices=4, devices_per_node=4))
+    assert isinstance(four, TransferCase)
+    assert isinstance(eight, TransferCase)
+    assert (four.machine.cluster.mesh, eight.machine.cluster.mesh) == (4, 8)
+    ring = replace(plain.row, notes=plain.row.notes + "; algo=Ring (NVLS off)")
+    assert getattr(case_of(ring), "rings", False)

@@ -12,10 +12,13 @@ import pytest
 
 from rigwise.calibration.calibrate import Calibration, calibrate
 from rigwise.calibration.cases import Case, KernelCase, TransferCase, case_of
-from rigwise.calibration.fit import constants_of, fit, residuals
+from rigwise.calibration.constants import constants_of, prior_of, read, with_values
+from rigwise.calibration.crossvalidate import SCHEMES, cross_validate
+from rigwise.calibration.fit import fit
 from rigwise.calibration.predict import Predictor
 from rigwise.calibration.sample import sample
-from rigwise.calibration.spread import spreads
+from rigwise.calibration.sensitivity import candidate_residuals, residuals, sensitivities
+from rigwise.calibration.spread import link_spreads, spreads
 from rigwise.calibration.write import written
 from rigwise.cost.efficiencies import current, shipped, using
 from rigwise.errors import UsageError
@@ -69,15 +72,60 @@ def test_a_faster_link_is_found() -> None:
 
 def test_only_what_the_cases_touch_is_fitted() -> None:
     cases = quick_cases()
-    spoken = {c.path[:2] for c in constants_of(shipped(), cases)}
+    spoken = {c.path[:2] for c in constants_of(cases)}
     assert ("stack", "huggingface") not in spoken
-    assert all(c.low <= c.prior <= c.high and c.sigma > 0 for c in constants_of(shipped(), cases))
+    assert all(c.low <= c.prior <= c.high and c.sigma > 0 for c in constants_of(cases))
 
 
 def test_a_fit_is_the_same_twice_and_never_worse() -> None:
     once, again = (fit(quick_cases(), rounds=1) for _ in range(2))
     assert once.values.tolist() == again.values.tolist()
     assert np.nanmedian(np.abs(once.after)) <= np.nanmedian(np.abs(once.before)) * 1.05
+
+
+def test_candidates_answer_as_each_alone() -> None:
+    cases, rng = quick_cases(), np.random.default_rng(1)
+    constants = constants_of(cases)
+    values = np.array([c.prior for c in constants]) * np.exp(rng.normal(0, 0.05, (3, len(constants))))
+    together = candidate_residuals(cases, shipped(), constants, values)
+    for row, one in zip(together, values, strict=True):
+        alone = residuals(cases, with_values(shipped(), constants, one.tolist()))
+        assert row == pytest.approx(alone, abs=1e-12)
+
+
+def test_slopes_foretell_a_small_change() -> None:
+    cases = quick_cases()
+    constants = constants_of(cases)
+    errors, slopes = sensitivities(cases, shipped(), constants)
+    assert errors == pytest.approx(residuals(cases, shipped()), abs=1e-12)
+    assert np.abs(slopes).max() < 1.5  # no prediction is steeper than one over its constant
+    fastest = int(np.argmax(np.abs(slopes).sum(axis=0)))
+    up = with_values(shipped(), [constants[fastest]], [read(shipped(), constants[fastest].path) * np.exp(0.01)])
+    assert residuals(cases, up) - errors == pytest.approx(0.01 * slopes[:, fastest], abs=1e-3)
+
+
+def test_a_family_without_evidence_follows_the_default() -> None:
+    constants = constants_of(quick_cases())
+    paths = [c.path for c in constants]
+    prior = prior_of(constants)
+    logs = np.log([c.prior for c in constants])
+    assert prior.away(logs) == pytest.approx(np.zeros(len(logs)), abs=1e-9)
+    family = next(p for p in paths if p[0] == "device" and p[1] != "default" and ("device", "default", p[2]) in paths)
+    for path in (family, ("device", "default", family[2])):
+        logs[paths.index(path)] += 0.1
+    assert prior.away(logs)[paths.index(family)] == pytest.approx(0, abs=1e-9)
+
+
+def test_rows_left_out_are_predicted_without_themselves() -> None:
+    """A device that alone is half as fast pulls its own prediction with it, and not where it is left out."""
+    cases = measured_with(quick_cases(), shipped())
+    device = cases[0].device
+    odd = [replace(c, row=replace(c.row, value=(c.row.value or 0) * 2)) if c.device == device else c for c in cases]
+    found = fit(odd, rounds=3)
+    errors = cross_validate(odd, found, range(len(odd)))
+    here = np.array([c.device == device for c in odd])
+    assert set(errors) == set(SCHEMES)
+    assert np.abs(errors["device"][here]).mean() > np.abs(found.after[here]).mean()
 
 
 def test_residuals_are_positive_where_the_machine_was_slower() -> None:
@@ -117,12 +165,15 @@ def test_calibrate_needs_rows_and_rounds(tmp_path: Path) -> None:
 
 def test_what_a_calibration_writes_holds_the_fitted_values() -> None:
     cases = quick_cases()
-    found = Calibration(cases=tuple(cases), fit=fit(cases, rounds=1), spreads={"eager": 0.123})
+    found = Calibration(
+        cases=tuple(cases), fit=fit(cases, rounds=1), spreads={"eager": 0.123}, link_spreads={"rdma": 0.234}
+    )
     tables = tomllib.loads(found.text())
     for constant, value in zip(found.fit.constants, found.fit.values, strict=True):
         layer, name, key = constant.path
         assert tables[layer][name][key] == pytest.approx(value, rel=5e-3)
     assert tables["stack"]["eager"]["spread"] == 0.123
+    assert tables["link"]["rdma"]["spread"] == 0.234
     said = found.to_dict()
     assert said["rows"] == len(cases)
     assert {g["group"] for g in said["groups"]} == {g.group for g in found.groups()}
@@ -135,3 +186,18 @@ def test_a_spread_is_the_deviation_that_has_four_in_five_inside() -> None:
     assert spreads(many, errors)[case.stack] == pytest.approx(0.2, rel=0.1)
     assert spreads(many[:5], errors[:5]) == {}
     assert spreads(quick_cases(), np.zeros(len(quick_cases()))) == {}
+
+
+def test_a_link_is_as_sure_as_devices_that_were_left_out() -> None:
+    """A kind with many cases has its own spread, one with few is drawn to that of all, one with none is the widest."""
+    found = [case_of(row) for row in rows() if row.family == "collective"]
+    sums = [case for case in found if isinstance(case, TransferCase) and case.between == "all"]
+    many, few = (next(case for case in sums if case.wire == kind) for kind in ("nvswitch", "pcie-p2p"))
+    draws = np.random.default_rng(0)
+    errors = np.concatenate([draws.normal(0.0, 0.2, 1000), draws.normal(0.0, 0.6, 5)])
+    spread = link_spreads([many] * 1000 + [few] * 5, errors)
+    assert spread["nvswitch"] == pytest.approx(0.2, rel=0.1)
+    assert spread["nvswitch"] < spread["pcie-p2p"] < 0.5
+    assert spread["default"] == max(spread.values())
+    copy = next(case for case in found if isinstance(case, TransferCase) and case.between != "all")
+    assert link_spreads([copy], np.array([0.3])) == {}

@@ -49,6 +49,17 @@ def test_json_has_the_terms_and_they_add_up(call) -> None:
     assert "explanation" not in call(*ASK, "--json").json
 
 
+def test_what_a_step_waits_for_its_samples_is_a_term_that_no_run_corrects(call) -> None:
+    ask = ("estimate", "resnet50", "--cluster", "8xh100", "--batch", "2048", "--layout", "dp=8,micro=256", "--explain")
+    fed = (*ask, "--data", "imagenet-jpeg", "--workers", "1", "--json")
+    for words in (fed, (*fed, "--like", "3 s")):
+        said = call(*words).json
+        terms = {term["name"]: term["amount"] for term in said["explanation"]["step"]["terms"]}
+        assert terms["loader"] == pytest.approx(said["time_s"]["loader"])
+        assert terms["loader"] > 0
+        assert sum(terms.values()) == pytest.approx(said["step_s"], rel=1e-9)
+
+
 def test_a_measured_run_is_in_the_basis_the_json_and_the_factor(call) -> None:
     plain = call(*ASK, "--json").json
     slow = f"{1.3 * plain['step_s']} s"

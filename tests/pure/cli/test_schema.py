@@ -70,6 +70,19 @@ def test_what_is_not_known_is_null(call) -> None:
     assert said["seq"] is None
 
 
+def test_a_loader_is_reported_with_its_stages(call) -> None:
+    words = ("resnet50", "--cluster", "4xrtx-4090", "--batch", "1024", "--layout", "dp=4", "--json")
+    loaded = ("--data", "imagenet-jpeg", "--workers", "4", "--unpinned", "--disk", "550 MB/s")
+    said = call("estimate", *words, *loaded).json
+    loader = said["loader"]
+    assert (said["data"], loader["data"], loader["workers"], loader["pinned"]) == (*("imagenet-jpeg",) * 2, 4, False)
+    assert set(loader["stages_s"]) == {"read", "decode", "pin", "copy"}
+    assert loader["waits_s"] == pytest.approx(said["time_s"]["loader"])
+    assert loader["gives_samples_per_s"] < loader["wants_samples_per_s"]
+    assert loader["says"] in said["warnings"][-1]
+    assert call("estimate", *words).json["loader"] is None
+
+
 def test_scale_has_a_curve_for_each_way(call) -> None:
     said = call("scale", "resnet50", "--cluster", "8xv100", "--batch", "512", "--json").json
     assert said["devices"] == [1, 2, 4, 8]
