@@ -44,12 +44,14 @@ class Asked(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
     """The question that runs are like. spec, said: its model and settings as they were asked, which hold for a run
-    where it says nothing else. layout: the one that is asked about, None where all are. ask: who asks."""
+    where it says nothing else. layout: the one that is asked about, None where all are. precision: of its products.
+    ask: who asks."""
 
     question: Question
     spec: str | Model
     said: Mapping[str, Any]
     layout: str | Layout | None
+    precision: str
     ask: Callable[..., Asked]
 
 
@@ -73,7 +75,7 @@ def known_of(told: Told, reference: Reference) -> Known:
         else:
             runs.append(_run(one, reference))
     eff = efficiencies(question.cluster.device, question.stack)
-    return known(runs, doubts(question.model, question.cluster, eff))
+    return known(runs, doubts(question.model, question.cluster, eff, reference.precision))
 
 
 def _run(text: str, reference: Reference) -> Run:
@@ -98,7 +100,7 @@ def _run(text: str, reference: Reference) -> Run:
         peak=device.peak.get(predicted.layout.precision),
     )
     error = log(seconds / predicted.step_s)
-    unknown = doubts(q.model, q.cluster, efficiencies(device, q.stack))
+    unknown = doubts(q.model, q.cluster, efficiencies(device, q.stack), predicted.layout.precision)
     return Run(
         error=error,
         doubts=with_assumed(unknown, ("recompute",) if how else ()),

@@ -153,7 +153,8 @@ def ask(
     if like := said.get("like"):
         from rigwise.api.like import Reference, known_of
 
-        reference = Reference(question=question, spec=model, said=said, layout=layout, ask=ask)
+        spelt = layout.precision if isinstance(layout, Layout) else Layout.parse(layout or "", precision=kind).precision
+        reference = Reference(question=question, spec=model, said=said, layout=layout, precision=spelt, ask=ask)
         question = replace(question, known=known_of(like, reference))
     return Asked(
         question=question,

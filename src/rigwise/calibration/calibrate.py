@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from rigwise.calibration.crossvalidate import left_out
 from rigwise.calibration.fit import Fit, fit
 from rigwise.calibration.sample import sample
 from rigwise.calibration.sensitivity import residuals
-from rigwise.calibration.spread import EVERY, between_devices, link_spreads, spreads, steps, within
+from rigwise.calibration.spread import EVERY, Shares, link_spreads, shares, spreads, steps
 from rigwise.calibration.write import written
 from rigwise.errors import UsageError
 from rigwise.measurements.tables import read_table
@@ -44,8 +44,7 @@ class Calibration:
     fit: Fit
     spreads: Mapping[str, float]  # by stack, from cases that the fit did not see
     link_spreads: Mapping[str, float]  # by kind of link, from devices that were left out
-    within: Mapping[str, float] = field(default_factory=dict)  # of these, by stack, what is a run's own
-    devices: float | None = None  # and what the runs on one device share
+    shares: Shares | None = None  # what the stacks' spreads are made of
 
     def groups(self) -> list[GroupError]:
         """Errors by source, metric, and one device or several."""
@@ -70,8 +69,10 @@ class Calibration:
         shipped = files("rigwise.cost").joinpath("data/efficiencies.toml").read_text("utf-8")
         fitted = zip((c.path for c in self.fit.constants), self.fit.values.tolist(), strict=True)
         open_ = [(("stack", stack, "spread"), value) for stack, value in self.spreads.items()]
-        open_ += [(("stack", stack, "within"), value) for stack, value in self.within.items()]
-        open_ += [(("stack", EVERY, "devices"), self.devices)] if self.devices is not None else []
+        if self.shares is not None:
+            open_ += [(("stack", stack, "within"), value) for stack, value in self.shares.within.items()]
+            pooled = ("devices", "models", "precisions")
+            open_ += [(("stack", EVERY, part), float(getattr(self.shares, part))) for part in pooled]
         open_ += [(("link", kind, "spread"), value) for kind, value in self.link_spreads.items()]
         return written(shipped, [*fitted, *open_])
 
@@ -83,8 +84,7 @@ class Calibration:
             "rounds": self.fit.rounds,
             "freedom": self.fit.freedom,
             "spreads": dict(self.spreads),
-            "within": dict(self.within),
-            "between_devices": self.devices,
+            "shares": None if self.shares is None else asdict(self.shares),
             "link_spreads": dict(self.link_spreads),
             "groups": [
                 {"group": g.group, "rows": g.rows, "before": g.before, "after": g.after, "bias": g.bias}
@@ -112,14 +112,12 @@ def calibrate(
         raise UsageError("no row of the tables can be asked", rule="primary, trusted rows that the laws can predict")
     found = fit(cases, rounds=rounds, progress=progress)
     unseen = residuals(others, found.tables)
-    groups = steps(others, unseen)
     by_device = left_out(cases, found, range(len(cases)), "device")
     return Calibration(
         cases=tuple(cases),
         fit=found,
         spreads=spreads(others, unseen),
-        within=within(groups),
-        devices=between_devices(groups),
+        shares=shares(steps(others, unseen)),
         link_spreads=link_spreads(cases, by_device),
     )
 

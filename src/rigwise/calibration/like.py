@@ -64,7 +64,8 @@ def _run(case: StepCase, predictor: Predictor) -> Run:
     if error is None:
         raise UsageError(f"{case.row.metric} of a step", rule="a time or a rate above 0")
     cluster, model = case.machine.cluster, case.subject.model
-    unknown = doubts(model, cluster, efficiencies(cluster.device, case.stack))
+    eff = efficiencies(cluster.device, case.stack)
+    unknown = doubts(model, cluster, eff, case.layouts[0].precision)
     told = f"{case.row.id}: {model.name} on {cluster.devices} x {cluster.device.name}, x{exp(error):.3g}"
     return Run(
         error=error,

@@ -1,7 +1,8 @@
 """One row fixes a stack: how far off the other rows of a group are before and after one of them is known.
 
 A group is the step rows of one source, stack, kind of row and device. Each row in turn is taken as the one that its
-user measured; it corrects the others by the law of cost/likeness.py, as `--like` does.
+user measured; it corrects the others by the law of cost/likeness.py, as `--like` does: those of its own model and in
+its own precision by more.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from rigwise.calibration.cases import stack_of
 from rigwise.calibration.outcomes import Outcome
-from rigwise.calibration.spread import EVERY, Group
+from rigwise.calibration.spread import EVERY
 from rigwise.cost.interval import Z80, stack_doubts
 from rigwise.cost.likeness import Run, learn
 from rigwise.measurements.tables import RATES, Row
@@ -53,38 +54,47 @@ class AfterOne:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """A row of a group. sign: -1 where its metric is a rate."""
+
+    error: float
+    sign: int
+    model: str
+    precision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Pairs:
     """ln(predicted/measured) of each row in its own metric and, of each, after each other row."""
 
     before: Floats  # [rows]
     after: Floats  # [rows, rows - 1]
-    left: float  # standard deviation that is left
+    left: Floats  # [rows, rows - 1]: standard deviation that is left
 
 
 def after_one_row(
-    outcomes: Iterable[Outcome], *, families: Sequence[str] = ("llm",), known: bool = False
+    outcomes: Iterable[Outcome], *, families: Sequence[str] = ("llm",), known: bool = False, alike: bool = False
 ) -> tuple[AfterOne, tuple[AfterOne, ...]]:
     """What one row is worth, over all groups of at least three rows and in each of them.
 
     outcomes: rows and what was predicted for them, by a fit that did not see their stack. known: whether it did; the
-    doubts are then those of the stack, else those of any stack. Rows that do not count, are refused or whose figure is
-    no step's are left out. Raises ValueError where no group is left.
+    doubts are then those of the stack, else those of any stack. alike: whether the row is of the same model in the same
+    precision as those that it corrects. Rows that do not count, are refused or whose figure is no step's are left out.
+    Raises ValueError where no group is left.
     """
-    groups: dict[Group, list[tuple[float, int]]] = defaultdict(list)
+    groups: dict[tuple[str, ...], list[_Row]] = defaultdict(list)
     for outcome in outcomes:
-        if outcome.row.family in families and (error := log_error(outcome)) is not None:
-            stack = stack_of(outcome.row)[0]
-            device = outcome.device or outcome.row.device
-            source, kind = outcome.row.prefix, outcome.row.family
-            groups[Group(source=source, stack=stack, family=kind, device=device)].append((error, _sign(outcome.row)))
+        row, error = outcome.row, log_error(outcome)
+        if row.family in families and error is not None:
+            key: tuple[str, ...] = (row.prefix, stack_of(row)[0], outcome.device or row.device, row.family)
+            key = (*key, row.model, row.precision) if alike else key
+            groups[key].append(_Row(error=error, sign=_sign(row), model=row.model, precision=row.precision))
     found = {
-        group: _pairs(np.array(errors), group.stack if known else EVERY)
-        for group, errors in sorted(groups.items(), key=lambda item: str(item[0]))
-        if len(errors) >= LEAST
+        key: _pairs(rows, key[1] if known else EVERY) for key, rows in sorted(groups.items()) if len(rows) >= LEAST
     }
     if not found:
         raise ValueError(f"no group of {LEAST} rows of one source, stack and device")
-    each = tuple(_summary(f"{g.source}, {g.stack}, {g.device}", [pairs]) for g, pairs in found.items())
+    each = tuple(_summary(", ".join((*key[:3], *key[4:])), [pairs]) for key, pairs in found.items())
     return _summary("all", list(found.values())), each
 
 
@@ -100,14 +110,25 @@ def _sign(row: Row) -> int:
     return -1 if row.metric in RATES else 1
 
 
-def _pairs(rows: Floats, stack: str) -> _Pairs:
-    """Of rows of (error, sign)."""
-    errors, sign = rows.T
-    doubts = stack_doubts(stack)
-    share, left = learn([Run(error=1.0, doubts=doubts)], doubts)  # the shift is linear in the error of the one run
+def _pairs(rows: Sequence[_Row], stack: str) -> _Pairs:
+    errors, sign = (np.array([getattr(row, key) for row in rows]) for key in ("error", "sign"))
+    same = [
+        np.array([[getattr(a, key) == getattr(b, key) for b in rows] for a in rows]) for key in ("model", "precision")
+    ]
+    table = np.array([[_learnt(stack, model, precision) for precision in (False, True)] for model in (False, True)])
+    share, left = np.moveaxis(table[same[0].astype(int), same[1].astype(int)], -1, 0)
     after = -sign[:, None] * (errors[:, None] - share * errors[None, :])
-    others = ~np.eye(len(errors), dtype=bool)
-    return _Pairs(before=-sign * errors, after=after[others].reshape(len(errors), -1), left=left)
+    others = ~np.eye(len(rows), dtype=bool)
+    shape = len(rows), len(rows) - 1
+    return _Pairs(before=-sign * errors, after=after[others].reshape(shape), left=left[others].reshape(shape))
+
+
+def _learnt(stack: str, model: bool, precision: bool) -> tuple[float, float]:
+    """By which share of a known row's error another is shifted, and what is left open: of one model, one precision."""
+    doubts = stack_doubts(stack)
+    other = {thing if model or thing != "model" else "another model": s for thing, s in doubts.items()}
+    other = {thing if precision or thing != "precision" else "another precision": s for thing, s in other.items()}
+    return learn([Run(error=1.0, doubts=doubts)], other)
 
 
 def _summary(name: str, found: Sequence[_Pairs]) -> AfterOne:

@@ -97,6 +97,8 @@ class StackEfficiencies:
 
     spread: float
     within: float
+    models: float
+    precisions: float
     devices: float
     matmul: Value
     stream: Value

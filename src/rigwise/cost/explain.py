@@ -236,7 +236,7 @@ def _memory(found: Estimate, ledger: Entry) -> Term:
 def _doubts(answer: Answer) -> Iterator[Value]:
     """What the interval is made of, and what measured runs left of it."""
     q, eff = answer.question, answer.step.eff
-    for thing, deviation in doubts(q.model, q.cluster, eff).items():
+    for thing, deviation in doubts(q.model, q.cluster, eff, answer.table.layout(0).precision).items():
         if deviation:
             yield Value(symbol=thing, value=deviation, says="a run's own" if thing == RUN else "shared by all its runs")
     if q.known:

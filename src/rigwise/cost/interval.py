@@ -15,6 +15,7 @@ from rigwise.cost.efficiencies import Efficiencies, current
 from rigwise.cost.likeness import RUN, Known
 from rigwise.hardware.cluster import Cluster
 from rigwise.models.model import Model
+from rigwise.units import show_count
 
 Z80 = 1.2816  # standard normal: 80 % lie within
 
@@ -29,7 +30,7 @@ class Interval:
     warnings: tuple[str, ...] = ()
 
 
-def doubts(model: Model, cluster: Cluster, eff: Efficiencies) -> dict[str, float]:
+def doubts(model: Model, cluster: Cluster, eff: Efficiencies, precision: str = "") -> dict[str, float]:
     """What is not known of a step, by the thing that it belongs to, as standard deviations of the logarithm."""
     extra, device = eff.interval, cluster.device
     own = stack_doubts(eff.stack_name)
@@ -38,26 +39,33 @@ def doubts(model: Model, cluster: Cluster, eff: Efficiencies) -> dict[str, float
         f"stack {eff.stack_name}": own["stack"],
         f"device {device.name}": hypot(own["device"], *unknown),
         f"family {model.family}": extra[model.family],
+        f"model of {show_count(model.parameters)} parameters": own["model"],
+        f"precision {precision}".rstrip(): own["precision"],
         RUN: own[RUN],
     }
 
 
 def stack_doubts(stack: str) -> dict[str, float]:
-    """What a stack's spread is made of: what all its runs share, what those on one device share, a run's own.
-
-    A stack of which only the spread is known has the parts of the usual one, in proportion.
+    """What a stack's spread is made of: what all its runs share, those on one device, of one model, in one precision,
+    and a run's own. A stack of which only the spread is known has the parts of the usual one, in proportion.
 
     >>> parts = stack_doubts("modern")
-    >>> hypot(*parts.values()) == current()["stack"]["modern"]["spread"]
+    >>> round(hypot(*parts.values()), 9) == current()["stack"]["modern"]["spread"]
     True
     """
-    usual = current()["stack"]["modern"]
-    told = current()["stack"][stack]
+    usual, told = current()["stack"]["modern"], current()["stack"][stack]
     spread = told["spread"]
-    own, here = (told.get(part, usual[part] * spread / usual["spread"]) for part in ("within", "devices"))
-    own = min(own, spread)
-    here = min(here, sqrt(spread**2 - own**2))
-    return {"stack": sqrt(max(spread**2 - own**2 - here**2, 0.0)), "device": here, RUN: own}
+    scale = spread / usual["spread"]
+    within = min(told.get("within", usual["within"] * scale), spread)
+    device = min(usual["devices"] * scale, sqrt(spread**2 - within**2))
+    model, precision = (usual[part] * within / usual["within"] for part in ("models", "precisions"))
+    return {
+        "stack": sqrt(max(spread**2 - within**2 - device**2, 0.0)),
+        "device": device,
+        "model": model,
+        "precision": precision,
+        RUN: sqrt(max(within**2 - model**2 - precision**2, 0.0)),
+    }
 
 
 def interval(model: Model, cluster: Cluster, eff: Efficiencies, known: Known | None = None) -> Interval:

@@ -49,6 +49,16 @@ def test_two_runs_say_more_than_one_and_another_device_less() -> None:
     assert 1 < far < one < two < 1.3
 
 
+def test_a_run_of_the_same_model_says_more_than_one_of_another() -> None:
+    slow = {}
+    for model in ("gpt3-1.3b", "gpt2-xl"):
+        plain = rigwise.estimate(model, "dp=8,zero=1", "8xa100-sxm-80gb", batch=64, seq=1024).step_s
+        slow[model] = f"8xa100-sxm-80gb, {model}, seq=1024, {1.3 * plain} s, dp=8, zero=1"
+    assert 1 < factor(slow["gpt2-xl"]) < factor(slow["gpt3-1.3b"]) < 1.3
+    basis = rigwise.estimate(*ASK, **SAID, like=slow["gpt2-xl"]).basis
+    assert "count for less: not on model of" in basis
+
+
 def test_a_layout_that_is_not_told_is_that_of_the_best_plan_and_said_so() -> None:
     best = rigwise.plan(ASK[0], "8xh100", top=1, **SAID).best
     found = rigwise.estimate(*ASK, **SAID, like=f"8xh100, {best.step_s} s")
