@@ -17,9 +17,10 @@ from rigwise.calibration.crossvalidate import left_out
 from rigwise.calibration.fit import Fit, fit
 from rigwise.calibration.sample import sample
 from rigwise.calibration.sensitivity import residuals
-from rigwise.calibration.spread import EVERY, Shares, link_spreads, shares, spreads, steps
+from rigwise.calibration.spread import EVERY, Shares, link_spreads, memory_spreads, shares, spreads, steps
 from rigwise.calibration.write import written
 from rigwise.errors import UsageError
+from rigwise.measurements import published
 from rigwise.measurements.tables import read_table
 
 SCHEMA_VERSION = 1
@@ -43,6 +44,7 @@ class Calibration:
     cases: tuple[Case, ...]
     fit: Fit
     spreads: Mapping[str, float]  # by stack, from cases that the fit did not see
+    memory_spreads: Mapping[str, float]  # by stack, from models and devices that were left out
     link_spreads: Mapping[str, float]  # by kind of link, from devices that were left out
     shares: Shares | None = None  # what the stacks' spreads are made of
 
@@ -73,6 +75,7 @@ class Calibration:
             open_ += [(("stack", stack, "within"), value) for stack, value in self.shares.within.items()]
             pooled = ("devices", "models", "precisions")
             open_ += [(("stack", EVERY, part), float(getattr(self.shares, part))) for part in pooled]
+        open_ += [(("stack", stack, "memory_spread"), value) for stack, value in self.memory_spreads.items()]
         open_ += [(("link", kind, "spread"), value) for kind, value in self.link_spreads.items()]
         return written(shipped, [*fitted, *open_])
 
@@ -85,6 +88,7 @@ class Calibration:
             "freedom": self.fit.freedom,
             "spreads": dict(self.spreads),
             "shares": None if self.shares is None else asdict(self.shares),
+            "memory_spreads": dict(self.memory_spreads),
             "link_spreads": dict(self.link_spreads),
             "groups": [
                 {"group": g.group, "rows": g.rows, "before": g.before, "after": g.after, "bias": g.bias}
@@ -98,16 +102,16 @@ class Calibration:
 
 
 def calibrate(
-    tables: Sequence[str | Path], *, rounds: int = 4, progress: Callable[[str], None] | None = None
+    tables: Sequence[str | Path] = (), *, rounds: int = 4, progress: Callable[[str], None] | None = None
 ) -> Calibration:
     """Fit the constants to the rows of measured tables; the same tables give the same constants.
 
-    tables: CSVs in the columns of measurements/tables.py. Raises NotFoundError or UsageError for a table that cannot be
-    read, and UsageError where no row can be asked.
+    tables: CSVs in the columns of measurements/tables.py; none: those that rigwise carries. Raises NotFoundError or
+    UsageError for a table that cannot be read, and UsageError where no row can be asked.
     """
     if rounds < 1:
         raise UsageError(f"rounds {rounds}", rule="a fit takes at least one round")
-    cases, others = sample(row for table in tables for row in read_table(table))
+    cases, others = sample(row for table in tables or published.tables() for row in read_table(table))
     if not cases:
         raise UsageError("no row of the tables can be asked", rule="primary, trusted rows that the laws can predict")
     found = fit(cases, rounds=rounds, progress=progress)
@@ -118,6 +122,7 @@ def calibrate(
         fit=found,
         spreads=spreads(others, unseen),
         shares=shares(steps(others, unseen)),
+        memory_spreads=memory_spreads(cases, by_device),
         link_spreads=link_spreads(cases, by_device),
     )
 

@@ -107,10 +107,10 @@ class _Page:
         self.screen.print(Text(f"\n  {block.name}: {self.times(block, units.show_seconds)}"))
         if not shown:
             return
-        rows = [_operation(term) for term in sorted(shown, key=_order(shown))]
+        rows = [row for term in sorted(shown, key=_order(shown)) for row in _operation(term)]
         before = ""
         for row in rows:
-            row[0], before = "" if row[0] == before else row[0], row[0]
+            row[0], before = "" if row[0] == before else row[0], row[0] or before
         if (rest := len(block.terms) - len(shown)) > 0:
             less = block.amount - sum(term.amount for term in shown)
             rows.append([f"{rest} smaller", *[""] * 7, units.show_seconds(less)])
@@ -158,7 +158,8 @@ def _name(term: Term) -> tuple[str, str]:
     return operation, which
 
 
-def _operation(term: Term) -> list[str]:
+def _operation(term: Term) -> list[list[str]]:
+    """A row for a pass, and one for each thing that it does beside its product."""
     name, which = _name(term)
     flop, moved = term.value("flop"), term.value("bytes" if which == "forward" else "bytes_back")
     work, reached = "", ""
@@ -167,7 +168,9 @@ def _operation(term: Term) -> list[str]:
     elif isinstance(moved, float):
         work, reached = units.show_bytes(moved), f"{units.show_count(moved / term.each)}B/s"
     ends = units.show_seconds(term.each), units.show_seconds(term.amount)
-    return [name, _PASSES.get(which, which), _shape(term), work, _tile(term), _bound(term), reached, *ends]
+    row = [name, _PASSES.get(which, which), _shape(term), work, _tile(term), _bound(term), reached, *ends]
+    beside = [inner for inner in term.terms if inner.name != "product"]
+    return [row, *(["", "", f"+ {inner.name}", *[""] * 5, units.show_seconds(inner.amount)] for inner in beside)]
 
 
 def _shape(term: Term) -> str:

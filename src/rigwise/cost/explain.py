@@ -24,7 +24,7 @@ from rigwise.layouts.layout import Layout, LayoutTable
 
 _EXCHANGES = {
     "tensor_exchange": "tensor exchange",
-    "context_exchange": "context exchange",
+    "context_exchange": "ring",
     "expert_exchange": "expert exchange",
 }
 _OWN = {
@@ -190,22 +190,31 @@ class _Parts:
         return self.step.plan.kinds[j].name
 
 
+_PASSES = ("forward", "input", "weight")
+
+
 def _pass(summand: Summand, entry: Entry, times: float) -> Term:
-    """One pass of an operation. The law of a product is asked once a pass; others tell all passes at once."""
-    which = summand.name.rpartition(", ")[2]
+    """One pass of an operation. A law that is a sum tells its three passes one after the other; others tell all passes
+    at once, or ask the law of a convolution once a pass."""
+    place = _PASSES.index(summand.name.rpartition(", ")[2])
     law = entry.inner[0] if entry.inner else entry
-    inner = [one for one in entry.all() if one.law in ("product", "convolution")]
-    inner = [one for one in inner if one.law == "convolution"] or inner
-    place = ("forward", "input", "weight").index(which)
-    law = inner[place] if place < len(inner) else law
+    asked = [one for one in law.inner if one.law in ("product", "convolution")]
+    shown = asked[place] if place < len(asked) else law
     each, often = scalar(summand.each), times * scalar(summand.times)
-    return leaf(
-        summand.name,
-        often,
-        each,
-        law=law.law,
-        values=values_of(law.law, law),
-        reads=tuple({**entry.reads, **law.reads}),
+    part = len(law.summands) // len(_PASSES)
+    told = [s for s in law.summands[place * part : (place + 1) * part] if scalar(s.times) * scalar(s.each)]
+    scale = each / sum(scalar(s.times) * scalar(s.each) for s in told) if told else 1.0
+    return Term(
+        name=summand.name,
+        amount=often * each,
+        times=often,
+        each=each,
+        law=shown.law,
+        formula=about(shown.law).get("formula", ""),
+        card=about(shown.law).get("card", ""),
+        values=values_of(shown.law, shown),
+        reads=tuple({**entry.reads, **shown.reads}),
+        terms=tuple(_summand(s, often * scale) for s in told),
     )
 
 

@@ -122,7 +122,7 @@ def summed(*terms: tuple[str, ArrayLike, ArrayLike]) -> Floats:
     """
     opened = _OPEN.get()
     if opened is not None:
-        inner = opened[-1].inner
+        inner = [entry for outer in reversed(opened) for entry in outer.inner]
         for name, times, each in terms:
             entry = next((entry for entry in inner if entry.result is each), None)
             opened[-1].summands.append(Summand(name=name, times=times, each=each, entry=entry))
