@@ -18,6 +18,7 @@ NAMES = [
     "Task",
     "__version__",
     "estimate",
+    "explain",
     "load_cluster",
     "load_model",
     "plan",

@@ -3,6 +3,9 @@
 Names and records are taken alike: `plan("gpt3-175b", "512xa100-sxm-80gb")` and `plan(model, cluster)` say the same.
 """
 
+from rigwise.api.explaining import Explained as Explained
+from rigwise.api.explaining import explain as explain
+from rigwise.api.explaining import explained as explained
 from rigwise.api.names import HERE as HERE
 from rigwise.api.names import device as device
 from rigwise.api.names import device_names as device_names

@@ -32,7 +32,7 @@ def estimate(
     layout, with the rule and the nearest that works. One that does not fit has fits = False, and among its warnings the
     smallest change that fits.
     """
-    asked = ask(model, cluster, **settings)
+    asked = ask(model, cluster, layout=layout, **settings)
     found = asked.estimate(layout)
     short = asked.shortage(found)
     return replace(found, warnings=(*found.warnings, str(short))) if short else found
@@ -80,7 +80,8 @@ def validate(
     """Predict every row of a table of measurements and compare.
 
     path: a CSV in the columns of measurements/tables.py; the tables that rigwise carries by default. rows: where to
-    write one line a row. progress is called with (done, all). Raises NotFoundError or UsageError for a table that cannot be read, or that rows would overwrite.
+    write one line a row. progress is called with (done, all). Raises NotFoundError or UsageError for a table that
+    cannot be read, or that rows would overwrite.
     """
     from rigwise.calibration.backtest import validate as backtest
 

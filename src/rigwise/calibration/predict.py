@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rigwise.calibration.cases import Case, KernelCase, StepCase, TransferCase
-from rigwise.calibration.patterns import said, spread_of, table
+from rigwise.calibration.patterns import said, spread_of
 from rigwise.calibration.quantity import figure
+from rigwise.calibration.regimes import classes_of, novelty_of
 from rigwise.cost.collective import all_reduce_seconds, group, send_seconds, wires
 from rigwise.cost.convolution import Convs, conv_seconds
 from rigwise.cost.efficiencies import Efficiencies, efficiencies
 from rigwise.cost.estimate import Answer, Question, evaluate
-from rigwise.cost.interval import Z80, interval
+from rigwise.cost.interval import Z80, interval, spread
 from rigwise.cost.matmul import engine, gemm_seconds
 from rigwise.errors import RigwiseError, UsageError
 from rigwise.layouts.layout import Layout, LayoutTable
@@ -115,7 +116,7 @@ class Predictor:
         best = _fastest_that_fits(seconds, memory, case.machine.cluster.device.memory)
         told = _flat(_told(case, answer), answer)[..., places] if case.row.metric == "peak_mem_gib" else None
         question = answer.question
-        around = interval(question.model, question.cluster, answer.step.eff)
+        around = interval(question.model, question.cluster, answer.step.eff, question.known, novelty_of(case))
         return Step(
             seconds=seconds[..., best],
             spread=log(around.high / around.low) / (2 * Z80),
@@ -129,9 +130,8 @@ class Predictor:
             step = self.step(case)
             if case.row.metric != "peak_mem_gib":
                 return step.spread, step.basis
-            eff = efficiencies(case.machine.cluster.device, case.stack)
-            return max(eff.stack.memory_spread, eff.interval["floor"]), step.basis
-        return _kernel_spread(case), f"general ({case.stack} stack)"
+            return spread(classes_of(case), novelty_of(case)), step.basis
+        return spread(classes_of(case), novelty_of(case)), f"general ({case.stack} stack)"
 
     def _register(self, case: StepCase) -> _Key:
         first = case.layouts[0]
@@ -249,13 +249,3 @@ def _copy_rate(case: TransferCase, eff: Efficiencies) -> Floats:
         return np.array([node.host_link.bandwidth])
     seconds = send_seconds([case.size], np.array([False]), 1, wires(case.machine.cluster, eff))
     return np.maximum(case.size / seconds, node.link.bandwidth)
-
-
-def _kernel_spread(case: KernelCase | TransferCase) -> float:
-    if isinstance(case, KernelCase):
-        kind = "conv" if case.conv is not None else "gemm"
-    elif case.between == "all":
-        return efficiencies(case.machine.cluster.device, case.stack).link(case.wire).spread
-    else:
-        kind = "copy"
-    return float(table("assumptions")["kernel"][kind]["spread"])

@@ -14,6 +14,7 @@ from rigwise.cost.compute import BlockTimes, Machine, block_times
 from rigwise.cost.efficiencies import Efficiencies
 from rigwise.cost.exchange import BlockExchange, block_exchange, gathered_seconds, groups
 from rigwise.cost.host import launch_seconds, with_host
+from rigwise.cost.ledger import summed, tell, told
 from rigwise.hardware.cluster import Cluster
 from rigwise.layouts.choice import by_model, table_for
 from rigwise.layouts.layout import OVERLAP, RECOMPUTE, LayoutTable
@@ -23,6 +24,7 @@ _ENGINE = 0.5  # time of a launch from the framework's backward engine over one 
 BLOCK_PARTS = ("compute", "recompute", "host", "tensor_exchange", "context_exchange", "expert_exchange")
 
 
+@told("block")
 def block_parts(
     block: Block, table: LayoutTable, machine: Machine, cluster: Cluster, eff: Efficiencies
 ) -> dict[str, Floats]:
@@ -37,6 +39,7 @@ def block_parts(
     tensor, expert = moved.tensor, moved.expert * (1 - eff.stack.overlap_ep)
     if by_model(block, table):
         tensor = tensor + gathered_seconds(block, seen, among, over, machine.other.activation)
+    tell(expert_exposed=1 - eff.stack.overlap_ep)
     again = np.where(
         seen.recompute == RECOMPUTE.index("full"),
         device.forward if block.role == "layer" else 0.0,
@@ -58,13 +61,14 @@ def block_parts(
     }
 
 
+@told("ring")
 def _ring_exposed(context: Floats, device: BlockTimes, passes: Floats, table: LayoutTable) -> Floats:
     """What of the ring of keys and values the attention over those that are there does not hide.
 
     Of c pieces c-1 are under way while another is worked on; the backward pass works twice as long as the forward one.
     """
     hiding = device.core * (passes + 1) * (table.cp - 1) / table.cp
-    return np.asarray(np.maximum(context - hiding, 0.0))
+    return summed(("exchanged", 1, context), ("hidden under attention", -1, np.minimum(context, hiding)))
 
 
 def tensor_exposed(table: LayoutTable, eff: Efficiencies) -> Floats:

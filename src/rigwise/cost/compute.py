@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rigwise.cost.arrays import total
 from rigwise.cost.convolution import PASSES, Convs, conv_seconds
 from rigwise.cost.efficiencies import StackEfficiencies, Value
+from rigwise.cost.ledger import heard, summed, tell, told
 from rigwise.cost.matmul import Engine, attention_seconds, gemm_seconds, misalignment
 from rigwise.layouts.layout import LayoutTable
 from rigwise.layouts.shares import Share, share
@@ -63,6 +65,7 @@ class BlockTimes:
     kernels_core: float
 
 
+@told("operation")
 def passes(operation: Operation, table: LayoutTable, on: Machine) -> Passes:
     """Device seconds of one operation under every layout: the law of its kind at the rank's share of its shape."""
     key = (id(table), replace(operation, name=""))
@@ -77,19 +80,16 @@ def _slowed(one: Passes, factor: Value) -> Passes:
     return Passes(forward=one.forward * factor, input=one.input * factor, weight=one.weight * factor)
 
 
+@told("device")
 def block_times(block: Block, table: LayoutTable, on: Machine) -> BlockTimes:
     """The sum over a block's operations."""
-    forward = backward = core = np.zeros(())
-    for operation in block.operations:
-        t = passes(operation, table, on)
-        forward = forward + t.forward
-        backward = backward + (t.input if operation.input_gradient else 0.0)
-        backward = backward + (t.weight if operation.trainable else 0.0)
-        core = core + (t.forward if operation.core else 0.0)
+    done = [(o, passes(o, table, on)) for o in block.operations]
+    back = [(o, "input", o.input_gradient, t.input) for o, t in done]
+    back += [(o, "weight", o.trainable, t.weight) for o, t in done]
     return BlockTimes(
-        forward=forward,
-        backward=backward,
-        core=core,
+        forward=summed(*((f"{o.name}, forward", 1, t.forward) for o, t in done)),
+        backward=summed(*((f"{o.name}, {which}", needed, seconds) for o, which, needed, seconds in back)),
+        core=total(t.forward for o, t in done if o.core),
         kernels=float(sum(o.kernels * o.steps for o in block.operations)),
         kernels_backward=float(sum(o.kernels_backward * o.steps for o in block.operations)),
         kernels_core=float(sum(o.kernels for o in block.operations if o.core)),
@@ -97,7 +97,12 @@ def block_times(block: Block, table: LayoutTable, on: Machine) -> BlockTimes:
 
 
 def prepare(blocks: Iterable[Block], table: LayoutTable, on: Machine) -> None:
-    """Works out the convolutions of blocks that share a table, many in a call; `passes` then finds them."""
+    """Works out the convolutions of blocks that share a table, many in a call; `passes` then finds them.
+
+    Where somebody listens each is left to be told of alone.
+    """
+    if heard():
+        return
     found = {(id(table), replace(o, name="")): o for block in blocks for o in block.operations if o.kind == "conv"}
     missing = {key: o for key, o in found.items() if key not in on.known}
     together = max(1, _AT_ONCE // np.broadcast(table.micro, table.tp).size)
@@ -107,6 +112,7 @@ def prepare(blocks: Iterable[Block], table: LayoutTable, on: Machine) -> None:
         on.known.update(zip(some, _convs([missing[key] for key in some], table, on), strict=True))
 
 
+@told("linear")
 def _linear(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Machine) -> Passes:
     """Rows of a plain layer are the samples' rows; rows of a recurrent step are the samples."""
     b, m, n, k = o.batch / part.batch, o.m * micro / part.m, o.n / part.n, o.k / part.k
@@ -114,22 +120,25 @@ def _linear(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Ma
     slow = misalignment(n, engine.eff.misaligned_linear, engine) * misalignment(k, engine.eff.misaligned_linear, engine)
     weights = o.batch * o.k * o.n / part.weights
     unpack = (on.stack.dequantise if o.packed_bits else 0.0) * weights / on.other.bandwidth
+    summing = on.summed * weights / on.other.bandwidth
+    often = o.steps * slow
     return Passes(
-        forward=o.steps * (slow * gemm_seconds(b, m, n, k, engine) + unpack),
-        input=o.steps * (slow * gemm_seconds(b, m, k, n, engine) + unpack),
-        weight=o.steps * slow * gemm_seconds(b, k, n, m, engine) + on.summed * weights / on.other.bandwidth,
+        forward=summed(("product", often, gemm_seconds(b, m, n, k, engine)), ("unpacking", o.steps, unpack)),
+        input=summed(("product", often, gemm_seconds(b, m, k, n, engine)), ("unpacking", o.steps, unpack)),
+        weight=summed(("product", often, gemm_seconds(b, k, n, m, engine)), ("gradient sums", 1, summing)),
     )
 
 
+@told("bmm")
 def _bmm(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Machine) -> Passes:
     e = on.other.eff
     b = o.batch * micro / part.batch
     m, n, k = o.m / part.m, o.n, o.k
     slow = misalignment(min(o.n, o.k), e.misaligned_bmm, on.other) / e.bmm
     return Passes(
-        forward=slow * gemm_seconds(b, m, n, k, on.other),
-        input=slow * gemm_seconds(b, m, k, n, on.other),
-        weight=slow * gemm_seconds(b, k, n, m, on.other),
+        forward=summed(("product", slow, gemm_seconds(b, m, n, k, on.other))),
+        input=summed(("product", slow, gemm_seconds(b, m, k, n, on.other))),
+        weight=summed(("product", slow, gemm_seconds(b, k, n, m, on.other))),
     )
 
 
@@ -155,6 +164,7 @@ def _convs(found: Sequence[Operation], table: LayoutTable, on: Machine) -> list[
     return [Passes(forward=f, input=i, weight=w) for f, i, w in zip(*seconds, strict=True)]
 
 
+@told("stream")
 def _stream(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Machine) -> Passes:
     """Bytes over bandwidth, never faster than the launch floor: t = x bytes/BW + kernels x t_kernel."""
     e = on.other
@@ -162,6 +172,9 @@ def _stream(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Ma
     if e.activation < _FLOAT:
         factor = factor * on.stack.mixed
     scale = factor * e.activation * micro / part.stream / e.bandwidth
+    tell(bytes=factor * e.activation * micro / part.stream * (o.reads + o.writes), factor=factor, bandwidth=e.bandwidth)
+    tell(bytes_back=factor * e.activation * micro / part.stream * (o.reads_backward + o.writes_backward))
+    tell(kernels=o.kernels, kernels_back=o.kernels_backward, t_kernel=e.eff.kernel_s)
     return Passes(
         forward=scale * (o.reads + o.writes) + o.kernels * e.eff.kernel_s,
         input=scale * (o.reads_backward + o.writes_backward) + o.kernels_backward * e.eff.kernel_s,
@@ -169,10 +182,15 @@ def _stream(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Ma
     )
 
 
+@told("embedding")
 def _embedding(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Machine) -> Passes:
     """A gather forward; backward a scatter-add, which only trained tables pay."""
     e = on.other
     scale = e.activation * micro / part.stream / e.bandwidth
+    tell(
+        bytes=e.activation * micro / part.stream * (o.reads + o.writes), bandwidth=e.bandwidth, t_kernel=e.eff.kernel_s
+    )
+    tell(bytes_back=e.activation * micro / part.stream * (o.reads_backward + o.writes_backward))
     return Passes(
         forward=scale * (o.reads + o.writes) + e.eff.kernel_s,
         input=np.zeros(()),

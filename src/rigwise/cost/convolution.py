@@ -18,6 +18,7 @@ from math import prod
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rigwise.cost.ledger import tell, told
 from rigwise.cost.matmul import Engine, gemm_seconds
 from rigwise.models.operations import Conv
 
@@ -105,6 +106,7 @@ def _plain(shape: Conv) -> bool:
     return shape.groups == 1 and not shape.transposed and set(shape.stride) == {1}
 
 
+@told("convolution")
 def conv_seconds(
     s: Convs, batch: ArrayLike, which: str, on: Engine, cut_out: ArrayLike = 1.0, cut_in: ArrayLike = 1.0
 ) -> Floats:
@@ -138,6 +140,8 @@ def conv_seconds(
         seconds = np.where(s.winograd, np.minimum(seconds, fewer), seconds)
     if s.fourier.any() and not on.tensor:
         seconds = np.where(s.fourier, np.minimum(seconds, _fourier(s, images, k, c, moved, on)), seconds)
+    tell(N=images, K=k, C=c, taps=s.taps, positions=s.there, flop=s.work * images * (k / s.k) * (c / s.c))
+    tell(T_math=seconds, T_mem=moved / on.bandwidth, t_kernel=on.eff.kernel_s, bandwidth=on.bandwidth)
     seconds = np.maximum(seconds, moved / on.bandwidth + on.eff.kernel_s)
     if on.tensor:  # they want channels last: activations that are not are laid out anew, read once and written once
         seconds = seconds + 2 * on.transposed * moved / on.bandwidth
@@ -180,7 +184,7 @@ def _winograd(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, whi
     fewer = images * s.tiles[0]
     kept = eff.conv * np.maximum(eff.winograd, 1e-9)
     fused = gemm_seconds(1.0, k, 16 * fewer, c, on, moved=moved, share=kept, cutting=False)
-    return np.minimum(fused, apart)
+    return np.asarray(np.minimum(fused, apart))
 
 
 def _fourier(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, on: Engine) -> Floats:

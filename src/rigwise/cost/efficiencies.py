@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigwise.cost.energy import PowerShares
+from rigwise.cost.ledger import watched
 from rigwise.errors import not_found
 from rigwise.hardware.device import Device
 
@@ -80,7 +81,6 @@ class LinkEfficiencies:
     multicast: Value
     multicast_s: Value
     staged: Value
-    spread: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +97,10 @@ class Protocol:
 class StackEfficiencies:
     """What a software stack makes of the machine."""
 
-    spread: float
-    memory_spread: float
+    within: float
+    models: float
+    precisions: float
+    devices: float
     matmul: Value
     stream: Value
     core: Value
@@ -145,6 +147,7 @@ class Efficiencies:
     provenance: str
     power: PowerShares
     interval: Mapping[str, float]
+    novelty: str  # what about the device or the stack the fit never saw, for the interval
     slow_link: float
 
     def link(self, kind: str) -> LinkEfficiencies:
@@ -162,6 +165,7 @@ def shipped() -> dict[str, Any]:
     return tomllib.loads(files("rigwise.cost").joinpath("data/efficiencies.toml").read_text("utf-8"))
 
 
+DEFAULT_STACK = "modern"
 _CURRENT: ContextVar[Mapping[str, Any] | None] = ContextVar("efficiencies", default=None)
 
 
@@ -194,6 +198,17 @@ def family_of(device: Device) -> str:
     return max(known, key=len, default="default")
 
 
+def _novelty(data: Mapping[str, Any], family: str, device: str, stack: str) -> str:
+    """Of a question that names its stack: whether its device, or its device's family, was never measured with it. The
+    usual stack stands for software that nobody told, which may be any."""
+    measured = data["measured"]["stacks"]
+    if stack == DEFAULT_STACK or stack not in measured:
+        return "source"
+    if device in measured[stack]:
+        return "layout"
+    return "family" if family == "default" else "device"
+
+
 def efficiencies(device: Device, stack: str = "modern") -> Efficiencies:
     """The record for a device and a stack.
 
@@ -207,15 +222,19 @@ def efficiencies(device: Device, stack: str = "modern") -> Efficiencies:
     if stack not in data["stack"]:
         raise not_found("software stack", stack, data["stack"], hint=", ".join(stack_names()))
     family = family_of(device)
+    links = {kind: LinkEfficiencies(**data["link"]["default"] | values) for kind, values in data["link"].items()}
+    of_device = DeviceEfficiencies(**data["device"]["default"] | data["device"].get(family, {}))
+    of_stack = StackEfficiencies(**data["stack"]["modern"] | data["stack"][stack])
     return Efficiencies(
-        device=DeviceEfficiencies(**data["device"]["default"] | data["device"].get(family, {})),
-        stack=StackEfficiencies(**data["stack"]["modern"] | data["stack"][stack]),
-        links={kind: LinkEfficiencies(**data["link"]["default"] | values) for kind, values in data["link"].items()},
+        device=watched(of_device, f"device.{family}"),
+        stack=watched(of_stack, f"stack.{stack}"),
+        links={kind: watched(link, f"link.{kind}") for kind, link in links.items()},
         protocols=tuple(Protocol(**row | {"links": tuple(row["links"])}) for row in data["protocol"]),
         stack_name=stack,
         family=family,
         provenance=data["provenance"],
         power=PowerShares(**data["power"]),
         interval=data["interval"],
+        novelty=_novelty(data, family, device.name, stack),
         slow_link=data["pipeline"]["slow_link"],
     )

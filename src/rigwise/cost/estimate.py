@@ -20,6 +20,7 @@ from rigwise.cost.efficiencies import Efficiencies, efficiencies
 from rigwise.cost.energy import energy_joules
 from rigwise.cost.gradients import summed_bytes
 from rigwise.cost.interval import Interval, interval
+from rigwise.cost.likeness import Known
 from rigwise.cost.loader import Feed, LoaderReport, feed, loader_report, with_loader
 from rigwise.cost.matmul import engine
 from rigwise.cost.memory import PARTS as MEMORY_PARTS
@@ -46,7 +47,8 @@ class Question:
 
     stack: the software stack, one of efficiencies.toml's. states: how weights, gradients and optimizer are held, one of
     layouts/states.toml's, None for the stack's usual way. stepping: False leaves the optimizer's step out. loading: how
-    the samples come; None for samples that are on the devices already (synthetic data).
+    the samples come; None for samples that are on the devices already (synthetic data). known: what measured runs say
+    of this one; its factor is on every second that is not the loader's.
     """
 
     model: Model
@@ -58,6 +60,12 @@ class Question:
     rates: Rates = field(default_factory=Rates)
     stepping: bool = True
     loading: Loading | None = None
+    known: Known | None = None
+
+    @property
+    def factor(self) -> float:
+        """What measured runs multiply every second with; 1 where there are none."""
+        return self.known.factor if self.known else 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +92,7 @@ class Answer:
         parts = dict(self.step.parts())
         if not self.question.stepping:
             parts["optimizer"] = np.zeros(())
-        return parts
+        return {key: seconds * self.question.factor for key, seconds in parts.items()}
 
     @cached_property
     def _working(self) -> Floats:
@@ -228,7 +236,7 @@ def records(answer: Answer) -> list[Estimate]:
 def _record(answer: Answer, i: int) -> Estimate:
     q, layout = answer.question, answer.table.layout(i)
     seconds = _at(answer, answer.seconds, i)
-    spread = interval(q.model, q.cluster, answer.step.eff)
+    spread = interval(q.model, q.cluster, answer.step.eff, q.known)
     memory = _fullest(answer, i)
     held, limit = sum(memory.values()), q.cluster.device.memory
     loader, around = _loader(answer, spread, i)

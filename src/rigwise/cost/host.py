@@ -14,9 +14,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rigwise.cost.ledger import tell, told
+
 Floats = NDArray[np.float64]
 
 
+@told("host")
 def with_host(device: ArrayLike, host: ArrayLike, power: ArrayLike) -> Floats:
     """Seconds that a phase takes when the device needs `device` and the launching thread `host` seconds.
 
@@ -25,11 +28,13 @@ def with_host(device: ArrayLike, host: ArrayLike, power: ArrayLike) -> Floats:
     """
     g, h = np.asarray(device, dtype=np.float64), np.asarray(host, dtype=np.float64)
     power = np.asarray(power, dtype=np.float64)
+    tell(g=g, h=h, q=power)
     if np.all(power == 4.0):
         return np.asarray(np.sqrt(np.sqrt(g**4 + h**4)))
     return np.asarray((g**power + h**power) ** (1 / power))
 
 
+@told("launch")
 def launch_seconds(
     kernels: ArrayLike, collectives: ArrayLike, ranks: ArrayLike, a_kernel: ArrayLike, a_collective: ArrayLike
 ) -> Floats:
@@ -38,5 +43,6 @@ def launch_seconds(
     >>> launch_seconds(25, 2, 4, 25e-6, 50e-6).round(9).item()
     0.000825
     """
+    tell(kernels=kernels, collectives=collectives, n=ranks, a_kernel=a_kernel, a_collective=a_collective)
     met = np.asarray(collectives) * np.log2(np.maximum(ranks, 1.0))
     return np.asarray(np.asarray(kernels) * np.asarray(a_kernel) + met * np.asarray(a_collective), dtype=np.float64)

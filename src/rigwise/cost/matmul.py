@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rigwise.cost.efficiencies import DeviceEfficiencies, Value
+from rigwise.cost.ledger import heard, tell, told
 from rigwise.errors import UsageError
 from rigwise.hardware.device import Device
 from rigwise.layouts.layout import PRECISIONS
@@ -52,6 +53,7 @@ class Engine:
 _NARROW = ("float8", "float4")
 
 
+@told("engine")
 def engine(
     device: Device,
     precision: str,
@@ -81,6 +83,7 @@ def engine(
     half = device.peak.get("bfloat16", device.peak.get("float16", peak)) if precision in _NARROW else peak
     gain = np.maximum(1.0, (peak / half) ** (1 + np.log2(eff.low_precision)))
     rate = _capped(half, device, eff.power_tensor if tensor else eff.power_vector) * gain
+    tell(precision=precision, peak=peak, capped=rate, share=share)
     return Engine(
         rate=rate * (eff.matmul_tensor if tensor else eff.matmul_vector) * share,
         vector=_capped(vector, device, eff.power_vector) * eff.matmul_vector * share,
@@ -109,6 +112,7 @@ def engines(device: Device, eff: DeviceEfficiencies, share: Value = 1.0) -> dict
     return {p: engine(device, p, eff, share) for p in PRECISIONS if p in device.peak or p in ("float16", "bfloat16")}
 
 
+@told("product")
 def gemm_seconds(
     batch: ArrayLike,
     m: ArrayLike,
@@ -161,7 +165,17 @@ def gemm_seconds(
         operands = _last(moved)
     memory = (operands + partial) / _last(on.bandwidth)
     both = np.sqrt(np.sqrt(math**4 + memory**4)) + np.where(cut > 1, floor / 2, 0.0)
+    if heard():
+        _tell_choice(both, B=b, M=m_, N=n_, K=k_, tile_m=tm, tile_n=tn, cut=cut, waves=waves, T_math=math, T_mem=memory)
+        tell(t_kernel=eff.kernel_s, rate=on.rate, bandwidth=on.bandwidth, flop=2 * b * m_ * n_ * k_)
     return np.asarray(both.min(axis=-1) + eff.kernel_s)
+
+
+def _tell_choice(seconds: Floats, **values: Floats) -> None:
+    """Values at the tile and the cut that were chosen, of the first layout."""
+    best = int(seconds.reshape(-1, seconds.shape[-1])[0].argmin())
+    rows = {key: np.broadcast_to(value, seconds.shape).reshape(-1, seconds.shape[-1]) for key, value in values.items()}
+    tell(**{key: row[0, best] for key, row in rows.items()})
 
 
 def _last(value: ArrayLike) -> Floats:
@@ -191,6 +205,7 @@ def misalignment(size: ArrayLike, slow: Value, on: Engine) -> Floats:
     return np.asarray(slow**exponent)
 
 
+@told("attention")
 def attention_seconds(
     heads: ArrayLike, m: ArrayLike, n: ArrayLike, k: ArrayLike, on: Engine, *, causal: bool
 ) -> tuple[Floats, Floats]:
@@ -207,5 +222,6 @@ def attention_seconds(
     work = 4 * h * m_ * n_ * k_ * (0.5 if causal else 1.0) * (1 + _FLASH_TILE / n_)
     forward = work / rate
     memory = on.activation * h * k_ * (2 * m_ + 2 * n_) / on.bandwidth
+    tell(heads=h, M=m_, N=n_, K=k_, flop=work, rate=rate, T_math=forward, T_mem=memory, t_kernel=eff.kernel_s)
     forward = np.maximum(forward, memory)
     return forward + eff.kernel_s, forward * eff.flash_backward + 2 * eff.kernel_s

@@ -36,6 +36,7 @@ import numpy as np
 
 from rigwise.cost.arrays import Floats, largest, total
 from rigwise.cost.efficiencies import StackEfficiencies, Value
+from rigwise.cost.ledger import summed, tell, told
 from rigwise.cost.stageplan import StagePlan
 from rigwise.layouts.layout import OFFLOAD, RECOMPUTE, SEQUENCE, LayoutTable
 from rigwise.layouts.precision import Bytes, States
@@ -210,6 +211,7 @@ class MemoryLaw:
         bucket = self.states.bucket * ((t.zero == 1) | (t.zero == 2)) * (t.dp > 1)
         return np.asarray((self.stack.memory_buffers * groups + bucket) * self.on_gpu)
 
+    @told("memory")
     def _stage(self, position: Floats, counts: Floats, alone: bool = False) -> dict[str, Floats]:
         """Bytes of tensors by part; alone: all that is alive at one instant, and nothing that is only reserved."""
         t, z, b = self.table, self.table.zero, self.sizes
@@ -236,6 +238,8 @@ class MemoryLaw:
             "weights": np.where(off[0], np.minimum(weights, 2 * self._largest * b.weight), weights),
             "optimizer": np.where(off[2], 0.0, states * stepped + sides / first),
         }
+        tell(W=dense + expert, W_t=dense_t + expert_t, b_w=b.weight, b_g=b.held_gradient, b_o=states, d=d, zero=z)
+        tell(slack=self.stack.memory_slack, context=self.context)
         if self.states.step:
             step = stepped * b.step * (1 - off[2])
             beyond = gradients + step - parts["gradients"] - parts["activations"]
@@ -275,12 +279,15 @@ class MemoryLaw:
         """Repetitions of layers on a stage."""
         return total(counts[..., j] for j, kind in enumerate(self.plan.kinds) if kind.role == "layer")
 
+    @told("activations")
     def _activations(self, position: Floats, counts: Floats) -> Floats:
         t = self.table
         live = in_flight("interleaved", position, t.pp, self.micros, t.vpp)
-        return total(
-            counts[..., j] * act.saved * (live if kind.role != "last" else 1.0)
-            for j, (kind, act) in enumerate(zip(self.plan.kinds, self.acts, strict=True))
+        return summed(
+            *(
+                (kind.name, counts[..., j] * (live if kind.role != "last" else 1.0), act.saved)
+                for j, (kind, act) in enumerate(zip(self.plan.kinds, self.acts, strict=True))
+            )
         )
 
     def _working(self, counts: Floats) -> tuple[Floats, Floats]:

@@ -35,6 +35,7 @@ TOPICS = (
     "states",
     "memory",
     "peers",
+    "figures",
     "systems",
 )
 _NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
