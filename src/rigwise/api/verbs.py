@@ -74,8 +74,9 @@ def validate(
 ) -> Report:
     """Predict every row of a table of measurements and compare.
 
-    path: a CSV in the columns of measurements/tables.py; the tables that rigwise carries by default. rows: where to write one line a row. progress is called with
-    (done, all). Raises NotFoundError or UsageError for a table that cannot be read, or that rows would overwrite.
+    path: a CSV in the columns of measurements/tables.py; the tables that rigwise carries by default. rows: where to
+    write one line a row. progress is called with (done, all). Raises NotFoundError or UsageError for a table that
+    cannot be read, or that rows would overwrite.
     """
     from rigwise.calibration.backtest import validate as backtest
 

@@ -132,9 +132,10 @@ def validate(
 ) -> Report:
     """Predict every row of a table of measurements and compare.
 
-    path: CSV in the columns of measurements/tables.py; None: the tables that rigwise carries. rows_out: where to write one line a row (written aside and
-    renamed). progress(done, all) is called now and then. Raises NotFoundError or UsageError for a table that cannot be
-    read, and UsageError for a place that cannot be written, before any work is done.
+    path: CSV in the columns of measurements/tables.py; None: the tables that rigwise carries. rows_out: where to write
+    one line a row (written aside and renamed). progress(done, all) is called now and then. Raises NotFoundError or
+    UsageError for a table that cannot be read, and UsageError for a place that cannot be written, before any work
+    is done.
     """
     rows = rows_of(path)
     if rows_out is not None:

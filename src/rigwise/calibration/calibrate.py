@@ -97,8 +97,8 @@ def calibrate(
 ) -> Calibration:
     """Fit the constants to the rows of measured tables; the same tables give the same constants.
 
-    tables: CSVs in the columns of measurements/tables.py; none: those that rigwise carries. Raises NotFoundError or UsageError for a table that cannot be
-    read, and UsageError where no row can be asked.
+    tables: CSVs in the columns of measurements/tables.py; none: those that rigwise carries. Raises NotFoundError or
+    UsageError for a table that cannot be read, and UsageError where no row can be asked.
     """
     if rounds < 1:
         raise UsageError(f"rounds {rounds}", rule="a fit takes at least one round")
