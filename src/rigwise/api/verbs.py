@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -28,9 +29,13 @@ def estimate(
     """What one step of training costs in time, memory, energy and money, each part named.
 
     settings: see Settings; micro and precision fill what the layout does not say. Raises UsageError for an impossible
-    layout, with the rule and the nearest that works.
+    layout, with the rule and the nearest that works. One that does not fit has fits = False, and among its warnings the
+    smallest change that fits.
     """
-    return ask(model, cluster, **settings).estimate(layout)
+    asked = ask(model, cluster, **settings)
+    found = asked.estimate(layout)
+    short = asked.shortage(found)
+    return replace(found, warnings=(*found.warnings, str(short))) if short else found
 
 
 def plan(
