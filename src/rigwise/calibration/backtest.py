@@ -134,8 +134,8 @@ def validate(
 
     path: CSV in the columns of measurements/tables.py; None: the tables that rigwise carries. rows_out: where to write
     one line a row (written aside and renamed). progress(done, all) is called now and then. Raises NotFoundError or
-    UsageError for a table that cannot be read, and UsageError for a place that cannot be written, before any work is
-    done.
+    UsageError for a table that cannot be read, and UsageError for a place that cannot be written, before any work
+    is done.
     """
     rows = rows_of(path)
     if rows_out is not None:

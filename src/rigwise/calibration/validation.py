@@ -15,6 +15,7 @@ from rigwise.calibration.aims import Judged, aims
 from rigwise.calibration.backtest import Report, name_of, predict_rows, rows_of
 from rigwise.calibration.cards import Pair, pairs, share
 from rigwise.calibration.composed import Depths, composed, depths
+from rigwise.calibration.crossed import cross_validated
 from rigwise.calibration.figures import SCHEMES, Outcomes, judge
 from rigwise.calibration.groups import grouped
 from rigwise.calibration.outcomes import Outcome
@@ -112,7 +113,9 @@ def cross_validate(
     scheme. None: the carried tables, with constants fitted anew for each group that is left out. progress is called
     with (what, done, all). Raises NotFoundError or UsageError for a table that cannot be read.
     """
-    rows = rows_of(path)
-    told = (lambda done, total: progress("shipped", done, total)) if progress else None
+    rows, name = rows_of(path), name_of(path)
+    if path is None:
+        return Validation(table=name, schemes=cross_validated(rows, progress), crossed=True)
+    told = (lambda done, total: progress("rows predicted", done, total)) if progress else None
     outcomes = tuple(predict_rows(rows, told))
-    return Validation(table=name_of(path), schemes=dict.fromkeys(SCHEMES, outcomes), crossed=False)
+    return Validation(table=name, schemes=dict.fromkeys(SCHEMES, outcomes), crossed=False)

@@ -178,7 +178,7 @@ def short(value: float) -> str:
     ('0.01', '500', '20k', '3M')
     """
     for size, letter in ((1e6, "M"), (1e3, "k")):
-        if value >= 10 * size or value == size:
+        if value >= size:
             return f"{value / size:g}{letter}"
     return f"{value:g}"
 
