@@ -17,6 +17,7 @@ from rigwise.api.question import ask as ask
 from rigwise.api.running import RunReport as RunReport
 from rigwise.api.running import run as run
 from rigwise.api.verbs import calibrate as calibrate
+from rigwise.api.verbs import cross_validate as cross_validate
 from rigwise.api.verbs import estimate as estimate
 from rigwise.api.verbs import plan as plan
 from rigwise.api.verbs import scale as scale

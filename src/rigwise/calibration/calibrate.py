@@ -17,9 +17,10 @@ from rigwise.calibration.crossvalidate import left_out
 from rigwise.calibration.fit import Fit, fit
 from rigwise.calibration.sample import sample
 from rigwise.calibration.sensitivity import residuals
-from rigwise.calibration.spread import link_spreads, spreads
+from rigwise.calibration.spread import link_spreads, memory_spreads, spreads
 from rigwise.calibration.write import written
 from rigwise.errors import UsageError
+from rigwise.measurements import published
 from rigwise.measurements.tables import read_table
 
 SCHEMA_VERSION = 1
@@ -43,6 +44,7 @@ class Calibration:
     cases: tuple[Case, ...]
     fit: Fit
     spreads: Mapping[str, float]  # by stack, from cases that the fit did not see
+    memory_spreads: Mapping[str, float]  # by stack, from models and devices that were left out
     link_spreads: Mapping[str, float]  # by kind of link, from devices that were left out
 
     def groups(self) -> list[GroupError]:
@@ -68,8 +70,9 @@ class Calibration:
         shipped = files("rigwise.cost").joinpath("data/efficiencies.toml").read_text("utf-8")
         fitted = zip((c.path for c in self.fit.constants), self.fit.values.tolist(), strict=True)
         open_ = ((("stack", stack, "spread"), value) for stack, value in self.spreads.items())
+        peaks = ((("stack", stack, "memory_spread"), value) for stack, value in self.memory_spreads.items())
         links = ((("link", kind, "spread"), value) for kind, value in self.link_spreads.items())
-        return written(shipped, [*fitted, *open_, *links])
+        return written(shipped, [*fitted, *open_, *peaks, *links])
 
     def to_dict(self) -> dict[str, Any]:
         """The calibration for --json."""
@@ -79,6 +82,7 @@ class Calibration:
             "rounds": self.fit.rounds,
             "freedom": self.fit.freedom,
             "spreads": dict(self.spreads),
+            "memory_spreads": dict(self.memory_spreads),
             "link_spreads": dict(self.link_spreads),
             "groups": [
                 {"group": g.group, "rows": g.rows, "before": g.before, "after": g.after, "bias": g.bias}
@@ -92,22 +96,27 @@ class Calibration:
 
 
 def calibrate(
-    tables: Sequence[str | Path], *, rounds: int = 4, progress: Callable[[str], None] | None = None
+    tables: Sequence[str | Path] = (), *, rounds: int = 4, progress: Callable[[str], None] | None = None
 ) -> Calibration:
     """Fit the constants to the rows of measured tables; the same tables give the same constants.
 
-    tables: CSVs in the columns of measurements/tables.py. Raises NotFoundError or UsageError for a table that cannot be
-    read, and UsageError where no row can be asked.
+    tables: CSVs in the columns of measurements/tables.py; none: those that rigwise carries. Raises NotFoundError or
+    UsageError for a table that cannot be read, and UsageError where no row can be asked.
     """
     if rounds < 1:
         raise UsageError(f"rounds {rounds}", rule="a fit takes at least one round")
-    cases, others = sample(row for table in tables for row in read_table(table))
+    cases, others = sample(row for table in tables or published.tables() for row in read_table(table))
     if not cases:
         raise UsageError("no row of the tables can be asked", rule="primary, trusted rows that the laws can predict")
     found = fit(cases, rounds=rounds, progress=progress)
-    left_open = spreads(others, residuals(others, found.tables))
     by_device = left_out(cases, found, range(len(cases)), "device")
-    return Calibration(cases=tuple(cases), fit=found, spreads=left_open, link_spreads=link_spreads(cases, by_device))
+    return Calibration(
+        cases=tuple(cases),
+        fit=found,
+        spreads=spreads(others, residuals(others, found.tables)),
+        memory_spreads=memory_spreads(cases, by_device),
+        link_spreads=link_spreads(cases, by_device),
+    )
 
 
 def _median(values: NDArray[np.float64]) -> float:

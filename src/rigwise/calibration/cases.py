@@ -26,7 +26,8 @@ class StepCase:
 
     layouts: what the row says; where it leaves out the recomputation or the layout, the usual choices, of which the
     fastest that fits is taken. samples: of a whole run, for rows of hours; device_hours: whether all devices' hours are
-    added up. label: the row and its parent's words, which tell the FLOP convention.
+    added up. states: how weights and optimizer are held, None for the stack's way. memory_devices: over how many a peak
+    of memory is summed. label: the row and its parent's words, which tell the FLOP convention.
     """
 
     row: Row
@@ -40,6 +41,7 @@ class StepCase:
     label: str
     samples: float | None = None
     device_hours: bool = False
+    states: str | None = None
     memory_devices: int = 1
     loading: Loading | None = None
     assumed: tuple[str, ...] = ()
@@ -247,6 +249,7 @@ def _step(row: Row, parent: Row | None) -> StepCase:
         label=label,
         samples=settings.samples,
         device_hours=settings.device_hours,
+        states=(words.read("states", row.text) or {}).get("states"),
         memory_devices=settings.memory_devices,
         loading=loading_of(row),
         assumed=tuple(sorted(set(assumed))),

@@ -6,9 +6,10 @@ the interval (data/assumptions.toml).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp, hypot, log
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,10 +25,13 @@ from rigwise.cost.interval import Z80, interval
 from rigwise.cost.matmul import engine, gemm_seconds
 from rigwise.errors import RigwiseError, UsageError
 from rigwise.layouts.layout import Layout, LayoutTable
+from rigwise.measurements import words
 from rigwise.measurements.tables import unit
 
 Floats = NDArray[np.float64]
 _Key = tuple[object, ...]
+# assumptions that a peak of memory depends on
+_OF_MEMORY = frozenset({"batch", "layout", "dims", "recompute", "stack"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +47,8 @@ class Prediction:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """What the laws say of a training step: seconds, the standard deviation of their logarithm, and bytes on the
-    fullest rank (None where nobody asked). Arrays of candidates where the efficiencies are."""
+    fullest rank as the row's tool counts them (None where nobody asked). Arrays of candidates where the efficiencies
+    are."""
 
     seconds: Floats
     spread: float
@@ -70,7 +75,8 @@ class Predictor:
         """The prediction of a case. Raises UsageError where the laws cannot answer in the row's metric."""
         value = float(np.max(self.values(case)))
         spread, basis = self._spread(case)
-        factor = exp(Z80 * hypot(spread, spread_of(case.assumed)))
+        doubts = _OF_MEMORY & set(case.assumed) if case.row.metric == "peak_mem_gib" else case.assumed
+        factor = exp(Z80 * hypot(spread, spread_of(doubts)))
         told = f"{basis}; {said(case.assumed)}" if case.assumed else basis
         return Prediction(value=value, low=value / factor, high=value * factor, basis=told)
 
@@ -83,7 +89,7 @@ class Predictor:
         step = self.step(case)
         if case.row.metric == "peak_mem_gib":
             assert step.memory is not None
-            return step.memory * case.memory_devices / unit(case.row.metric)
+            return step.memory * case.memory_devices / float(_printed(case)["unit"])
         return figure(case, step.seconds)
 
     def _kernel(self, case: KernelCase) -> Floats:
@@ -107,12 +113,13 @@ class Predictor:
         if len(places) > 1 or case.row.metric == "peak_mem_gib":
             memory = _flat(answer.memory, answer)[..., places]
         best = _fastest_that_fits(seconds, memory, case.machine.cluster.device.memory)
+        told = _flat(_told(case, answer), answer)[..., places] if case.row.metric == "peak_mem_gib" else None
         question = answer.question
         around = interval(question.model, question.cluster, answer.step.eff)
         return Step(
             seconds=seconds[..., best],
             spread=log(around.high / around.low) / (2 * Z80),
-            memory=None if memory is None else memory[..., best],
+            memory=None if told is None else told[..., best],
             basis=around.basis,
         )
 
@@ -120,8 +127,10 @@ class Predictor:
         """Standard deviation of the figure's logarithm, and how it came about."""
         if isinstance(case, StepCase):
             step = self.step(case)
-            memory = float(table("assumptions")["memory"]["spread"])
-            return (memory if case.row.metric == "peak_mem_gib" else step.spread), step.basis
+            if case.row.metric != "peak_mem_gib":
+                return step.spread, step.basis
+            eff = efficiencies(case.machine.cluster.device, case.stack)
+            return max(eff.stack.memory_spread, eff.interval["floor"]), step.basis
         return _kernel_spread(case), f"general ({case.stack} stack)"
 
     def _register(self, case: StepCase) -> _Key:
@@ -131,6 +140,7 @@ class Predictor:
             case.machine.key,
             case.batch,
             case.stack,
+            case.states,
             case.optimizer,
             case.with_optimizer,
             case.loading,
@@ -152,6 +162,7 @@ class Predictor:
                 batch=case.batch,
                 optimizer=case.optimizer,
                 stack=case.stack,
+                states=case.states,
                 stepping=case.with_optimizer,
                 loading=case.loading,
             )
@@ -165,6 +176,19 @@ class Predictor:
         return answer
 
 
+def _printed(case: StepCase) -> Mapping[str, Any]:
+    """What a row's peak of memory counts, and its unit."""
+    facts = words.read("memory", case.row.text)
+    assert facts is not None, "the last pattern takes everything"
+    return facts
+
+
+def _told(case: StepCase, answer: Answer) -> Floats:
+    """Bytes on the fullest rank of what the row's tool counts."""
+    law, counts = answer.step.memory, _printed(case)["counts"]
+    return law.tensors() if counts == "tensors" else law.reserved() if counts == "reserved" else law.whole
+
+
 def _flat(values: Floats, answer: Answer) -> Floats:
     return np.broadcast_to(values, np.broadcast_shapes(np.shape(values), answer.table.shape))
 
@@ -176,7 +200,7 @@ def _last(values: ArrayLike) -> Floats:
 
 
 def _fastest_that_fits(seconds: Floats, memory: Floats | None, limit: float) -> int:
-    """The place among a case's layouts, by the first candidate."""
+    """The place among a case's layouts, by the first candidate; limit: bytes that a run could be made to fit into."""
     if memory is None:
         return 0
     first, held = (values.reshape(-1, values.shape[-1])[0] for values in (seconds, memory))

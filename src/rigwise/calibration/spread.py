@@ -1,4 +1,4 @@
-"""How far steps of a stack and collectives of a link are from their prediction: the spread that makes their intervals.
+"""How far steps and peaks of memory of a stack and collectives of a link are from their prediction: their spreads.
 
 From cases that the fit did not see: the quantile below which 80 % of |ln(measured/predicted)| lie, as the standard
 deviation of a normal law that has it there. A kind of link with few cases is pooled with all of them.
@@ -17,7 +17,7 @@ from rigwise.cost.interval import Z80
 
 _FEWEST = 10  # cases of a stack from which its own spread is told
 _SURE = 0.05  # no stack and no link is known better than this
-_ENOUGH = 30  # cases of a kind of link from which on its own spread alone counts
+_ENOUGH = 30  # cases of a kind of link, or peaks of memory of a stack, from which on its own spread alone counts
 
 
 def spreads(cases: Sequence[Case], errors: NDArray[np.float64]) -> Mapping[str, float]:
@@ -31,6 +31,21 @@ def spreads(cases: Sequence[Case], errors: NDArray[np.float64]) -> Mapping[str, 
         for stack, found in sorted(groups.items())
         if len(found) >= _FEWEST
     }
+
+
+def memory_spreads(cases: Sequence[Case], errors: NDArray[np.float64]) -> Mapping[str, float]:
+    """Standard deviation of peaks of memory by stack, from cases that the fit of the others did not see.
+
+    Of stacks with enough cases; "modern", where the default of all stacks stands, has that of all together. Empty where
+    there is no peak.
+    """
+    found: dict[str, list[float]] = defaultdict(list)
+    for case, error in zip(cases, errors, strict=True):
+        if isinstance(case, StepCase) and case.row.metric == "peak_mem_gib" and np.isfinite(error):
+            found[case.stack].append(abs(float(error)))
+    together = [error for errors in found.values() for error in errors]
+    own = {stack: _width(errors) for stack, errors in sorted(found.items()) if len(errors) >= _ENOUGH}
+    return {**own, "modern": _width(together)} if together else {}
 
 
 def link_spreads(cases: Sequence[Case], errors: NDArray[np.float64]) -> Mapping[str, float]:

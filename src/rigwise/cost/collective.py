@@ -149,12 +149,12 @@ def _network(cluster: Cluster, cards: Value, eff: Efficiencies) -> Floats:
     """Bytes/s that leave a domain; what cards carry that do not reach devices' memory passes the host's first."""
     node = cluster.node
     domain = node.fast_domain / node.count
-    reach = cards * domain * eff.stack.network / max(cluster.oversubscription, 1.0)
+    reach = cards * domain / max(cluster.oversubscription, 1.0)
     kind = node.nic.kind if node.nic else "none"
     if kind == "omni-path" or (kind == "rdma" and node.link.kind == "pcie-host"):
         staged = eff.link(kind).staged * domain
         reach = reach * staged / (reach + staged)
-    return np.asarray(reach)
+    return np.asarray(reach * eff.stack.network)
 
 
 def all_reduce_seconds(size: ArrayLike, among: Group, over: Wires) -> Floats:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigwise.cost.convolution import PASSES, Convs, conv_seconds
-from rigwise.cost.efficiencies import StackEfficiencies
+from rigwise.cost.efficiencies import StackEfficiencies, Value
 from rigwise.cost.matmul import Engine, attention_seconds, gemm_seconds, misalignment
 from rigwise.layouts.layout import LayoutTable
 from rigwise.layouts.shares import Share, share
@@ -22,6 +22,7 @@ from rigwise.models.operations import Operation
 Floats = NDArray[np.float64]
 _FLOAT = 4.0  # bytes of a float32
 _AT_ONCE = 4096  # convolutions times layouts that one call works on: more would not stay in the caches
+_EXPERTS = frozenset({"expert", "expert_column", "expert_row"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +36,15 @@ class Passes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """The device as the laws see it: an engine for the products' precision, one for everything else."""
+    """The device as the laws see it: an engine for the products' precision, one for everything else.
+
+    summed: bytes of memory traffic a trained weight and micro-batch that adding gradients up costs.
+    """
 
     product: Engine
     other: Engine
     stack: StackEfficiencies
+    summed: Floats
     known: dict[tuple[object, ...], Passes] = field(default_factory=dict, compare=False)  # equal work is costed once
 
 
@@ -63,8 +68,13 @@ def passes(operation: Operation, table: LayoutTable, on: Machine) -> Passes:
     key = (id(table), replace(operation, name=""))
     if key not in on.known:
         micro = table.micro.astype(np.float64)
-        on.known[key] = _LAWS[operation.kind](operation, share(operation, table), micro, table, on)
+        found = _LAWS[operation.kind](operation, share(operation, table), micro, table, on)
+        on.known[key] = _slowed(found, on.stack.experts) if operation.split in _EXPERTS else found
     return on.known[key]
+
+
+def _slowed(one: Passes, factor: Value) -> Passes:
+    return Passes(forward=one.forward * factor, input=one.input * factor, weight=one.weight * factor)
 
 
 def block_times(block: Block, table: LayoutTable, on: Machine) -> BlockTimes:
@@ -102,11 +112,12 @@ def _linear(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Ma
     b, m, n, k = o.batch / part.batch, o.m * micro / part.m, o.n / part.n, o.k / part.k
     engine = on.product if o.split != "vocab" else on.other
     slow = misalignment(n, engine.eff.misaligned_linear, engine) * misalignment(k, engine.eff.misaligned_linear, engine)
-    unpack = (o.weight_bits or 0.0) / 8 * o.batch * o.k * o.n / part.weights / on.other.bandwidth * 4
+    weights = o.batch * o.k * o.n / part.weights
+    unpack = (on.stack.dequantise if o.packed_bits else 0.0) * weights / on.other.bandwidth
     return Passes(
         forward=o.steps * (slow * gemm_seconds(b, m, n, k, engine) + unpack),
         input=o.steps * (slow * gemm_seconds(b, m, k, n, engine) + unpack),
-        weight=o.steps * slow * gemm_seconds(b, k, n, m, engine),
+        weight=o.steps * slow * gemm_seconds(b, k, n, m, engine) + on.summed * weights / on.other.bandwidth,
     )
 
 

@@ -63,6 +63,7 @@ class DeviceEfficiencies:
     fourier: Value
     direct: Value
     memory_context: Value
+    allocator: Value
     host_fixed: Value
     host_power: float
 
@@ -97,6 +98,7 @@ class StackEfficiencies:
     """What a software stack makes of the machine."""
 
     spread: float
+    memory_spread: float
     matmul: Value
     stream: Value
     core: Value
@@ -110,6 +112,10 @@ class StackEfficiencies:
     host_collective_s: Value
     host_micro_s: Value
     host_step_s: Value
+    host_power: float
+    accumulate: Value
+    dequantise: Value
+    experts: Value
     optimizer_traffic: Value
     gradient_bytes: float
     overlap_dp: Value
@@ -117,9 +123,13 @@ class StackEfficiencies:
     overlap_ep: Value
     overlap_offload: Value
     sharded_power: Value
+    sharded_pieces: Value
     network: Value
     memory_buffers: Value
     memory_slack: Value
+    memory_loss: Value
+    memory_apart: float
+    states: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +189,7 @@ def family_of(device: Device) -> str:
     """The device family whose efficiencies apply: the longest name in the file that starts the architecture's."""
     if device.kind == "cpu":
         return "cpu"
-    arch = device.arch.lower()
+    arch = device.arch.lower().replace(" ", "-")
     known = [name for name in current()["device"] if arch.startswith(name)]
     return max(known, key=len, default="default")
 

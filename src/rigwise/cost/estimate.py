@@ -18,6 +18,7 @@ from rigwise.cost.compute import Machine
 from rigwise.cost.datakinds import Loading, Supply, supply
 from rigwise.cost.efficiencies import Efficiencies, efficiencies
 from rigwise.cost.energy import energy_joules
+from rigwise.cost.gradients import summed_bytes
 from rigwise.cost.interval import Interval, interval
 from rigwise.cost.loader import Feed, LoaderReport, feed, loader_report, with_loader
 from rigwise.cost.matmul import engine
@@ -26,12 +27,12 @@ from rigwise.cost.memory import MemoryLaw, elements, kept
 from rigwise.cost.money import Rates, cost_usd
 from rigwise.cost.record import Estimate
 from rigwise.cost.stageplan import stage_plan
-from rigwise.cost.step import PARTS, StepLaw
+from rigwise.cost.step import NEAR_FULL, PARTS, StepLaw
 from rigwise.errors import UsageError
 from rigwise.hardware.cluster import Cluster
 from rigwise.layouts.choice import table_for
 from rigwise.layouts.layout import PRECISIONS, Layout, LayoutTable
-from rigwise.layouts.precision import element_bytes
+from rigwise.layouts.precision import element_bytes, states
 from rigwise.layouts.teaching import batch_warnings
 from rigwise.models.model import Model
 from rigwise.models.optimizers import optimizer as find_optimizer
@@ -43,7 +44,8 @@ Floats = NDArray[np.float64]
 class Question:
     """What is asked: train `model` on `cluster` with `batch` samples a step.
 
-    stack: the software stack, one of efficiencies.toml's. stepping: False leaves the optimizer's step out. loading: how
+    stack: the software stack, one of efficiencies.toml's. states: how weights, gradients and optimizer are held, one of
+    layouts/states.toml's, None for the stack's usual way. stepping: False leaves the optimizer's step out. loading: how
     the samples come; None for samples that are on the devices already (synthetic data).
     """
 
@@ -52,6 +54,7 @@ class Question:
     batch: int
     optimizer: str = "adamw"
     stack: str = "modern"
+    states: str | None = None
     rates: Rates = field(default_factory=Rates)
     stepping: bool = True
     loading: Loading | None = None
@@ -68,7 +71,7 @@ class Answer:
     @cached_property
     def memory(self) -> Floats:
         """Bytes on the fullest rank."""
-        return self.step.memory.total()
+        return self.step.memory.whole
 
     @cached_property
     def fits(self) -> NDArray[np.bool_]:
@@ -76,12 +79,28 @@ class Answer:
         return np.asarray(self.memory <= self.question.cluster.device.memory)
 
     @cached_property
-    def parts(self) -> Mapping[str, Floats]:
-        """Seconds of a step by part."""
+    def _roomy(self) -> Mapping[str, Floats]:
+        """Seconds by part where memory has room and data is there."""
         parts = dict(self.step.parts())
         if not self.question.stepping:
             parts["optimizer"] = np.zeros(())
-        return parts | {"loader": np.zeros(()) if self.feed is None else self.feed.waits(total(parts.values()))}
+        return parts
+
+    @cached_property
+    def _working(self) -> Floats:
+        """Seconds of a step that never waits for data."""
+        return np.asarray(total(self._roomy.values()) * (1 + self.step.crowding()))
+
+    @cached_property
+    def _waits(self) -> Floats:
+        """Seconds of a step that wait for data."""
+        return np.zeros(()) if self.feed is None else self.feed.waits(self._working)
+
+    @cached_property
+    def parts(self) -> Mapping[str, Floats]:
+        """Seconds of a step by part."""
+        crowded = self.step.crowding()
+        return {**self._roomy, "allocator": self._working * crowded / (1 + crowded), "loader": self._waits}
 
     @cached_property
     def supply(self) -> Supply | None:
@@ -97,7 +116,7 @@ class Answer:
     @cached_property
     def seconds(self) -> Floats:
         """Seconds of a step."""
-        return np.asarray(sum(self.parts.values(), start=np.zeros(())))
+        return np.asarray(self._working + self._waits)
 
     @cached_property
     def joules(self) -> Floats | None:
@@ -126,23 +145,27 @@ def evaluate(question: Question, table: LayoutTable) -> Answer:
     if len(codes) != 1:
         raise UsageError("a table mixes precisions", rule="one precision a table; ask once for each")
     eff = efficiencies(question.cluster.device, question.stack)
-    machine = _machine(question, PRECISIONS[int(codes[0])], eff)
-    sizes = element_bytes(table.precision, eff.stack.gradient_bytes or None)
+    held = states(question.states or eff.stack.states)
+    sizes = element_bytes(table.precision, eff.stack.gradient_bytes or None, held)
+    micros = np.maximum(question.batch / (table.dp * table.micro), 1.0)
+    machine = _machine(
+        question, PRECISIONS[int(codes[0])], eff, eff.stack.accumulate * summed_bytes(table, sizes, micros)
+    )
     plan = stage_plan(question.model, table)
     stepped = find_optimizer(question.optimizer)
-    micros = np.maximum(question.batch / (table.dp * table.micro), 1.0)
     memory = MemoryLaw(
         table=table,
         plan=plan,
         sizes=sizes,
         stack=eff.stack,
-        state_bytes=stepped.state_bytes,
+        states=held,
+        state_bytes=stepped.state_bytes * (1.0 if stepped.own_type else sizes.moments),
         side_bytes=stepped.side_bytes,
         micros=micros,
         on_gpu=question.cluster.device.kind != "cpu",
         context=eff.device.memory_context,
         weights=tuple(elements(kind, table_for(kind, table)) for kind in plan.kinds),
-        acts=tuple(kept(kind, table_for(kind, table), sizes) for kind in plan.kinds),
+        acts=tuple(kept(kind, table_for(kind, table), sizes, eff.stack.memory_apart) for kind in plan.kinds),
         tied=question.model.tied / table.tp.astype(np.float64),
         tied_trained=question.model.tied_trained / table.tp.astype(np.float64),
     )
@@ -161,7 +184,7 @@ def evaluate(question: Question, table: LayoutTable) -> Answer:
     return Answer(question=question, table=table, step=step)
 
 
-def _machine(question: Question, precision: str, eff: Efficiencies) -> Machine:
+def _machine(question: Question, precision: str, eff: Efficiencies, summed: Floats) -> Machine:
     device = question.cluster.device
     narrow = precision in ("float8", "float4")
     return Machine(
@@ -176,6 +199,7 @@ def _machine(question: Question, precision: str, eff: Efficiencies) -> Machine:
         ),
         other=engine(device, "bfloat16" if narrow else precision, eff.device, eff.stack.matmul),
         stack=eff.stack,
+        summed=summed,
     )
 
 
@@ -272,8 +296,12 @@ def _warnings(answer: Answer, spread: Interval, layout: Layout, full: float) -> 
     """What a person should know before believing the number."""
     q = answer.question
     says = list(spread.warnings)
-    if 0.9 < full <= 1:
-        says.append(f"memory {full:.0%} full: allocators retry near the limit, expect 10 to 25 % more time")
+    if full > 1:
+        says.append(f"needs {full:.0%} of the memory of a device: it does not fit, and no such step can be timed")
+    elif full > NEAR_FULL:
+        says.append(
+            f"memory {full:.0%} full: the allocator retries near the limit, which is counted; leave it more room"
+        )
     if q.model.unit != "token" and q.cluster.device.kind == "gpu":
         says += batch_warnings(layout.micro, 1)
     return tuple(says)

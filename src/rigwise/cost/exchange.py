@@ -98,6 +98,8 @@ def _added(size: Floats, table: LayoutTable, among: Group, over: Wires) -> Float
 def _context(block: Block, table: LayoutTable, among: Group, over: Wires, activation: float, again: Floats) -> Floats:
     """Keys and values once around the ring forward, with their gradients backward: 2 and 4 times their bytes."""
     cores = [o for o in block.operations if o.kind == "attention" or o.name.endswith("scores")]
+    if not cores:
+        return np.zeros(())
     size = sum(_keys_and_values(o) for o in cores) * activation * table.micro / table.tp
     return np.asarray((again + 1) * gather_seconds(size, among, over))
 

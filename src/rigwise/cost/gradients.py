@@ -25,6 +25,18 @@ _COMPRESSED_BYTES = np.array([np.inf, 2.0, 1.0, 1 / 8])  # bytes a gradient, by 
 assert len(_COMPRESSED_BYTES) == len(COMPRESS)
 
 
+def summed_bytes(table: LayoutTable, sizes: Bytes, micros: Floats) -> Floats:
+    """Bytes of memory traffic a weight and micro-batch that adding up gradients over micro-batches costs.
+
+    Where they are summed in their own type of g bytes, each micro-batch but the first reads sum and addend and writes
+    the sum: 3 g (m-1)/m. A sum in a wider type is kept apart from the addend and is written by the first one too:
+    w + 2 g, with weights of w bytes. Sharded gradients (zero 2 and up) are summed in shards.
+    """
+    shared = np.where(table.zero >= 2, table.dp * table.cp, 1)
+    own = 3 * sizes.gradient * (micros - 1) / micros
+    return np.asarray(np.where(sizes.gradient > sizes.weight, sizes.weight + 2 * sizes.gradient, own) / shared)
+
+
 def gradient_seconds(
     held: Elements, table: LayoutTable, sizes: Bytes, micros: Floats, among: Groups, over: Wires
 ) -> Floats:

@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 _TILES = [(256, 128), (128, 256), (128, 128), (128, 64), (64, 128), (64, 64), (32, 128), (128, 32), (32, 32), (8, 128)]
 _CPU_TILES = [(16, 16), (4, 16)]
 _CUTS = (1, 4, 16, 64)
+_LEAST_WAVE = 0.25  # a quarter of the processors already saturates the memory that feeds them
+_FLASH_TILE = 128  # keys of a tile of fused attention, which does those on the diagonal whole
 _TENSOR_MULTIPLE = 8  # elements that tensor cores want the critical dim to be a multiple of
 
 
@@ -148,7 +150,7 @@ def gemm_seconds(
     r = tm * tn / (tm + tn)
     tile_rate = np.minimum(r / (r + r0) * (full + r0) / full, 1.0) if not on.cpu else np.ones_like(r)
     x = b * np.ceil(m_ / tm) * np.ceil(n_ / tn) * cut / on.processors
-    waves = partial_wave * np.ceil(x) + (1 - partial_wave) * np.where(x < 1, np.maximum(x, 0.25), x)
+    waves = partial_wave * np.ceil(x) + (1 - partial_wave) * np.where(x < 1, np.maximum(x, _LEAST_WAVE), x)
     rate = _last(on.rate) * tile_rate * _last(share)
     math = waves * on.processors * 2 * tm * tn * (k_ / cut + lost) / rate
     partial = np.where(cut > 1, 8.0 * b * m_ * n_ * cut, 0.0)
@@ -178,9 +180,10 @@ def _candidates(cpu: bool, cutting: bool) -> tuple[Floats, Floats, Floats]:
 def misalignment(size: ArrayLike, slow: Value, on: Engine) -> Floats:
     """Factor on a product whose critical dim is no multiple of 8: slow, to a power that grows from 4 to 2 to odd.
 
+    A dim that ranks do not share evenly is taken as the smaller share.
     Vector units do not mind.
     """
-    size = np.asarray(size, dtype=np.float64)
+    size = np.floor(np.asarray(size, dtype=np.float64))
     if not on.tensor:
         return np.ones_like(size)
     four, two, odd = on.eff.misaligned_powers
@@ -201,7 +204,7 @@ def attention_seconds(
     eff = on.eff
     scale = eff.matmul_tensor if on.tensor else eff.matmul_vector
     rate = on.rate / scale * eff.flash * k_ / (k_ + eff.flash_head)
-    work = 4 * h * m_ * n_ * k_ * (0.5 if causal else 1.0) * (1 + 128 / n_)
+    work = 4 * h * m_ * n_ * k_ * (0.5 if causal else 1.0) * (1 + _FLASH_TILE / n_)
     forward = work / rate
     memory = on.activation * h * k_ * (2 * m_ + 2 * n_) / on.bandwidth
     forward = np.maximum(forward, memory)

@@ -7,6 +7,7 @@ size), d ranks that share a replica's gradients.
     pipeline                     m t_max + (sum of all stages - t_max) / v        (1F1B; interleaved)
     gradients                    what the backward pass of the last micro-batch does not hide
     optimizer                    its bytes over the memory's bandwidth
+    allocator                    a ((f - 0.9) / 0.1)^2 of all that, f > 0.9 of the memory full (above 1: as at 1)
 
 Left out: pipeline sends on links above a few GB/s, which overlap (measured: leaving them out predicts better),
 stragglers; cost/loader.py adds what the step waits for its data. A plan's best layout is walked event by event
@@ -35,6 +36,7 @@ from rigwise.hardware.cluster import Cluster
 from rigwise.layouts.choice import by_model
 from rigwise.layouts.layout import OFFLOAD, OVERLAP, LayoutTable
 
+_BACKWARD = 2 / 3  # share of a micro-batch's work that its backward pass is: two products of three a weight
 PARTS = (
     *BLOCK_PARTS,
     "pipeline_exchange",
@@ -42,7 +44,9 @@ PARTS = (
     "gradient_exchange",
     "optimizer",
     "offload",
+    "allocator",
 )
+NEAR_FULL = 0.9  # share of a device's memory below which the caching allocator finds room at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +65,7 @@ class StepLaw:
     input_bytes: float = 0.0  # of one sample
 
     def parts(self) -> Mapping[str, Floats]:
-        """Seconds by part; their sum is the step."""
+        """Seconds by part, all but the allocator's; their sum times 1 + crowding is the step."""
         over = wires(self.cluster, self.eff)
         among = groups(self.cluster, self.table)
         stage, whole = self._stages()
@@ -79,6 +83,14 @@ class StepLaw:
             "optimizer": self._optimizer(),
             "offload": self._offload(busy),
         }
+
+    def crowding(self) -> Floats:
+        """Share of a step that the allocator adds where memory is nearly full: it frees what it caches, waits for the
+        device, and asks again. Source: PyTorch's CUDA caching allocator; the exponent is an estimate."""
+        if self.cluster.device.kind == "cpu":
+            return np.zeros(())
+        full = self.memory.whole / self.cluster.device.memory
+        return np.asarray(self.eff.device.allocator * np.clip((full - NEAR_FULL) / (1 - NEAR_FULL), 0.0, 1.0) ** 2)
 
     def _stages(self) -> tuple[dict[str, Floats], dict[str, Floats]]:
         """Seconds by part of one micro-batch on the slowest stage, and summed over all stages."""
@@ -138,9 +150,10 @@ class StepLaw:
         exchanged = gradient_seconds(held, self.table, self.memory.sizes, self.micros, among, over)
         hideable = self.eff.stack.overlap_dp * ((self.table.overlap & OVERLAP.index("dp")) > 0)
         passes = np.where(self.table.zero == 2, self.micros, 1.0)  # backward passes that have an exchange to hide
-        hidden = hideable * np.minimum(exchanged, passes * busy * 2 / 3)
+        hidden = hideable * np.minimum(exchanged, passes * busy * _BACKWARD)
         layers = np.maximum(largest(self.memory.units(counts) for _, counts in self.plan.stages()), 1.0)
-        gathered = sharded_seconds(held, layers, self.memory.sizes, self.micros, among, over)
+        pieces = layers * self.eff.stack.sharded_pieces
+        gathered = sharded_seconds(held, pieces, self.memory.sizes, self.micros, among, over)
         power = self.eff.stack.sharded_power
         work = busy * self.micros
         together = (work**power + gathered**power) ** (1 / power) - work

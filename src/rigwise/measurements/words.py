@@ -32,6 +32,8 @@ TOPICS = (
     "lengths",
     "loading",
     "epochs",
+    "states",
+    "memory",
     "peers",
     "systems",
 )

@@ -18,7 +18,7 @@ from rigwise.calibration.fit import fit
 from rigwise.calibration.predict import Predictor
 from rigwise.calibration.sample import sample
 from rigwise.calibration.sensitivity import candidate_residuals, residuals, sensitivities
-from rigwise.calibration.spread import link_spreads, spreads
+from rigwise.calibration.spread import link_spreads, memory_spreads, spreads
 from rigwise.calibration.write import written
 from rigwise.cost.efficiencies import current, shipped, using
 from rigwise.errors import UsageError
@@ -166,13 +166,18 @@ def test_calibrate_needs_rows_and_rounds(tmp_path: Path) -> None:
 def test_what_a_calibration_writes_holds_the_fitted_values() -> None:
     cases = quick_cases()
     found = Calibration(
-        cases=tuple(cases), fit=fit(cases, rounds=1), spreads={"eager": 0.123}, link_spreads={"rdma": 0.234}
+        cases=tuple(cases),
+        fit=fit(cases, rounds=1),
+        spreads={"eager": 0.123},
+        memory_spreads={"eager": 0.345},
+        link_spreads={"rdma": 0.234},
     )
     tables = tomllib.loads(found.text())
     for constant, value in zip(found.fit.constants, found.fit.values, strict=True):
         layer, name, key = constant.path
         assert tables[layer][name][key] == pytest.approx(value, rel=5e-3)
     assert tables["stack"]["eager"]["spread"] == 0.123
+    assert tables["stack"]["eager"]["memory_spread"] == 0.345
     assert tables["link"]["rdma"]["spread"] == 0.234
     said = found.to_dict()
     assert said["rows"] == len(cases)
@@ -186,6 +191,14 @@ def test_a_spread_is_the_deviation_that_has_four_in_five_inside() -> None:
     assert spreads(many, errors)[case.stack] == pytest.approx(0.2, rel=0.1)
     assert spreads(many[:5], errors[:5]) == {}
     assert spreads(quick_cases(), np.zeros(len(quick_cases()))) == {}
+
+
+def test_peaks_of_memory_have_a_spread_of_their_own_and_are_pooled_where_few() -> None:
+    case = next(case_of(row) for row in rows() if row.metric == "peak_mem_gib")
+    errors = np.random.default_rng(1).normal(0.0, 0.1, 40)
+    assert memory_spreads([case] * 40, errors).keys() == {case.stack, "modern"}
+    assert memory_spreads([case] * 20, errors[:20]).keys() == {"modern"}
+    assert memory_spreads(quick_cases(), np.zeros(len(quick_cases()))) == {}
 
 
 def test_a_link_is_as_sure_as_devices_that_were_left_out() -> None:
