@@ -20,9 +20,9 @@ from rigwise.models.model import Block
 from rigwise.models.operations import Operation
 
 Floats = NDArray[np.float64]
+_EXPERTS = frozenset({"expert", "expert_column", "expert_row"})
 _FLOAT = 4.0  # bytes of a float32
 _AT_ONCE = 4096  # convolutions times layouts that one call works on: more would not stay in the caches
-_EXPERTS = frozenset({"expert", "expert_column", "expert_row"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
