@@ -123,7 +123,8 @@ def conv_seconds(
     ...               bandwidth=484e9, peak={"float32": 11.3e12}, processors=28)
     >>> on = engine(card, "float32", efficiencies(card).device)
     >>> shape = Conv(c=64, k=64, size=(56, 56), kernel=(3, 3), stride=(1, 1), pad=(1, 1))
-    >>> 0.29 < conv_seconds(Convs.of([shape]), 32, "forward", on)[0] * 1e3 < 0.65  # 7.4 GFLOP, and 16 of 36 of them
+    >>> milliseconds = conv_seconds(Convs.of([shape]), 32, "forward", on)[0].item() * 1e3
+    >>> 0.29 < milliseconds < 1.3  # 16 of 36 of the 7.4 GFLOP at the rated speed, and all of them at half of it
     True
     """
     images = np.asarray(batch, dtype=np.float64)
