@@ -11,7 +11,7 @@ from rigwise.calibration.cases import case_of
 from rigwise.calibration.oneshot import after_one_row, log_error
 from rigwise.calibration.outcomes import Outcome
 from rigwise.calibration.spread import EVERY, Seen, shares, steps
-from rigwise.cost.interval import stack_doubts
+from rigwise.cost.interval import spread, stack_doubts, step_classes
 from rigwise.measurements.tables import Row
 
 
@@ -35,8 +35,8 @@ def test_the_error_of_a_row_is_that_of_its_seconds_whatever_its_metric(metric: s
 def test_a_common_factor_goes_as_far_as_the_law_believes_it() -> None:
     whole, each = after_one_row([*group("a", [0.2] * 4), *group("b", [-0.3] * 3), *group("c", [0.5] * 2)])
     assert [(g.group, g.rows) for g in each] == [("a, modern, A100", 4), ("b, modern, A100", 3)]
-    own = stack_doubts(EVERY)["run"] ** 2
-    kept = own / sum(s**2 for s in stack_doubts(EVERY).values())
+    parts = stack_doubts(EVERY, spread(step_classes("transformer", EVERY), "source"))
+    kept = parts["run"] ** 2 / sum(s**2 for s in parts.values())
     assert each[0].before == pytest.approx(1 - exp(-0.2))
     assert each[0].after == pytest.approx(1 - exp(-0.2 * kept))
     assert each[1].after == pytest.approx(exp(0.3 * kept) - 1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from machines import selene
 from rigwise.cost.efficiencies import efficiencies, stack_names
 from rigwise.cost.estimate import Question, estimate
-from rigwise.cost.interval import Z80, doubts, interval, stack_doubts
+from rigwise.cost.interval import Z80, doubts, interval, spread, stack_doubts, step_classes
 from rigwise.cost.likeness import RUN, Run, known, learn
 from rigwise.cost.timeline import timeline
 from rigwise.layouts.layout import Layout
@@ -59,7 +59,8 @@ def test_a_run_that_shares_nothing_says_nothing() -> None:
 @pytest.mark.parametrize("stack", stack_names())
 def test_the_parts_of_a_stack_make_up_its_spread_and_the_interval_is_that_of_all_doubts(stack: str) -> None:
     eff = efficiencies(ASK.cluster.device, stack)
-    assert hypot(*stack_doubts(stack).values()) == pytest.approx(eff.stack.spread)
+    whole = spread(step_classes(ASK.model.family, stack), eff.novelty)
+    assert hypot(*stack_doubts(stack, whole).values()) == pytest.approx(whole)
     around = interval(ASK.model, ASK.cluster, eff)
     assert log(around.high) == pytest.approx(Z80 * max(hypot(*doubts(ASK.model, ASK.cluster, eff).values()), 0.047))
 
