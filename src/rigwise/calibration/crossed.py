@@ -16,7 +16,7 @@ from rigwise.measurements.tables import RATES, Row
 
 Told = Callable[[str, int, int], None]
 SCHEMES = ("layout", "device", "source")
-_ROUNDS = 2  # the shipped constants are where a fit of these rows ended: a step or two finds the place again
+_ROUNDS = 1  # the shipped constants are where a fit of these rows ended: a step finds the place again
 
 
 def cross_validated(rows: Sequence[Row], progress: Told | None = None) -> Mapping[str, tuple[Outcome, ...]]:
