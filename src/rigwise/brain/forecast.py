@@ -1,0 +1,255 @@
+"""When the fastest machine reaches the brain's operations: the year as a distribution, with the chance of none this century.
+
+Paths of the trend (trend.py) are drawn from what the history says, bent by the limits that are switched on, and each is
+compared with one draw of the estimate. The article's own scenarios stand beside it, and how each foresaw 2025.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rigwise.brain.estimate import BrainEstimate
+from rigwise.brain.growth import Growth, fit
+from rigwise.brain.history import History, history, names
+from rigwise.brain.limits import CANNOT_SAY
+from rigwise.brain.quantity import Quantity, known, spread
+from rigwise.brain.scenarios import ARTICLE_TARGET, Scenario, scenarios
+from rigwise.brain.tables import toml
+from rigwise.brain.trend import Beliefs, coverage, follow, paths
+from rigwise.errors import UsageError, check_whole, not_found
+
+Floats = NDArray[np.float64]
+METRICS = ("hpcg", "linpack", "sum", "last", "device")
+TARGETS = ("article", "estimate")
+_DRAWS = 4000
+_CENTURY = 2100
+_SLICE = 0.5  # years between the points of a path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crossing:
+    """The year of crossing under some limits. year: percentiles; None where so many paths do not cross before `until`.
+
+    none: the share of paths that do not cross before `until`.
+    """
+
+    limits: tuple[str, ...]
+    year: Quantity
+    none: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of a crossing."""
+        return {"limits": list(self.limits), "year": self.year.to_dict(), "none": self.none}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foresight:
+    """What the trend, fitted on data to a year, foresaw of the last observation: the ends of its 80 % interval."""
+
+    metric: str
+    fitted_to: float
+    year: float
+    foreseen: Quantity
+    came: float
+
+    @property
+    def held(self) -> bool:
+        """Whether what came lies inside."""
+        return (self.foreseen.p10 or 0.0) <= self.came <= (self.foreseen.p90 or 0.0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of a look back."""
+        return {
+            "metric": self.metric, "fitted_to": self.fitted_to, "year": self.year, "foreseen": self.foreseen.to_dict(),
+            "came": self.came, "held": self.held,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """The answer. fan: p10, p50 and p90 of the metric at `years`, without and with the chosen limits, FLOP/s."""
+
+    metric: str
+    until: int
+    target: Quantity
+    past: History
+    growth: dict[str, Growth]
+    crossings: tuple[Crossing, ...]
+    chosen: Crossing
+    years: Floats
+    fan: Floats
+    scenarios: tuple[Scenario, ...]
+    foresight: tuple[Foresight, ...]
+    coverage: dict[str, tuple[float, int]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of a forecast."""
+        every = range(0, len(self.years), max(1, round(5 / _SLICE)))
+        return {
+            "metric": self.metric,
+            "says": self.past.says,
+            "until": self.until,
+            "target": self.target.to_dict(),
+            "crossing": self.chosen.to_dict(),
+            "by_limit": [crossing.to_dict() for crossing in self.crossings],
+            "growth": {name: growth.to_dict() for name, growth in self.growth.items()},
+            "fan": [
+                {"year": float(self.years[i]), "value": float(self.fan[1, i]), "p10": float(self.fan[0, i]),
+                 "p50": float(self.fan[1, i]), "p90": float(self.fan[2, i]), "unit": self.past.unit,
+                 "source": self.past.source}
+                for i in every
+            ],
+            "scenarios": [scenario.to_dict() for scenario in self.scenarios],
+            "foresight": [look.to_dict() for look in self.foresight],
+            "coverage": {name: {"share": share, "forecasts": count} for name, (share, count) in self.coverage.items()},
+            "cannot_say": list(CANNOT_SAY),
+        }  # fmt: skip
+
+
+def limit_names() -> list[str]:
+    """Limits that can be switched on."""
+    return list(toml("scenarios")["limit"])
+
+
+def forecast(
+    brain: BrainEstimate,
+    *,
+    metric: str = "hpcg",
+    target: str | float = "article",
+    limits: Sequence[str] = (),
+    until: int = _CENTURY,
+    fitted_to: float | None = None,
+    draws: int = _DRAWS,
+    seed: int = 0,
+) -> Forecast:
+    """When the metric reaches the target.
+
+    metric: hpcg, linpack, sum, last or device. target: "article" (1.075e21), "estimate" (its draws), or FLOP/s. limits:
+    names of limit_names(), or "all". until: the year after which a crossing counts as none. fitted_to: look no further
+    than this year of the history. Raises NotFoundError and UsageError for what cannot be.
+    """
+    check_whole(least=200, most=100_000, draws=draws)
+    check_whole(least=0, seed=seed)
+    chosen = _chosen(limits)
+    past = _past(metric, fitted_to)
+    if not past.years[-1] + 1 <= until <= past.years[-1] + 500:
+        raise UsageError(f"until {until}", rule=f"a year after {past.years[-1]:.0f}, by 500 at most")
+    need, wanted = _target(brain, target, draws, seed)
+    rng = np.random.default_rng([seed, 6])
+    years = np.arange(past.years[-1] + _SLICE, until + _SLICE / 2, _SLICE)
+    free = paths(follow(past)[-1], years, draws, rng)
+    every = [(), *((name,) for name in limit_names()), tuple(limit_names())]
+    bent = {some: bend(free, years, past, some, seed) for some in dict.fromkeys([*every, chosen])}
+    found = {some: _crossing(level, years, need, some, past.source) for some, level in bent.items()}
+    return Forecast(
+        metric=metric,
+        until=until,
+        target=wanted,
+        past=past,
+        growth={name: fit(history(name)) for name in names()},
+        crossings=tuple(found[some] for some in every),
+        chosen=found[chosen],
+        years=years,
+        fan=2.0 ** np.percentile(bent[chosen], [10, 50, 90], axis=0),
+        scenarios=tuple(scenarios(wanted.value or ARTICLE_TARGET)),
+        foresight=tuple(look_back(name, 2015.99, draws, seed) for name in ("hpcg", "linpack", "sum", "last")),
+        coverage={name: coverage(history(name)) for name in names()},
+    )
+
+
+def _chosen(limits: Sequence[str]) -> tuple[str, ...]:
+    known_limits = limit_names()
+    for name in limits:
+        if name not in known_limits and name != "all":
+            raise not_found("limit", name, known_limits, hint=", ".join(["all", *known_limits]))
+    return tuple(name for name in known_limits if "all" in limits or name in limits)
+
+
+def _past(metric: str, fitted_to: float | None) -> History:
+    if metric not in METRICS:
+        raise not_found("metric", metric, METRICS, hint=", ".join(METRICS))
+    past = history(metric)
+    past = past if fitted_to is None else past.until(fitted_to)
+    if len(past.years) < 2:
+        raise UsageError(f"{metric} to {fitted_to:g}", rule="a trend needs two observations", nearest="a later year")
+    return past
+
+
+def _target(brain: BrainEstimate, target: str | float, draws: int, seed: int) -> tuple[Floats, Quantity]:
+    """log2 of the need, one a path, and the quantity."""
+    if isinstance(target, str) and target not in TARGETS:
+        raise not_found("target", target, TARGETS, hint="article, estimate or FLOP/s")
+    if target == "estimate":
+        rng = np.random.default_rng([seed, 7])
+        return np.log2(rng.choice(brain.drawn["flops"], draws)), brain.quantities["flops"]
+    flops = ARTICLE_TARGET if isinstance(target, str) else target
+    if not (np.isfinite(flops) and flops > 0):
+        raise UsageError(f"target {flops:g}", rule="FLOP/s above 0")
+    source = "Dettmers 2015, The Brain vs Deep Learning Part I" if isinstance(target, str) else "asked for by the user"
+    return np.full(draws, np.log2(flops)), known(flops, "FLOP/s", source)
+
+
+def bend(level: Floats, years: Floats, past: History, limits: Sequence[str], seed: int) -> Floats:
+    """Paths under limits, draws x years of log2: a limit slows the steps of a path, or bounds its level."""
+    if not limits:
+        return level
+    data = toml("scenarios")["limit"]
+    rng, draws = np.random.default_rng([seed, 8]), len(level)
+    first = np.full((draws, 1), past.log2[-1])
+    steps = np.diff(np.concatenate([first, level], axis=1), axis=1)
+    slow = np.ones((draws, len(years)))
+    cap, rate = np.full(draws, np.inf), np.full(draws, np.inf)
+    for name in data:  # every limit draws, on or off, so that switching one does not move another
+        row = data[name]
+        if name == "atoms":
+            when, left = rng.uniform(*row["year"], draws), rng.uniform(*row["left"], draws)
+        elif name == "factory":
+            affordable, growth = _log_uniform(row["affordable"], draws, rng), rng.uniform(*row["growth"], draws)
+            when = row["from_year"] + np.log(affordable / row["usd"]) / np.log1p(growth)
+            left = rng.uniform(*row["left"], draws)
+        elif name == "energy":
+            watts, joules = _log_uniform(row["watts"], draws, rng), _log_uniform(row["joules"], draws, rng)
+            bound = np.log2(watts / joules * _log_uniform(row["share"][past.name], draws, rng))
+            cap = np.minimum(cap, bound) if name in limits else cap
+            continue
+        else:
+            bound = 1 / rng.uniform(*row["years"], draws)
+            rate = np.minimum(rate, bound) if name in limits else rate
+            continue
+        if name in limits:
+            slow = np.minimum(slow, np.where(years[None, :] >= when[:, None], left[:, None], 1.0))
+    apart = np.diff(np.concatenate([[past.years[-1]], years]))
+    walked = first + np.cumsum(steps * slow, axis=1)
+    bounded = np.minimum(walked, first + np.cumsum(np.broadcast_to(apart, slow.shape), axis=1) * rate[:, None])
+    return np.asarray(np.minimum(bounded, np.maximum(cap, past.log2[-1])[:, None]))
+
+
+def _log_uniform(ends: Sequence[float], draws: int, rng: np.random.Generator) -> Floats:
+    return np.asarray(np.exp(rng.uniform(np.log(ends[0]), np.log(ends[1]), draws)))
+
+
+def _crossing(level: Floats, years: Floats, need: Floats, limits: tuple[str, ...], source: str) -> Crossing:
+    reached = level >= need[:, None]
+    when = np.where(reached.any(axis=1), years[reached.argmax(axis=1)], np.inf)
+    p10, p50, p90 = (float(np.quantile(when, q, method="inverted_cdf")) for q in (0.1, 0.5, 0.9))
+    ends = [year if np.isfinite(year) else None for year in (p10, p50, p90)]
+    year = Quantity(value=ends[1], p10=ends[0], p50=ends[1], p90=ends[2], unit="year", source=f"trend of {source}")
+    return Crossing(limits=limits, year=year, none=float(np.mean(~np.isfinite(when))))
+
+
+def look_back(metric: str, fitted_to: float, draws: int = _DRAWS, seed: int = 0) -> Foresight:
+    """What the trend would have said of the last observation, had it been fitted on data to a year."""
+    past = history(metric)
+    beliefs: Beliefs = [one for one in follow(past) if one.year <= fitted_to][-1]
+    last = float(past.years[-1])
+    steps = np.linspace(beliefs.year, last, 21)[1:]
+    at = paths(beliefs, steps, draws, np.random.default_rng([seed, 9]))[:, -1]
+    foreseen = spread(float(2.0 ** np.median(at)), 2.0**at, past.unit, past.source)
+    return Foresight(
+        metric=metric, fitted_to=beliefs.year, year=last, foreseen=foreseen, came=float(2.0 ** past.log2[-1])
+    )
