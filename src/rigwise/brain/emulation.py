@@ -80,7 +80,9 @@ def sobe_methods(sets: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]
         ("time", "time stepped", time_stepped),
         ("event", "event driven", event_driven),
     ):
-        on = replace(Organism.of(row), **sets.get(f"sobe_2025_{key}", {}))
+        own = sets.get(f"sobe_2025_{key}", {})
+        on = Organism.of(row)
+        on = replace(on, **{name: own.get(name, getattr(on, name)) for name in ("neurons", "synapses", "firing")})
         made.append(
             {
                 "key": f"sobe_2025_{key}",
@@ -93,7 +95,7 @@ def sobe_methods(sets: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]
                 "inputs": {
                     "neurons": (on.neurons, "count"),
                     "synapses": (on.synapses, "count"),
-                    "firing": (on.firing, "Hz"),
+                    **({"firing": (on.firing, "Hz")} if key == "event" else {}),
                 },
             }
         )

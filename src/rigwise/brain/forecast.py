@@ -1,4 +1,4 @@
-"""When the fastest machine reaches the brain's operations: the year as a distribution, with the chance of none this century.
+"""When the fastest machine reaches the brain's operations: the year as a distribution, with the chance of none.
 
 Paths of the trend (trend.py) are drawn from what the history says, bent by the limits that are switched on, and each is
 compared with one draw of the estimate. The article's own scenarios stand beside it, and how each foresaw 2025.
@@ -6,20 +6,21 @@ compared with one draw of the estimate. The article's own scenarios stand beside
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rigwise.brain.caveats import CANNOT_SAY
 from rigwise.brain.estimate import BrainEstimate
 from rigwise.brain.growth import Growth, fit
 from rigwise.brain.history import History, history, names
-from rigwise.brain.limits import CANNOT_SAY
+from rigwise.brain.limits import assumptions, bend, chosen_limits, limit_names
 from rigwise.brain.quantity import Quantity, known, spread
 from rigwise.brain.scenarios import ARTICLE_TARGET, Scenario, scenarios
-from rigwise.brain.tables import toml
 from rigwise.brain.trend import Beliefs, coverage, follow, paths
 from rigwise.errors import UsageError, check_whole, not_found
 
@@ -111,11 +112,6 @@ class Forecast:
         }  # fmt: skip
 
 
-def limit_names() -> list[str]:
-    """Limits that can be switched on."""
-    return list(toml("scenarios")["limit"])
-
-
 def forecast(
     brain: BrainEstimate,
     *,
@@ -124,6 +120,7 @@ def forecast(
     limits: Sequence[str] = (),
     until: int = _CENTURY,
     fitted_to: float | None = None,
+    sets: Mapping[str, float | str] | Sequence[str] = (),
     draws: int = _DRAWS,
     seed: int = 0,
 ) -> Forecast:
@@ -131,11 +128,12 @@ def forecast(
 
     metric: hpcg, linpack, sum, last or device. target: "article" (1.075e21), "estimate" (its draws), or FLOP/s. limits:
     names of limit_names(), or "all". until: the year after which a crossing counts as none. fitted_to: look no further
-    than this year of the history. Raises NotFoundError and UsageError for what cannot be.
+    than this year of the history. sets: figures of data/scenarios.toml, ["energy.watts=1e9"]. Raises NotFoundError and
+    UsageError for what cannot be.
     """
     check_whole(least=200, most=100_000, draws=draws)
     check_whole(least=0, seed=seed)
-    chosen = _chosen(limits)
+    chosen, data = chosen_limits(limits), assumptions(sets)
     past = _past(metric, fitted_to)
     if not past.years[-1] + 1 <= until <= past.years[-1] + 500:
         raise UsageError(f"until {until}", rule=f"a year after {past.years[-1]:.0f}, by 500 at most")
@@ -144,30 +142,32 @@ def forecast(
     years = np.arange(past.years[-1] + _SLICE, until + _SLICE / 2, _SLICE)
     free = paths(follow(past)[-1], years, draws, rng)
     every = [(), *((name,) for name in limit_names()), tuple(limit_names())]
-    bent = {some: bend(free, years, past, some, seed) for some in dict.fromkeys([*every, chosen])}
+    bent = {some: bend(free, years, past, some, data, seed) for some in dict.fromkeys([*every, chosen])}
     found = {some: _crossing(level, years, need, some, past.source) for some, level in bent.items()}
     return Forecast(
         metric=metric,
         until=until,
         target=wanted,
         past=past,
-        growth={name: fit(history(name)) for name in names()},
+        growth={name: _grown(name) for name in names()},
         crossings=tuple(found[some] for some in every),
         chosen=found[chosen],
         years=years,
         fan=2.0 ** np.percentile(bent[chosen], [10, 50, 90], axis=0),
-        scenarios=tuple(scenarios(wanted.value or ARTICLE_TARGET)),
+        scenarios=tuple(scenarios(wanted.value or ARTICLE_TARGET, data=data)),
         foresight=tuple(look_back(name, 2015.99, draws, seed) for name in ("hpcg", "linpack", "sum", "last")),
-        coverage={name: coverage(history(name)) for name in names()},
+        coverage={name: _earned(name) for name in names()},
     )
 
 
-def _chosen(limits: Sequence[str]) -> tuple[str, ...]:
-    known_limits = limit_names()
-    for name in limits:
-        if name not in known_limits and name != "all":
-            raise not_found("limit", name, known_limits, hint=", ".join(["all", *known_limits]))
-    return tuple(name for name in known_limits if "all" in limits or name in limits)
+@cache
+def _grown(name: str) -> Growth:
+    return fit(history(name))
+
+
+@cache
+def _earned(name: str) -> tuple[float, int]:
+    return coverage(history(name))
 
 
 def _past(metric: str, fitted_to: float | None) -> History:
@@ -192,45 +192,6 @@ def _target(brain: BrainEstimate, target: str | float, draws: int, seed: int) ->
         raise UsageError(f"target {flops:g}", rule="FLOP/s above 0")
     source = "Dettmers 2015, The Brain vs Deep Learning Part I" if isinstance(target, str) else "asked for by the user"
     return np.full(draws, np.log2(flops)), known(flops, "FLOP/s", source)
-
-
-def bend(level: Floats, years: Floats, past: History, limits: Sequence[str], seed: int) -> Floats:
-    """Paths under limits, draws x years of log2: a limit slows the steps of a path, or bounds its level."""
-    if not limits:
-        return level
-    data = toml("scenarios")["limit"]
-    rng, draws = np.random.default_rng([seed, 8]), len(level)
-    first = np.full((draws, 1), past.log2[-1])
-    steps = np.diff(np.concatenate([first, level], axis=1), axis=1)
-    slow = np.ones((draws, len(years)))
-    cap, rate = np.full(draws, np.inf), np.full(draws, np.inf)
-    for name in data:  # every limit draws, on or off, so that switching one does not move another
-        row = data[name]
-        if name == "atoms":
-            when, left = rng.uniform(*row["year"], draws), rng.uniform(*row["left"], draws)
-        elif name == "factory":
-            affordable, growth = _log_uniform(row["affordable"], draws, rng), rng.uniform(*row["growth"], draws)
-            when = row["from_year"] + np.log(affordable / row["usd"]) / np.log1p(growth)
-            left = rng.uniform(*row["left"], draws)
-        elif name == "energy":
-            watts, joules = _log_uniform(row["watts"], draws, rng), _log_uniform(row["joules"], draws, rng)
-            bound = np.log2(watts / joules * _log_uniform(row["share"][past.name], draws, rng))
-            cap = np.minimum(cap, bound) if name in limits else cap
-            continue
-        else:
-            bound = 1 / rng.uniform(*row["years"], draws)
-            rate = np.minimum(rate, bound) if name in limits else rate
-            continue
-        if name in limits:
-            slow = np.minimum(slow, np.where(years[None, :] >= when[:, None], left[:, None], 1.0))
-    apart = np.diff(np.concatenate([[past.years[-1]], years]))
-    walked = first + np.cumsum(steps * slow, axis=1)
-    bounded = np.minimum(walked, first + np.cumsum(np.broadcast_to(apart, slow.shape), axis=1) * rate[:, None])
-    return np.asarray(np.minimum(bounded, np.maximum(cap, past.log2[-1])[:, None]))
-
-
-def _log_uniform(ends: Sequence[float], draws: int, rng: np.random.Generator) -> Floats:
-    return np.asarray(np.exp(rng.uniform(np.log(ends[0]), np.log(ends[1]), draws)))
 
 
 def _crossing(level: Floats, years: Floats, need: Floats, limits: tuple[str, ...], source: str) -> Crossing:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
-from math import inf, log, sqrt
+from itertools import combinations, pairwise
+from math import inf, log, log2, sqrt
 from typing import Any
 
 import numpy as np
@@ -74,7 +74,7 @@ class Growth:
 
 def doubling_months(past: History, start: float, end: float) -> float:
     """Months of one doubling between two years, by their two observations alone."""
-    return 12 * (end - start) / (np.log2(past.at(end)) - np.log2(past.at(start)))
+    return 12 * (end - start) / log2(past.at(end) / past.at(start))
 
 
 def fit(past: History) -> Growth:
@@ -88,7 +88,7 @@ def fit(past: History) -> Growth:
     ((2005.0,), [1.0, 0.5])
     """
     t, y = past.years, past.log2
-    best, knots = inf, ()
+    best, knots = inf, tuple[float, ...]()
     for candidate in _knots(t):
         rss = _solve(t, y, candidate)[1]
         score = len(t) * log(max(rss, 1e-12) / len(t)) + 3 * len(candidate) * log(len(t))
@@ -114,7 +114,7 @@ def _knots(t: Floats) -> Iterator[tuple[float, ...]]:
     inner = [float(year) for year in np.unique(t) if t[0] + _APART <= year <= t[-1] - _APART]
     for count in range(_MOST_CHANGES + 1):
         for knots in combinations(inner, count):
-            if all(b - a >= _APART for a, b in zip(knots, knots[1:], strict=False)):
+            if all(b - a >= _APART for a, b in pairwise(knots)):
                 yield knots
 
 
@@ -125,7 +125,7 @@ def _design(t: Floats, knots: tuple[float, ...]) -> Floats:
 def _solve(t: Floats, y: Floats, knots: tuple[float, ...]) -> tuple[Floats, float, Floats]:
     """Coefficients, sum of squared residuals, and the inverse of the normal matrix."""
     design = _design(t, knots)
-    inverse = np.linalg.pinv(design.T @ design)
+    inverse: Floats = np.asarray(np.linalg.pinv(design.T @ design), dtype=np.float64)
     coefficients = inverse @ (design.T @ y)
     return coefficients, float(((y - design @ coefficients) ** 2).sum()), inverse
 

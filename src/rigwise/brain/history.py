@@ -20,8 +20,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """years: as decimals, rising; log2: of the amount in `unit`. One entry an observation. like: a longer history of the
-    same kind, which says how such a one grows.
+    """years: as decimals, rising; log2: of the amount in `unit`; one entry an observation. like: a longer history of
+    the same kind, which says how such a one grows.
     """
 
     name: str
@@ -59,12 +59,15 @@ def _lists(column: str) -> Callable[[], Iterable[tuple[float, float]]]:
 
 
 def _training() -> Iterable[tuple[float, float]]:
-    """Runs that took more than any before them, since 2010."""
+    """Runs that took more than any before them, since 2010; of one day the largest."""
     most = 0.0
-    for row in sorted(table("training_runs"), key=lambda row: row["date"]):
-        if float(row["flop"]) > most and row["date"] >= "2010":
-            most = float(row["flop"])
-            yield year_of(row["date"]), most
+    largest: dict[str, float] = {}
+    for row in table("training_runs"):
+        largest[row["date"]] = max(largest.get(row["date"], 0.0), float(row["flop"]))
+    for day, flop in sorted(largest.items()):
+        if flop > most and day >= "2010":
+            most = flop
+            yield year_of(day), most
 
 
 def _devices() -> Iterable[tuple[float, float]]:

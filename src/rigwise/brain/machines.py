@@ -108,9 +108,7 @@ def _costed(model: Model, cluster: Cluster, precision: str, micro: int) -> Estim
     return cost_estimate(question, Layout(dp=1, micro=micro, precision=precision))
 
 
-def _rates(
-    brain: BrainEstimate, task: Work, cluster: Cluster, precision: str, found: Estimate
-) -> dict[str, Quantity]:
+def _rates(brain: BrainEstimate, task: Work, cluster: Cluster, precision: str, found: Estimate) -> dict[str, Quantity]:
     device, eff = cluster.device, efficiencies(cluster.device)
     peak = device.peak.get(precision)
     on = engine(device, precision, eff.device)
@@ -129,7 +127,7 @@ def _rates(
 
 
 def network_rate(cluster: Cluster) -> float:
-    """Bytes a second that one device can send out of its node, as collectives reach it; its link where it has no card."""
+    """Bytes/s that one device can send out of its node, as collectives reach it; its link where it has no card."""
     node = cluster.node
     usual = load_cluster(f"2x{max(_usual(cluster), 1)}x{node.device.name}")
     over = wires(usual, efficiencies(node.device))

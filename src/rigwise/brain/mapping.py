@@ -1,4 +1,4 @@
-"""The walk along a neuron as a network: the blocks of data/mapping.csv, built with models/ so that FLOPs are counted there.
+"""The walk along a neuron as a network, built with models/ so that its FLOPs are counted by the same code as any.
 
     inputs x T --receptors (dense)--> rows x columns x T --dendrite (convolution)--> same --max-pooling--> sum -->
     soma filter 1 x 1 x T --> ReLU --> Poisson dropout --> normalisation --> release
@@ -53,6 +53,7 @@ class Cell:
 
 PURKINJE = Cell(name="purkinje", rows=100, columns=1000, reach=10, dendrites=1000, pool=10)
 GRANULE = Cell(name="granule", rows=15, columns=1, reach=3, dendrites=4, pool=3)
+NAMES = {"purkinje": "Purkinje", "granule": "granule"}
 CELLS: Mapping[str, Cell] = {cell.name: cell for cell in (PURKINJE, GRANULE)}
 
 
@@ -105,8 +106,8 @@ def dendrite_flops(
     >>> dendrite_flops(1e5, 10, 1000, 5).item()
     50000000000.0
     """
-    n, r, d, t = (np.asarray(x, dtype=np.float64) for x in (inputs, reach, dendrites, steps))
-    return np.asarray(ops * (n * t) * (r * d * t))
+    n, r, d, t, each = (np.asarray(x, dtype=np.float64) for x in (inputs, reach, dendrites, steps, ops))
+    return np.asarray(each * (n * t) * (r * d * t))
 
 
 def other_flops(inputs: ArrayLike, steps: ArrayLike, ops: ArrayLike = 2.0) -> Floats:
@@ -115,8 +116,8 @@ def other_flops(inputs: ArrayLike, steps: ArrayLike, ops: ArrayLike = 2.0) -> Fl
     >>> other_flops(15, 5).item()
     160.0
     """
-    n, t = (np.asarray(x, dtype=np.float64) for x in (inputs, steps))
-    return np.asarray(ops * n * t + ops * t)
+    n, t, each = (np.asarray(x, dtype=np.float64) for x in (inputs, steps, ops))
+    return np.asarray(each * n * t + each * t)
 
 
 def weights(inputs: ArrayLike, reach: ArrayLike, dendrites: ArrayLike, steps: ArrayLike) -> Floats:

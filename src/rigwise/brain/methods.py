@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rigwise.brain.distributions import Distribution
+from rigwise.brain.distributions import Distribution, Kind
 from rigwise.brain.emulation import sobe_methods
 from rigwise.brain.parameters import SET_HERE, read_range, read_sets
 from rigwise.brain.quantity import Quantity, spread
@@ -38,7 +38,7 @@ class Factor:
 
     def draw(self, count: int, rng: np.random.Generator) -> Floats:
         """Draws between its ends, every factor of two alike."""
-        kind = "fixed" if self.low == self.high else "loguniform"
+        kind: Kind = "fixed" if self.low == self.high else "loguniform"
         return Distribution(kind=kind, low=self.low, high=self.high).draw(count, rng)
 
     def end(self, high: bool) -> float:
@@ -48,8 +48,8 @@ class Factor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """A published estimate. published: its figure or the two ends of its range; digits: how many of them count, 0 for an
-    order of magnitude. computed: the same from the factors, None where its inputs are not known.
+    """A published estimate. published: its figure or the two ends of its range; digits: how many of them count, 0 for
+    an order of magnitude. computed: the same from the factors, None where its inputs are not known.
     """
 
     key: str
@@ -108,9 +108,7 @@ def agrees(got: float, said: float, digits: int) -> bool:
     return abs(got - said) <= unit / 2 * (1 + 1e-9)
 
 
-def methods(
-    sets: Mapping[str, float | str] | Sequence[str] = (), *, draws: int = DRAWS, seed: int = 0
-) -> list[Method]:
+def methods(sets: Mapping[str, float | str] | Sequence[str] = (), *, draws: int = DRAWS, seed: int = 0) -> list[Method]:
     """Every method, oldest first. sets: inputs of one's own, ["kurzweil_1999.rate=100"].
 
     Raises NotFoundError for an unknown method or input and UsageError for a value that cannot be.
@@ -132,7 +130,7 @@ def methods(
             own.setdefault(key, {})[factor] = _single(name, text)
     sums |= {one["key"]: replace(_sum(one), gap=SET_HERE) for one in sobe_methods(own) if one["key"] in own}
     made = [_computed(row, draws, rng) for row in rows.values()]
-    return sorted([*made, *sums.values()], key=lambda method: (method.year, method.key))
+    return sorted([*made, *sums.values()], key=lambda method: (method.year, method.published[0]))
 
 
 def _single(name: str, text: str) -> float:
@@ -150,7 +148,9 @@ def _read(key: str, row: Mapping[str, Any]) -> Method:
     }
     low, high = row["published"]
     made = Quantity(value=sqrt(low * high), p10=None, p50=None, p90=None, unit="FLOP/s", source=row["source"])
-    memory = prod([row["bytes"][0], *(f.value for f in factors.values() if f.unit == "count")]) if "bytes" in row else None
+    memory = (
+        prod([row["bytes"][0], *(f.value for f in factors.values() if f.unit == "count")]) if "bytes" in row else None
+    )
     return Method(
         key=key, name=row["name"], year=int(row["date"]), source=row["source"], published=(low, high),
         digits=row["digits"], factors=factors, gap=row.get("gap", ""), memory=memory, quantity=made,
@@ -181,11 +181,12 @@ def _computed(method: Method, draws: int, rng: np.random.Generator) -> Method:
 def _sum(one: Mapping[str, Any]) -> Method:
     """A method of emulation.py as one of this list."""
     low, high = one["computed"]
+    inputs = one["inputs"].items()
     made = Quantity(
         value=sqrt(low * high), p10=low, p50=sqrt(low * high), p90=high, unit="FLOP/s", source=one["source"]
     )
     return Method(
         key=one["key"], name=one["name"], year=2025, source=one["source"], published=one["published"], digits=3,
-        factors={name: Factor(value=v, low=v, high=v, unit=unit, checked="yes") for name, (v, unit) in one["inputs"].items()},
+        factors={name: Factor(value=v, low=v, high=v, unit=unit, checked="yes") for name, (v, unit) in inputs},
         gap=one["gap"], memory=one["memory"], computed=one["computed"], quantity=made,
     )  # fmt: skip

@@ -1,8 +1,8 @@
 """A cell run on spike trains: each step of the walk as it is done, with what comes out of it.
 
-Arrays over inputs are rows x columns x time (float32); one time step is 1/30 s. Weights are drawn, as nobody has measured those
-of a whole cell: receptors log-normal, the dendrite's filter an exponential decay over space and time, which is
-separable and so quick to apply. What is shown is how the steps act on spikes, not what a real cell would say.
+Arrays over inputs are rows x columns x time (float32); one time step is 1/30 s. Weights are drawn, as nobody has
+measured those of a whole cell: receptors log-normal, the dendrite's filter an exponential decay over space and time,
+which is separable and so quick to apply. What is shown is how the steps act on spikes, not what a real cell would say.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Trace:
     """What came out of each step, one number a time step.
 
     arriving: spikes at all inputs. transmitted: after the receptors, summed over inputs. charge: mean over the dendrite
-    after diffusion. spots: mean after max-pooling. potential: at the soma, in standard deviations from its mean.
-    threshold: after ReLU. blocked: whether a refractory wait is on. released: what the axon sends.
+    after diffusion. spots: mean after max-pooling. potential: at the soma, above its mean, which is taken as the
+    threshold. threshold: after ReLU. blocked: whether a refractory wait is on. released: what the axon sends, 0 to 1.
     """
 
     cell: str
@@ -67,9 +67,7 @@ class Trace:
         }
 
 
-def run_cell(
-    name: str | Cell, *, rate: float = 5.0, seconds: float = 2.0, burst: float = 4.0, seed: int = 0
-) -> Trace:
+def run_cell(name: str | Cell, *, rate: float = 5.0, seconds: float = 2.0, burst: float = 4.0, seed: int = 0) -> Trace:
     """A cell on Poisson spike trains of `rate` Hz that rise `burst`-fold in every second half-second.
 
     name: purkinje, granule, or sizes of one's own. Raises NotFoundError for another name and UsageError for a rate, a
@@ -108,7 +106,7 @@ def propagate(cell: Cell, spikes: Floats, rate: float, rng: np.random.Generator)
     charge = diffuse(transmitted, cell)
     spots = max_pool(charge, cell.pool)
     summed = along(spots.sum(axis=(0, 1)), decay(cell.steps), 0, causal=True)
-    potential = scaled(summed)
+    potential = np.asarray(summed - summed.mean(dtype=np.float64), dtype=np.float64)
     above = np.maximum(potential, 0.0)
     blocked = refractory(above > 0, rng)
     return Trace(
@@ -123,7 +121,7 @@ def propagate(cell: Cell, spikes: Floats, rate: float, rng: np.random.Generator)
         potential=potential,
         threshold=above,
         blocked=blocked,
-        released=np.where(blocked, 0.0, above),
+        released=scaled(np.where(blocked, 0.0, above)),
     )
 
 
@@ -171,16 +169,14 @@ def _by_fft(x: Floats, taps: Floats, first: int) -> Floats:
 
 
 def max_pool(x: Floats, window: int) -> Floats:
-    """The strongest spot of every `window` neighbours along a dendrite; a rest that fills no window is one of its own."""
+    """The strongest spot of every `window` neighbours along a dendrite; a rest that fills no window has its own."""
     starts = np.arange(0, x.shape[0], window)
     return np.asarray(np.maximum.reduceat(x, starts, axis=0))
 
 
-def scaled(potential: Floats) -> Floats:
-    """The potential in standard deviations from its mean, as batch normalisation scales it; a constant becomes 0."""
-    deviation = float(potential.std(dtype=np.float64))
-    centred = potential.astype(np.float64) - potential.mean(dtype=np.float64)
-    return np.asarray(centred / deviation if deviation > 1e-9 else np.zeros_like(centred))
+def scaled(above: Floats) -> Floats:
+    """What lies above the threshold, scaled to between 0 and 1."""
+    return np.asarray(above / max(float(above.max()), 1e-12))
 
 
 def refractory(fires: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:

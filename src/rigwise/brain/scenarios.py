@@ -7,6 +7,7 @@ Left out: everything that changes the doubling time, which is what trend.py is f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import ceil, log, log2
 from typing import Any
@@ -16,6 +17,13 @@ from rigwise.brain.tables import toml
 from rigwise.units import DAY, HOUR, KILO
 
 ARTICLE_TARGET = 1.075e21
+_JULY = 0.5  # of a year: the article is of July 2015
+
+
+def starts() -> Mapping[str, Any]:
+    """The machines from which the article starts: year and FLOP/s."""
+    found: Mapping[str, Any] = toml("scenarios")["start"]
+    return found
 
 
 def doublings(start: float, target: float) -> float:
@@ -63,14 +71,14 @@ class Scenario:
         return asdict(self)
 
 
-def scenarios(target: float = ARTICLE_TARGET, until: float = 2025.95) -> list[Scenario]:
-    """Each growth rate from each start, with how well it foresaw the last list."""
-    data, found = toml("scenarios"), []
+def scenarios(target: float = ARTICLE_TARGET, *, data: Mapping[str, Any] | None = None) -> list[Scenario]:
+    """Each growth rate from each start, with how well it foresaw the last list. data: tables like scenarios.toml's."""
+    data, found = toml("scenarios") if data is None else data, []
     for start, begin in data["start"].items():
         past = history(start)
-        last = float(past.years[past.years <= until][-1])
+        last = float(past.years[-1])
         for key, rate in data["scenario"].items():
-            foreseen = begin["flops"] * 2 ** ((last - begin["year"] - 0.5) / rate["years"])
+            foreseen = begin["flops"] * 2 ** ((last - begin["year"] - _JULY) / rate["years"])
             came = past.at(last)
             both = (begin["flops"], target, begin["year"], rate["years"])
             found.append(

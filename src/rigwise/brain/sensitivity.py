@@ -9,15 +9,15 @@ for ST_i (Comput. Phys. Commun. 181:259). They take independent samples A and B,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rigwise.brain.estimate import BrainEstimate, demands
-from rigwise.brain.parameters import draw
+from rigwise.brain.demands import demands
+from rigwise.brain.parameters import Parameter, draw, points
 
 Floats = NDArray[np.float64]
 Columns = Mapping[str, Floats]
@@ -57,23 +57,29 @@ class Share:
         return asdict(self)
 
 
-def tornado(estimate: BrainEstimate) -> list[Bar]:
+def tornado(inputs: Mapping[str, Parameter], include: Sequence[str] = ()) -> list[Bar]:
     """One bar an input that is not fixed and counts, the widest first."""
-    bars = []
-    for name, parameter in estimate.parameters.items():
+    bars, at_points = [], points(inputs)
+    for name, parameter in inputs.items():
         ends = [parameter.spread.quantile(share) for share in (0.1, 0.9)]
-        at = [float(demands(estimate.points | {name: end}, estimate.include)["flops"]) for end in ends]
+        at = [float(demands(at_points | {name: end}, include)["flops"]) for end in ends]
         if at[0] != at[1]:
             bars.append(Bar(name=name, low=ends[0], high=ends[1], at_low=at[0], at_high=at[1]))
     return sorted(bars, key=lambda bar: -bar.swing)
 
 
-def sobol(estimate: BrainEstimate, samples: int = _SAMPLES) -> list[Share]:
-    """The shares of log10 FLOP/s, the largest total first; drawn anew from the estimate's seed."""
-    rng = np.random.default_rng([estimate.seed, 1])
-    counts = [bar.name for bar in tornado(estimate)]
-    a, b = (draw(estimate.parameters, samples, rng) for _ in range(2))
-    found = indices(lambda x: np.log10(demands({**a, **x}, estimate.include)["flops"]), _only(a, counts), _only(b, counts))
+def sobol(
+    inputs: Mapping[str, Parameter], include: Sequence[str] = (), seed: int = 0, samples: int = _SAMPLES
+) -> list[Share]:
+    """The shares of log10 FLOP/s, the largest total first."""
+    rng = np.random.default_rng([seed, 1])
+    counts = [bar.name for bar in tornado(inputs, include)]
+    a, b = (draw(inputs, samples, rng) for _ in range(2))
+
+    def model(columns: Columns) -> Floats:
+        return np.asarray(np.log10(demands({**a, **columns}, include)["flops"]))
+
+    found = indices(model, _only(a, counts), _only(b, counts))
     return sorted(found, key=lambda share: -share.total)
 
 

@@ -1,8 +1,8 @@
-"""Machines that stand: the clusters and data centres that Epoch AI knows, and the fastest of the TOP500, beside the need."""
+"""Machines that stand: clusters and data centres of Epoch AI, and the fastest of the TOP500, beside the need."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from rigwise.errors import RigwiseError
 from rigwise.hardware.names import resolve_device
 from rigwise.units import KILO, MEGA, TERA
 
+Cost = Callable[[str], Machine]
 _H100_PEAK = 989.4 * TERA  # of one H100 equivalent, 16 bit, as Epoch counts them
 
 
@@ -37,18 +38,18 @@ class Standing:
         return asdict(self)
 
 
-def standing(needed: float, priced: Mapping[str, Machine], top: int = 8) -> list[Standing]:
-    """The largest of each list. needed: FLOP/s. priced: machines of this network's shape by device, which turn a peak
-    into what such a network would sustain.
+def standing(needed: float, cost: Cost, top: int = 8) -> list[Standing]:
+    """The largest of each list. needed: FLOP/s. cost: this network's shape on a device, which turns a
+    peak into what such a network would sustain.
     """
-    clusters = [_cluster(row, needed, priced) for row in table("clusters")[:top]]
-    centres = [_centre(row, needed, priced) for row in table("data_centers")[:top]]
+    clusters = [_cluster(row, needed, cost) for row in table("clusters")[:top]]
+    centres = [_centre(row, needed, cost) for row in table("data_centers")[:top]]
     return sorted([*clusters, *centres], key=lambda one: -one.peak) + supercomputers(needed)
 
 
-def _cluster(row: Mapping[str, str], needed: float, priced: Mapping[str, Machine]) -> Standing:
+def _cluster(row: Mapping[str, str], needed: float, cost: Cost) -> Standing:
     peak = float(row["flops_16bit"])
-    sustained, device = _sustained(row["chip"], peak, priced)
+    sustained, device = _sustained(row["chip"], peak, cost)
     return Standing(
         name=row["name"],
         date=row["date"],
@@ -63,9 +64,9 @@ def _cluster(row: Mapping[str, str], needed: float, priced: Mapping[str, Machine
     )
 
 
-def _centre(row: Mapping[str, str], needed: float, priced: Mapping[str, Machine]) -> Standing:
+def _centre(row: Mapping[str, str], needed: float, cost: Cost) -> Standing:
     peak = float(row["h100_equivalents"]) * _H100_PEAK
-    sustained, device = _sustained("H100 SXM", peak, priced)
+    sustained, device = _sustained("H100 SXM", peak, cost)
     return Standing(
         name=row["name"],
         date=row["date"],
@@ -80,14 +81,14 @@ def _centre(row: Mapping[str, str], needed: float, priced: Mapping[str, Machine]
     )
 
 
-def _sustained(chip: str, peak: float, priced: Mapping[str, Machine]) -> tuple[float | None, str]:
-    """The peak times what this shape reaches of it on the same device, where that device was costed."""
+def _sustained(chip: str, peak: float, cost: Cost) -> tuple[float | None, str]:
+    """The peak times what this shape reaches of it on the same device, where the catalogue has it."""
     try:
         name, _ = resolve_device(chip)
+        machine = cost(name)
     except RigwiseError:
         return None, ""
-    machine = priced.get(name)
-    if machine is None or not machine.rates["peak"].value:
+    if not machine.rates["peak"].value:
         return None, ""
     reached = min(machine.rates[rate].value or 0.0 for rate in ("shape", "network"))
     return peak * reached / machine.rates["peak"].value, name

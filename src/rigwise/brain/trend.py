@@ -22,7 +22,7 @@ from rigwise.brain.history import History, history
 
 Floats = NDArray[np.float64]
 _GRID = tuple(
-    product((0.02, 0.1), (0.05, 0.15, 0.3, 0.6, 1.0, 1.6), (0.02, 0.06, 0.1, 0.15))
+    product((0.02, 0.1), (0.05, 0.15, 0.3, 0.6, 1.0, 1.4), (0.02, 0.06, 0.1, 0.15))
 )  # standard deviations of e, of m a square-root year, of b a square-root year, all in doublings
 _RATE, _RATE_SPREAD = 1.0, 0.7
 _FEWEST = 6  # observations before a forecast
@@ -101,7 +101,9 @@ def paths(beliefs: Beliefs, years: ArrayLike, draws: int, rng: np.random.Generat
     return out
 
 
-def forecasts(past: History, horizon: float, draws: int = 400, seed: int = 0) -> list[tuple[float, float, float, float]]:
+def forecasts(
+    past: History, horizon: float, draws: int = 400, seed: int = 0
+) -> list[tuple[float, float, float, float]]:
     """Rolling origin: for each observation that has one `horizon` years later, (origin, low, high, what was seen).
 
     low, high: the 80 % interval that was foreseen from the origin with nothing after it.

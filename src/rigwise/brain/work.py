@@ -1,13 +1,13 @@
 """What a machine for the brain is asked for: a network to cost, and how much of it a second.
 
-    cells     a Purkinje cell as a network, as the article has it: many operations for a message
-    events    every spike through a synapse updates its state, as spiking simulators have it: few
+cells     a Purkinje cell as a network, as the article has it: many operations for a message
+events    every spike through a synapse updates its state, as spiking simulators have it: few
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +99,8 @@ def _by_events(brain: BrainEstimate, flops: float | None) -> Work:
     rng = np.random.default_rng([brain.seed, 4])
     between = Distribution(kind="loguniform", low=low, high=high).draw(brain.draws, rng)
     held = Distribution(kind="loguniform", low=storage(on, *LOW), high=storage(on, *HIGH)).draw(brain.draws, rng)
-    scale = 1.0 if flops is None else flops / low
+    middle, room = sqrt(low * high), sqrt(storage(on, *LOW) * storage(on, *HIGH))
+    scale = 1.0 if flops is None else flops / middle
     each, state = (synapse_cost(LOW[0], column) for column in ("flop_per_event", "bytes"))
     moved = _EVENTS * state / _ELEMENT
     update = forward_only(stream("events", reads=moved, writes=moved, reads_backward=0, writes_backward=0))
@@ -110,11 +111,9 @@ def _by_events(brain: BrainEstimate, flops: float | None) -> Work:
         micro=64,
         flops=_EVENTS * each,
         bytes_per_flop=(1.0 - brain.points["local_share"]) * brain.points["bytes_per_message"] / each,
-        needed=low * scale,
+        needed=middle * scale,
         needed_drawn=between if flops is None else np.full(brain.draws, flops),
-        memory=storage(on, *LOW) * scale,
+        memory=room * scale,
         memory_drawn=held * scale,
         source=human()["source"] if flops is None else ASKED,
     )
-
-
