@@ -139,6 +139,8 @@ def show_power_of_ten(value: float, digits: int = 3) -> str:
     >>> show_power_of_ten(1.0752e21), show_power_of_ten(1e15), show_power_of_ten(5.8e14, 2)
     ('1.08e21', '1e15', '5.8e14')
     """
+    if value == 0:
+        return "0"
     number, _, power = f"{value:.{digits - 1}e}".partition("e")
     return f"{number.rstrip('0').rstrip('.') if '.' in number else number}e{int(power)}"
 

@@ -28,10 +28,14 @@ def brain_estimate(
 
 
 def brain_compare(*, sets: Sets = (), seed: int = 0) -> Comparison:
-    """Published estimates, each from its own inputs, beside what was published. sets: ["kurzweil_1999.rate=100"]."""
+    """Published estimates, each from its own inputs, beside what was published and beside ours.
+
+    sets: inputs of methods, ["kurzweil_1999.rate=100"], and of our estimate, ["rate=100"].
+    """
     from rigwise.brain.answers import compare
 
-    return compare(brain_estimate(seed=seed), sets)
+    ours, theirs = _divided(sets)
+    return compare(brain_estimate(sets=ours, seed=seed), theirs)
 
 
 def brain_machines(
@@ -73,13 +77,9 @@ def brain_forecast(
     sets: inputs of the estimate, and figures of the limits and scenarios, ["energy.watts=1e9", "moore.years=2"].
     """
     from rigwise.brain.forecast import forecast
-    from rigwise.brain.parameters import read_sets
 
-    said = read_sets(sets)
-    ahead = {name: text for name, text in said.items() if "." in name}
-    brain = brain_estimate(
-        sets={name: text for name, text in said.items() if "." not in name}, include=include, seed=seed
-    )
+    ours, ahead = _divided(sets)
+    brain = brain_estimate(sets=ours, include=include, seed=seed)
     return forecast(
         brain, metric=metric, target=target, limits=limits, until=until, fitted_to=fitted_to, sets=ahead, seed=seed
     )
@@ -95,3 +95,12 @@ def brain_neuron(
     from rigwise.brain.neuron import run_cell
 
     return run_cell(cell, rate=rate, seconds=seconds, burst=burst, seed=seed)
+
+
+def _divided(sets: Sets) -> tuple[dict[str, str], dict[str, str]]:
+    """Inputs of the estimate, and those with a point in their name, which belong to methods, limits and scenarios."""
+    from rigwise.brain.parameters import read_sets
+
+    said = read_sets(sets)
+    pointed = {name: text for name, text in said.items() if "." in name}
+    return {name: text for name, text in said.items() if name not in pointed}, pointed

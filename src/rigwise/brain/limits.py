@@ -1,7 +1,7 @@
 """The limits that the article names, as switches: each slows growth from a year on, or bounds the level or the rate.
 
     atoms, factory   from a drawn year on, a path keeps a drawn share of its steps
-    energy           level <= watts of a site / joules of an operation x share of the peak that the benchmark reaches
+    energy           level <= watts of a site or a device / joules of an operation x share of peak reached
     interconnect     level <= today's x 2^(years / drawn years of a doubling)
 
     year of factory = 2015 + ln(affordable / 9e9) / ln(1 + growth)
@@ -106,9 +106,8 @@ def _factory(row: Mapping[str, Any], draws: int, rng: np.random.Generator) -> Fl
 
 
 def _energy(row: Mapping[str, Any], metric: str, draws: int, rng: np.random.Generator) -> Floats:
-    watts, joules, share = (
-        _log_uniform(ends, draws, rng) for ends in (row["watts"], row["joules"], row["share"][metric])
-    )
+    power = row["device_watts" if metric == "device" else "watts"]
+    watts, joules, share = (_log_uniform(ends, draws, rng) for ends in (power, row["joules"], row["share"][metric]))
     return np.asarray(np.log2(watts / joules * share))
 
 

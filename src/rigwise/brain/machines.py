@@ -83,23 +83,24 @@ def machine(brain: BrainEstimate, task: Work, device: str, *, precision: str | N
     cluster = load_cluster(f"1x{device}")
     kind = precision or default_precision(cluster)
     found = _costed(task.model, cluster, kind, task.micro)
-    rates = _rates(brain, task, cluster, kind, found)
-    at = {name: rate.value or np.inf for name, rate in rates.items()}
-    sustained = min(at["shape"], at["network"])
-    binds = "shape" if at["shape"] <= at["network"] else "network"
-    noise = _noise(brain, found) if binds == "shape" else np.ones(brain.draws)
-    for_speed, for_memory = task.needed / sustained, task.memory / cluster.device.memory
+    rates, room = _rates(brain, task, cluster, kind, found), cluster.device.memory
+    shape, wires_rate = (rates[name].value or np.inf for name in ("shape", "network"))
+    for_speed, for_memory = task.needed / min(shape, wires_rate), task.memory / room
+    binds = "memory" if for_memory > for_speed else "shape" if shape <= wires_rate else "network"
     value = max(for_speed, for_memory)
-    drawn = np.maximum(task.needed_drawn / (sustained * noise), task.memory_drawn / cluster.device.memory)
+    with np.errstate(divide="ignore"):  # nothing leaves a device: its wires carry any rate
+        by_wires = network_rate(cluster) / task.bytes_per_flop_drawn
+    sustained = np.minimum(shape * _noise(brain, found), by_wires)
+    drawn = np.maximum(task.needed_drawn / sustained, task.memory_drawn / room)
     return Machine(
         device=cluster.device.name,
         precision=kind,
         rates=rates,
-        binds=binds if for_speed >= for_memory else "memory",
+        binds=binds,
         count=spread(value, drawn, "device", SOURCE),
         **_bill(brain, cluster, found, value, drawn),
         cards=_scaled(_cards(cluster), value, drawn, "card", "usual node of the catalogue"),
-        warnings=found.warnings,
+        warnings=(*found.warnings, *_notes(brain, task, min(shape, wires_rate))),
     )
 
 
@@ -122,7 +123,9 @@ def _rates(brain: BrainEstimate, task: Work, cluster: Cluster, precision: str, f
         "linpack": _times(share, peak) if peak else _unknown("the catalogue has no rate of this type"),
         "hpcg": _times(per_byte, device.bandwidth),
         "shape": Quantity(value=shape, p10=low, p50=shape, p90=high, unit="FLOP/s", source=SOURCE),
-        "network": known(network_rate(cluster) / task.bytes_per_flop, "FLOP/s", SOURCE),
+        "network": known(network_rate(cluster) / task.bytes_per_flop, "FLOP/s", SOURCE)
+        if task.bytes_per_flop
+        else _unknown("no message leaves a device"),
     }
 
 
@@ -145,6 +148,19 @@ def _cards(cluster: Cluster) -> float:
     """Network cards a device."""
     node = load_cluster(f"2x{max(_usual(cluster), 1)}x{cluster.device.name}").node
     return node.nics / node.count
+
+
+def _notes(brain: BrainEstimate, task: Work, sustained: float) -> list[str]:
+    """What a person should know before believing a count of cells."""
+    if task.shape != "cells":
+        return []
+    one = task.flops * brain.points["rate"]
+    notes = [
+        "one channel and a filter of 50,000 weights lie outside what was measured; intervals are those of usual nets"
+    ]
+    if sustained < one:
+        notes.append("a device sustains less than one Purkinje cell in real time; the count divides cells at will")
+    return notes
 
 
 def _noise(brain: BrainEstimate, found: Estimate) -> Floats:

@@ -31,7 +31,7 @@ ASKED = "asked for by the user"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """model: one sample of it is `flops`, costed `micro` at a time. needed: FLOP/s, and its draws; memory: bytes held,
-    and its draws. bytes_per_flop: what leaves a device for each FLOP.
+    and its draws. bytes_per_flop: what leaves a device for each FLOP, and its draws.
     """
 
     shape: str
@@ -39,6 +39,7 @@ class Work:
     micro: int
     flops: float
     bytes_per_flop: float
+    bytes_per_flop_drawn: Floats
     needed: float
     needed_drawn: Floats
     memory: float
@@ -53,8 +54,8 @@ class Work:
     @property
     def exchange(self) -> Quantity:
         """Bytes/s between devices."""
-        per = self.bytes_per_flop
-        return spread(self.needed * per, self.needed_drawn * per, "byte/s", self.source)
+        drawn = self.needed_drawn * self.bytes_per_flop_drawn
+        return spread(self.needed * self.bytes_per_flop, drawn, "byte/s", self.source)
 
     @property
     def held(self) -> Quantity:
@@ -84,12 +85,18 @@ def _cells(brain: BrainEstimate, flops: float | None) -> Work:
         micro=64,
         flops=model.flops,
         bytes_per_flop=apart * (at["exchange"].value or 0.0) / needed,
+        bytes_per_flop_drawn=_apart(brain) * brain.drawn["exchange"] / brain.drawn["flops"],
         needed=needed * scale,
         needed_drawn=brain.drawn["flops"] if flops is None else np.full(brain.draws, flops),
         memory=memory * scale,
         memory_drawn=brain.drawn["memory"] * scale,
         source=at["flops"].source if flops is None else ASKED,
     )
+
+
+def _apart(brain: BrainEstimate) -> Floats:
+    """Draws of the share of messages that leave their device."""
+    return np.broadcast_to(1.0 - brain.samples["local_share"], brain.draws)
 
 
 def _by_events(brain: BrainEstimate, flops: float | None) -> Work:
@@ -111,6 +118,7 @@ def _by_events(brain: BrainEstimate, flops: float | None) -> Work:
         micro=64,
         flops=_EVENTS * each,
         bytes_per_flop=(1.0 - brain.points["local_share"]) * brain.points["bytes_per_message"] / each,
+        bytes_per_flop_drawn=_apart(brain) * brain.samples["bytes_per_message"] / each,
         needed=middle * scale,
         needed_drawn=between if flops is None else np.full(brain.draws, flops),
         memory=room * scale,

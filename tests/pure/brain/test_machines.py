@@ -58,6 +58,18 @@ def test_messages_that_stay_in_the_device_free_the_wires() -> None:
     assert close == pytest.approx(9 * far)
 
 
+def test_without_messages_the_wires_do_not_bind() -> None:
+    alone = estimate(sets=["local_share=1"], draws=200)
+    one = machine(alone, work("events", alone), "h100")
+    assert one.binds == "shape"
+    assert one.rates["network"].value is None
+    assert one.count.p10 < one.count.p90
+
+
+def test_a_device_that_is_less_than_a_cell_is_said(fleet) -> None:
+    assert any("less than one Purkinje cell" in line for line in fleet.machines[0].warnings)
+
+
 def test_memory_binds_where_little_is_computed(brain) -> None:
     slow = estimate(sets=["rate=0.01"], draws=200)
     one = machine(slow, work("cells", slow), "h100")
