@@ -86,15 +86,22 @@ def brain_forecast(
 
 
 def brain_neuron(
-    cell: str = "purkinje", *, rate: float = 5.0, seconds: float = 2.0, burst: float = 4.0, seed: int = 0
+    cell: str = "purkinje",
+    *,
+    rate: float = 5.0,
+    seconds: float = 2.0,
+    burst: float = 4.0,
+    wait: float = 0.5,
+    seed: int = 0,
 ) -> Trace:
     """A Purkinje or a granule cell on Poisson spike trains: what comes out of each step of the walk.
 
-    rate: spikes a second of each input, `burst` times as many in every second half-second.
+    rate: spikes a second of each input, `burst` times as many in every second half-second. wait: mean periods
+    that the cell is blocked after it fired.
     """
     from rigwise.brain.neuron import run_cell
 
-    return run_cell(cell, rate=rate, seconds=seconds, burst=burst, seed=seed)
+    return run_cell(cell, rate=rate, seconds=seconds, burst=burst, wait=wait, seed=seed)
 
 
 def _divided(sets: Sets) -> tuple[dict[str, str], dict[str, str]]:

@@ -29,6 +29,7 @@ METRICS = ("hpcg", "linpack", "sum", "last", "device")
 TARGETS = ("article", "estimate")
 _DRAWS = 4000
 _CENTURY = 2100
+_APART = 5  # years between the chances that are told
 _SLICE = 0.5  # years between the points of a path
 
 
@@ -36,16 +37,18 @@ _SLICE = 0.5  # years between the points of a path
 class Crossing:
     """The year of crossing under some limits. year: percentiles; None where so many paths do not cross before `until`.
 
-    none: the share of paths that do not cross before `until`.
+    none: the share of paths that do not cross before `until`. by: the share that has crossed by the end of each year.
     """
 
     limits: tuple[str, ...]
     year: Quantity
     none: float
+    by: Mapping[int, float]
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of a crossing."""
-        return {"limits": list(self.limits), "year": self.year.to_dict(), "none": self.none}
+        chances = {str(year): share for year, share in self.by.items()}
+        return {"limits": list(self.limits), "year": self.year.to_dict(), "none": self.none, "chance_by": chances}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +203,8 @@ def _crossing(level: Floats, years: Floats, need: Floats, limits: tuple[str, ...
     p10, p50, p90 = (float(np.quantile(when, q, method="inverted_cdf")) for q in (0.1, 0.5, 0.9))
     ends = [year if np.isfinite(year) else None for year in (p10, p50, p90)]
     year = Quantity(value=ends[1], p10=ends[0], p50=ends[1], p90=ends[2], unit="year", source=f"trend of {source}")
-    return Crossing(limits=limits, year=year, none=float(np.mean(~np.isfinite(when))))
+    by = {int(at): float(np.mean(when < at + 1)) for at in range(int(years[0]), int(years[-1]) + 1, _APART)}
+    return Crossing(limits=limits, year=year, none=float(np.mean(~np.isfinite(when))), by=by)
 
 
 def look_back(metric: str, fitted_to: float, draws: int = _DRAWS, seed: int = 0) -> Foresight:

@@ -25,6 +25,7 @@ from rigwise.brain.tables import toml
 from rigwise.errors import not_found
 
 Floats = NDArray[np.float64]
+_KINDS = ("limit", "scenario", "start")
 
 
 def limit_names() -> list[str]:
@@ -42,10 +43,10 @@ def chosen_limits(limits: Sequence[str]) -> tuple[str, ...]:
 
 
 def settable() -> list[str]:
-    """Figures of limits and scenarios that can be set: limit.figure, scenario.years."""
+    """Figures of limits, scenarios and starts that can be set: limit.figure, scenario.years, start.flops."""
     return [
         f"{name}.{key}"
-        for kind in ("limit", "scenario")
+        for kind in _KINDS
         for name, row in toml("scenarios")[kind].items()
         for key, value in row.items()
         if isinstance(value, int | float | list)
@@ -66,7 +67,7 @@ def assumptions(sets: Mapping[str, float | str] | Sequence[str] = ()) -> Mapping
             raise not_found("figure of a limit", name, settable(), hint=", ".join(settable()))
         low, high = read_range(f"{name}={text}", text)
         key, _, figure = name.partition(".")
-        row = data["limit" if key in data["limit"] else "scenario"][key]
+        row = next(data[kind][key] for kind in _KINDS if key in data[kind])
         row[figure] = [low, low if high is None else high] if isinstance(row[figure], list) else low
     return data
 

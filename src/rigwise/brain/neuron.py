@@ -67,7 +67,9 @@ class Trace:
         }
 
 
-def run_cell(name: str | Cell, *, rate: float = 5.0, seconds: float = 2.0, burst: float = 4.0, seed: int = 0) -> Trace:
+def run_cell(
+    name: str | Cell, *, rate: float = 5.0, seconds: float = 2.0, burst: float = 4.0, wait: float = WAIT, seed: int = 0
+) -> Trace:
     """A cell on Poisson spike trains of `rate` Hz that rise `burst`-fold in every second half-second.
 
     name: purkinje, granule, or sizes of one's own. Raises NotFoundError for another name and UsageError for a rate, a
@@ -81,13 +83,13 @@ def run_cell(name: str | Cell, *, rate: float = 5.0, seconds: float = 2.0, burst
         raise not_found("cell", name, CELLS, hint=", ".join(CELLS))
     cell = CELLS[name] if isinstance(name, str) else name
     check_whole(least=0, seed=seed)
-    if not 0 < rate <= 1000 or not 0.2 <= seconds <= 60 or not 1 <= burst <= 100:
+    if not (0 < rate <= 1000 and 0.2 <= seconds <= 60 and 1 <= burst <= 100 and 0 <= wait <= 100):
         raise UsageError(
-            f"rate {rate:g} Hz, {seconds:g} s, burst {burst:g}",
-            rule="a rate above 0 and at most 1000 Hz, 0.2 to 60 s, a burst of 1 (none) to 100 times",
+            f"rate {rate:g} Hz, {seconds:g} s, burst {burst:g}, wait {wait:g}",
+            rule="a rate above 0 and at most 1000 Hz, 0.2 to 60 s, a burst of 1 (none) to 100, a wait of 0 to 100 steps",
         )
     rng = np.random.default_rng(seed)
-    return propagate(cell, spike_trains(cell, rate=rate, seconds=seconds, burst=burst, rng=rng), rate, rng)
+    return propagate(cell, spike_trains(cell, rate=rate, seconds=seconds, burst=burst, rng=rng), rate, rng, wait)
 
 
 def spike_trains(cell: Cell, *, rate: float, seconds: float, burst: float, rng: np.random.Generator) -> Floats:
@@ -99,7 +101,7 @@ def spike_trains(cell: Cell, *, rate: float, seconds: float, burst: float, rng: 
     return np.asarray(rng.poisson(rates / FRAMES, shape), dtype=np.float32)
 
 
-def propagate(cell: Cell, spikes: Floats, rate: float, rng: np.random.Generator) -> Trace:
+def propagate(cell: Cell, spikes: Floats, rate: float, rng: np.random.Generator, wait: float = WAIT) -> Trace:
     """The walk along the neuron: spikes, rows x columns x time, through every step."""
     receptors = rng.lognormal(0.0, _SPREAD, spikes.shape[:2]).astype(np.float32)
     transmitted = spikes * receptors[..., None]
@@ -108,7 +110,7 @@ def propagate(cell: Cell, spikes: Floats, rate: float, rng: np.random.Generator)
     summed = along(spots.sum(axis=(0, 1)), decay(cell.steps), 0, causal=True)
     potential = np.asarray(summed - summed.mean(dtype=np.float64), dtype=np.float64)
     above = np.maximum(potential, 0.0)
-    blocked = refractory(above > 0, rng)
+    blocked = refractory(above > 0, rng, wait)
     return Trace(
         cell=cell.name,
         seconds=spikes.shape[2] / FRAMES,
@@ -179,9 +181,9 @@ def scaled(above: Floats) -> Floats:
     return np.asarray(above / max(float(above.max()), 1e-12))
 
 
-def refractory(fires: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Steps in which the cell is blocked: after it fired it waits k periods, k drawn from Poisson(0.5)."""
-    waits = rng.poisson(WAIT, len(fires))
+def refractory(fires: NDArray[np.bool_], rng: np.random.Generator, mean: float = WAIT) -> NDArray[np.bool_]:
+    """Steps in which the cell is blocked: after it fired it waits k periods, k drawn from Poisson(mean)."""
+    waits = rng.poisson(mean, len(fires))
     blocked = np.zeros(len(fires), dtype=np.bool_)
     free = 0
     for at, fired in enumerate(fires):

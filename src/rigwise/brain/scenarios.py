@@ -20,12 +20,6 @@ ARTICLE_TARGET = 1.075e21
 _JULY = 0.5  # of a year: the article is of July 2015
 
 
-def starts() -> Mapping[str, Any]:
-    """The machines from which the article starts: year and FLOP/s."""
-    found: Mapping[str, Any] = toml("scenarios")["start"]
-    return found
-
-
 def doublings(start: float, target: float) -> float:
     """How often a rate must double to reach a target.
 
@@ -57,6 +51,8 @@ class Scenario:
     key: str
     name: str
     start: str
+    start_year: float
+    start_flops: float
     years_per_doubling: float
     year: float
     year_whole: float
@@ -86,6 +82,8 @@ def scenarios(target: float = ARTICLE_TARGET, *, data: Mapping[str, Any] | None 
                     key=key,
                     name=rate["name"],
                     start=start,
+                    start_year=begin["year"],
+                    start_flops=begin["flops"],
                     years_per_doubling=rate["years"],
                     year=crossing(*both),
                     year_whole=crossing(*both, whole=True),

@@ -9,11 +9,12 @@ from typing import Any
 from rigwise.brain.machines import Machine
 from rigwise.brain.tables import table
 from rigwise.errors import RigwiseError
+from rigwise.hardware.catalog import devices
 from rigwise.hardware.names import resolve_device
 from rigwise.units import KILO, MEGA, TERA
 
 Cost = Callable[[str], Machine]
-_H100_PEAK = 989.4 * TERA  # of one H100 equivalent, 16 bit, as Epoch counts them
+_H100 = "h100-sxm-80gb"  # in whose 16-bit peaks Epoch counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +66,8 @@ def _cluster(row: Mapping[str, str], needed: float, cost: Cost) -> Standing:
 
 
 def _centre(row: Mapping[str, str], needed: float, cost: Cost) -> Standing:
-    peak = float(row["h100_equivalents"]) * _H100_PEAK
-    sustained, device = _sustained("H100 SXM", peak, cost)
+    peak = float(row["h100_equivalents"]) * devices()[_H100].peak["bfloat16"]
+    sustained, device = _sustained(_H100, peak, cost)
     return Standing(
         name=row["name"],
         date=row["date"],

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from rigwise import api, units
-from rigwise.cli.brain_tables import draw_compare, draw_estimate, draw_forecast, draw_machines, draw_neuron
+from rigwise.cli.brain_ahead import draw_forecast, draw_machines
+from rigwise.cli.brain_tables import draw_compare, draw_estimate, draw_neuron
 from rigwise.cli.files import check_picture, write_aside
 from rigwise.cli.options import Look
 from rigwise.errors import UsageError
@@ -190,6 +191,7 @@ def neuron_(
     rate: float = 5.0,
     seconds: float = 2.0,
     burst: float = 4.0,
+    wait: float = 0.5,
     seed: int = 0,
     picture: Path | None = None,
     look: Look = Look(),
@@ -206,13 +208,15 @@ def neuron_(
         Of spike train.
     burst
         How many times as many spikes in every second half-second.
+    wait
+        Mean periods that the cell is blocked after it fired.
     seed
         Of the spikes and the weights.
     picture
         Write an SVG here: biology and network side by side, and what comes out of each step.
     """
     check_picture(picture)
-    found = api.brain_neuron(cell, rate=rate, seconds=seconds, burst=burst, seed=seed)
+    found = api.brain_neuron(cell, rate=rate, seconds=seconds, burst=burst, wait=wait, seed=seed)
     if picture:
         from rigwise.report.brain_neuron import neuron_svg
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rigwise.brain.scenarios import starts
 from rigwise.report.brain_board import RIGHT, WIDTH, area, exponent, powers
 from rigwise.report.svg import Board, Frame, Scale, axes, legend
 
@@ -70,10 +69,10 @@ def _years(board: Board, f: Forecast, frame: Frame) -> None:
 
 def _scenario(board: Board, s: Scenario, until: int, across: Scale, up: Scale, most: float) -> None:
     """A straight line from the start in 2015 to the frame's end."""
-    begin = starts()[s.start]
-    end = min(float(until), begin["year"] + s.years_per_doubling * float(np.log2(most / begin["flops"])))
-    last = begin["flops"] * 2 ** ((end - begin["year"]) / s.years_per_doubling)
-    board.path([(across(begin["year"]), up(begin["flops"])), (across(end), up(last))], f"l{_HUES[s.key]}")
+    end = min(float(until), s.start_year + s.years_per_doubling * float(np.log2(most / s.start_flops)))
+    last = s.start_flops * 2 ** ((end - s.start_year) / s.years_per_doubling)
+    points = [(across(s.start_year), up(s.start_flops)), (across(end), up(last))]
+    board.path(points, f"l{_HUES[s.key]}")
 
 
 def _crossings(board: Board, f: Forecast, top: float) -> None:

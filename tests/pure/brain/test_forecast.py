@@ -102,7 +102,7 @@ def test_every_figure_of_limits_and_scenarios_can_be_set() -> None:
     for name in settable():
         key, _, figure = name.partition(".")
         data = assumptions({name: 3})
-        row = {**data["limit"], **data["scenario"]}[key]
+        row = {**data["limit"], **data["scenario"], **data["start"]}[key]
         assert row[figure] in (3.0, [3.0, 3.0])
     shipped = {**toml("scenarios")["limit"], **toml("scenarios")["scenario"]}
     assert shipped["energy"]["watts"] == [1e8, 1e10], "setting does not change what is shipped"
