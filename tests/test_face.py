@@ -23,6 +23,7 @@ NAMES = [
     "brain_machines",
     "brain_neuron",
     "estimate",
+    "explain",
     "load_cluster",
     "load_model",
     "plan",

@@ -8,6 +8,9 @@ from rigwise.api.brain import brain_estimate as brain_estimate
 from rigwise.api.brain import brain_forecast as brain_forecast
 from rigwise.api.brain import brain_machines as brain_machines
 from rigwise.api.brain import brain_neuron as brain_neuron
+from rigwise.api.explaining import Explained as Explained
+from rigwise.api.explaining import explain as explain
+from rigwise.api.explaining import explained as explained
 from rigwise.api.names import HERE as HERE
 from rigwise.api.names import device as device
 from rigwise.api.names import device_names as device_names
@@ -22,6 +25,7 @@ from rigwise.api.question import ask as ask
 from rigwise.api.running import RunReport as RunReport
 from rigwise.api.running import run as run
 from rigwise.api.verbs import calibrate as calibrate
+from rigwise.api.verbs import cross_validate as cross_validate
 from rigwise.api.verbs import estimate as estimate
 from rigwise.api.verbs import plan as plan
 from rigwise.api.verbs import scale as scale

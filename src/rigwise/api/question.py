@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from rigwise.api.names import HERE, load_cluster, load_model
 from rigwise.errors import InfeasibleError, UsageError, check_whole
 
 if TYPE_CHECKING:
+    from rigwise.cost.datakinds import Loading
     from rigwise.cost.estimate import Question
     from rigwise.cost.record import Estimate
     from rigwise.hardware.cluster import Cluster
@@ -27,7 +29,11 @@ class Settings(TypedDict, total=False):
     batch: samples a step, all devices together. seq: tokens in a sample. micro: samples of a micro-batch. precision:
     type of the matrix products. optimizer: a name of models/optimizers.toml. stack: the software, modern, eager or
     another of cost/data/efficiencies.toml. adapt, rank: see load_model. usd_per_hour: rent of a device; None takes
-    its launch price over 3 years.
+    its launch price over 3 years. data: what is loaded, a kind of cost/data/datakinds.csv; "synthetic" by default: no
+    step waits for it. workers: loading processes of a device, its share of the host's cores by default. pinned: whether
+    batches lie in page-locked memory, True by default. disk: what a node reads at, in bytes/s or as "550 MB/s"; "ram"
+    for a set that is cached, which is the default where it fits. like: measured runs that correct the answer, each a
+    line such as "8xh100, llama-8b, 3.9 s" or the path of a measured table; see api/like.py.
     """
 
     batch: int | None
@@ -39,6 +45,11 @@ class Settings(TypedDict, total=False):
     rank: int | None
     stack: str | None
     usd_per_hour: float | None
+    data: str | None
+    workers: int | None
+    pinned: bool | None
+    disk: str | float | None
+    like: str | Path | Sequence[str | Path] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +122,13 @@ class Asked:
         return search(self.question, devices, precision=self.precision, fix={**self.fix, **held})
 
 
-def ask(model: str | Model, cluster: str | Cluster, **settings: Unpack[Settings]) -> Asked:
-    """The question that estimate, plan and scale answer. Raises NotFoundError for names, UsageError for sizes."""
+def ask(
+    model: str | Model, cluster: str | Cluster, *, layout: str | Layout | None = None, **settings: Unpack[Settings]
+) -> Asked:
+    """The question that estimate, plan and scale answer; layout: the one that it will be asked about, where it is one.
+
+    Raises NotFoundError for names, UsageError for sizes.
+    """
     from rigwise.cost.estimate import Question
     from rigwise.cost.money import Rates
     from rigwise.layouts.defaults import default_batch, default_precision
@@ -125,20 +141,48 @@ def ask(model: str | Model, cluster: str | Cluster, **settings: Unpack[Settings]
     task = told(model) if isinstance(model, str) else None
     kind = said.get("precision") or ("float32" if task else default_precision(where))
     batch = said.get("batch") or (task.batch if task else default_batch(what, where))
+    question = Question(
+        model=what,
+        cluster=where,
+        batch=batch,
+        optimizer=said.get("optimizer") or (task.optimizer if task else "adamw"),
+        stack=said.get("stack") or ("eager" if task else "modern"),
+        rates=Rates(hourly=settings.get("usd_per_hour"), price=where.device.price),
+        loading=_loading(said, what, where),
+    )
+    if like := said.get("like"):
+        from rigwise.api.like import Reference, known_of
+
+        spelt = layout.precision if isinstance(layout, Layout) else Layout.parse(layout or "", precision=kind).precision
+        reference = Reference(question=question, spec=model, said=said, layout=layout, precision=spelt, ask=ask)
+        question = replace(question, known=known_of(like, reference))
     return Asked(
-        question=Question(
-            model=what,
-            cluster=where,
-            batch=batch,
-            optimizer=said.get("optimizer") or (task.optimizer if task else "adamw"),
-            stack=said.get("stack") or ("eager" if task else "modern"),
-            rates=Rates(hourly=settings.get("usd_per_hour"), price=where.device.price),
-        ),
+        question=question,
         precision=Layout.parse(f"precision={kind}").precision,
         micro=settings.get("micro"),
         fix=RUNNABLE if task and where.name == HERE else {},
         whole=task is not None or what.unit != "token",
     )
+
+
+def _loading(said: Mapping[str, Any], model: Model, cluster: Cluster) -> Loading | None:
+    """How the samples come, checked against the model; None for synthetic data."""
+    from rigwise.cost.datakinds import Loading, supply
+    from rigwise.units import parse
+
+    data, how = said.get("data", "synthetic"), {key: said[key] for key in ("workers", "pinned", "disk") if key in said}
+    if data == "synthetic":
+        if how:
+            key = next(iter(how))
+            raise UsageError(f"{key} of synthetic data", rule="it is on the devices", nearest="say the data: tensors")
+        return None
+    if isinstance(disk := how.get("disk"), str):
+        how["disk"] = inf if disk.strip().lower() == "ram" else parse(disk, "B/s")
+    if "disk" in how and not how["disk"] > 0:
+        raise UsageError(f"disk={said['disk']}", rule="a disk reads more than nothing", nearest='"550 MB/s", or ram')
+    loading = Loading(data=data, **how)
+    supply(loading, model, cluster)
+    return loading
 
 
 def _held(fix: Mapping[str, Any] | Sequence[str] | None) -> dict[str, Any]:
@@ -160,6 +204,7 @@ def _model_of(model: str | Model, said: Mapping[str, Any]) -> Model:
 def _check(said: Mapping[str, Any]) -> None:
     """Refuse sizes that cannot be."""
     check_whole(batch=said.get("batch"), seq=said.get("seq"), micro=said.get("micro"))
+    check_whole(least=0, workers=said.get("workers"))
     rent = said.get("usd_per_hour", 0.0)
     if not 0 <= rent < inf:
         raise UsageError(f"usd_per_hour={rent:g}", rule="a rent is 0 dollars an hour or more, and finite")

@@ -11,6 +11,7 @@ from rigwise.calibration.machines import Machine, device_of, machine_of
 from rigwise.calibration.patterns import find
 from rigwise.calibration.settings import settings_of
 from rigwise.calibration.subjects import Subject, subject_of
+from rigwise.cost.datakinds import Loading
 from rigwise.errors import UsageError
 from rigwise.hardware.device import Device
 from rigwise.layouts.layout import Layout
@@ -25,7 +26,8 @@ class StepCase:
 
     layouts: what the row says; where it leaves out the recomputation or the layout, the usual choices, of which the
     fastest that fits is taken. samples: of a whole run, for rows of hours; device_hours: whether all devices' hours are
-    added up. label: the row and its parent's words, which tell the FLOP convention.
+    added up. states: how weights and optimizer are held, None for the stack's way. memory_devices: over how many a peak
+    of memory is summed. label: the row and its parent's words, which tell the FLOP convention.
     """
 
     row: Row
@@ -39,7 +41,9 @@ class StepCase:
     label: str
     samples: float | None = None
     device_hours: bool = False
+    states: str | None = None
     memory_devices: int = 1
+    loading: Loading | None = None
     assumed: tuple[str, ...] = ()
 
     @property
@@ -73,6 +77,7 @@ class TransferCase:
     """An all-reduce of `size` bytes over all devices of a machine, or a copy between two ends.
 
     between: "all" for the all-reduce, "devices" or "host" for a copy; both_ways: a copy in both directions at once.
+    rings: the library was held to rings, or knew nothing else.
     """
 
     row: Row
@@ -81,6 +86,7 @@ class TransferCase:
     size: float
     between: str
     both_ways: bool = False
+    rings: bool = False
     assumed: tuple[str, ...] = ()
 
     @property
@@ -88,8 +94,16 @@ class TransferCase:
         """The device's id."""
         return self.machine.cluster.device.name
 
+    @property
+    def wire(self) -> str:
+        """The kind of link that sets the pace: the network's over several nodes, else the one inside."""
+        cluster = self.machine.cluster
+        far = cluster.node.nic if cluster.nodes > 1 else None
+        return (far or cluster.node.link).kind
+
 
 Case = StepCase | KernelCase | TransferCase
+_ALONE = "library-2018"  # the stack of a single operation for which no other is told
 
 
 def case_of(row: Row, parent: Row | None = None) -> Case:
@@ -115,7 +129,7 @@ def _kernel(row: Row, facts: Mapping[str, Any]) -> KernelCase:
         raise UsageError(f"{row.metric} of a single operation", rule="a single operation is measured in ms")
     on = device_of(row.device)
     precision, assumed = precision_of(row, on)
-    stack, _ = stack_of(row)  # a library's single call depends little on the framework around it
+    stack = (words.read("stacks", row.text) or {}).get("stack", _ALONE)
     if facts["kind"] == "gemm":
         product = (facts["m"], facts["n"], facts["k"])
         return KernelCase(row=row, on=on, precision=precision, stack=stack, product=product, assumed=assumed)
@@ -158,6 +172,7 @@ def _transfer(row: Row, facts: Mapping[str, Any]) -> TransferCase:
         size=size or units.GIBI,
         between=between,
         both_ways=facts.get("way") == "bi",
+        rings=bool((words.read("systems", row.text) or {}).get("rings", False)),
         assumed=assumed,
     )
 
@@ -184,6 +199,12 @@ def stack_of(row: Row) -> tuple[str, tuple[str, ...]]:
     """The software stack that a row's words tell, and whether it had to be assumed."""
     facts = words.read("stacks", row.text)
     return (facts["stack"], ()) if facts else ("modern", ("stack",))
+
+
+def loading_of(row: Row) -> Loading | None:
+    """How the samples came, where the words tell that they were loaded and by what; None where they may lie ready."""
+    facts = words.read("loading", f"{row.device} | {row.text}")
+    return Loading(**facts) if facts else None
 
 
 def precision_of(row: Row, device: Device) -> tuple[str, tuple[str, ...]]:
@@ -228,7 +249,9 @@ def _step(row: Row, parent: Row | None) -> StepCase:
         label=label,
         samples=settings.samples,
         device_hours=settings.device_hours,
+        states=(words.read("states", row.text) or {}).get("states"),
         memory_devices=settings.memory_devices,
+        loading=loading_of(row),
         assumed=tuple(sorted(set(assumed))),
     )
 

@@ -3,6 +3,7 @@
     scheme   left out together
     layout   rows of one source with the same model size and degrees; for a single operation, its shape
     device   rows of one device (language models: of one model on one device)
+    family   rows of one device family
     source   rows of one source
 
 For each group left out the constants are solved anew from the rest, by Gauss-Newton steps on the residuals and slopes
@@ -18,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigwise.calibration.cases import Case, KernelCase, StepCase
-from rigwise.calibration.constants import prior_of
+from rigwise.calibration.constants import names_of, prior_of
 from rigwise.calibration.fit import Fit, bounded, newton_step
 from rigwise.calibration.sensitivity import chosen_residuals
 
 Floats = NDArray[np.float64]
-SCHEMES = ("layout", "device", "source")
+SCHEMES = ("layout", "device", "family", "source")
 _FOLDS = 10  # layouts are many: left out in as many folds
 _PASSES = 4  # of robust re-weighting
 
@@ -33,6 +34,8 @@ def group_of(case: Case, scheme: str) -> Hashable:
     row = case.row
     if scheme == "source":
         return row.prefix
+    if scheme == "family":
+        return names_of(case)["device"]
     if scheme == "device":
         model = case.subject.model.name if isinstance(case, StepCase) and row.family == "llm" else ""
         return case.device, model

@@ -5,6 +5,7 @@ The device's usual node is the start; what the row says of its links replaces wh
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -12,10 +13,12 @@ from rigwise.errors import UsageError
 from rigwise.hardware.catalog import device as catalogue_device
 from rigwise.hardware.cluster import Cluster, Node
 from rigwise.hardware.device import Device, Link
-from rigwise.hardware.fabrics import default_node, own_link, read_link
+from rigwise.hardware.fabrics import SILENT, default_node, own_link, read_link
 from rigwise.hardware.networks import read_network
 from rigwise.measurements import words
 from rigwise.measurements.tables import Row
+
+_DIGIT = re.compile(r"\d")  # words on a network that give no number leave its rate or its cards open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,11 @@ def machine_of(row: Row, devices: int) -> Machine:
     """
     peers = words.read("peers", row.notes)
     inside = f"{row.intra_link} {peers['says']}" if peers and "pcie" in row.intra_link.lower() else row.intra_link
-    return _machine(row.device, devices, row.devices_per_node, inside, _network_words(row.inter_link))
+    system = words.read("systems", row.text) or {}
+    inside = inside if inside.lower() not in ("", *SILENT) else system.get("inside", inside)
+    outside = _network_words(row.inter_link)
+    outside = outside if _DIGIT.search(outside) else system.get("network", outside)
+    return _machine(row.device, devices, row.devices_per_node, inside, outside, system.get("built"))
 
 
 def _network_words(text: str) -> str:
@@ -51,13 +58,14 @@ def _network_words(text: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _machine(text: str, devices: int, per_node: int | None, inside: str, outside: str) -> Machine:
+def _machine(text: str, devices: int, per_node: int | None, inside: str, outside: str, built: int | None) -> Machine:
     device = device_of(text)
     count = min(per_node or default_node(device)[0].count, devices)
     if devices % count:
         raise UsageError(f"{devices} devices in nodes of {count}", rule="devices fill whole nodes")
     nodes = devices // count
     node = _joined(default_node(device, count)[0], read_link(inside, device))
+    node = replace(node, built=built or node.built)
     assumed: tuple[str, ...] = ()
     if nodes > 1:
         card, cards = read_network(outside, device)
@@ -65,7 +73,7 @@ def _machine(text: str, devices: int, per_node: int | None, inside: str, outside
         assumed = ("network",) if not outside else ()
     name = f"{nodes}x{count}x{device.name}"
     cluster = Cluster(name=name, node=node, nodes=nodes)
-    return Machine(key=f"{name} {inside} {outside}", cluster=cluster, assumed=assumed)
+    return Machine(key=f"{name} {inside} {outside} {built or ''}", cluster=cluster, assumed=assumed)
 
 
 def _joined(node: Node, link: Link) -> Node:

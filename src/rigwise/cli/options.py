@@ -98,6 +98,17 @@ class Training:
 
     usd_per_hour: float | None = None
     """Rent of a device in US dollars an hour; by default its launch price over three years, half of them used."""
+    like: Annotated[list[str] | None, Parameter(negative="")] = None
+    """A run that you measured, which corrects the answer: "8xh100, llama-8b, 3.9 s", or a measured table FILE.csv."""
+
+    data: str | None = None
+    """What is loaded: imagenet-jpeg, tensors, tokens or another kind; synthetic by default, which no step waits for."""
+    workers: int | None = None
+    """Loading processes of a device; 0 loads between the steps. The device's share of the host's cores by default."""
+    pinned: Annotated[bool | None, Parameter(negative="--unpinned", show_default=False)] = None
+    """Batches lie in page-locked memory and are copied beside the step, which is the default."""
+    disk: str | None = None
+    """What a node reads at, "550 MB/s"; ram where the set is cached, which is the default where it fits."""
 
     def said(self) -> dict[str, Any]:
         """The options as settings of a question."""

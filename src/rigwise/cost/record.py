@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rigwise.cost.loader import LoaderReport
 from rigwise.layouts.layout import Layout
 from rigwise.units import GIBI
 
@@ -16,6 +17,7 @@ class Estimate:
 
     interval: 80 % of steps lie within, seconds. mfu: useful FLOP (no recomputation) over the devices' dense peak, None
     where the peak is unknown. basis: how the interval came about. A figure that is not known is None.
+    loader: what brings the samples; None for synthetic data.
     """
 
     model: str
@@ -37,6 +39,7 @@ class Estimate:
     cost_usd: float | None
     basis: str
     warnings: tuple[str, ...] = ()
+    loader: LoaderReport | None = None
 
     @property
     def samples_interval(self) -> tuple[float, float]:
@@ -61,4 +64,5 @@ class Estimate:
             "cost_usd": self.cost_usd,
             "basis": self.basis,
             "warnings": list(self.warnings),
+            "loader": self.loader and self.loader.to_dict(),
         }

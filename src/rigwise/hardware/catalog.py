@@ -99,5 +99,6 @@ def _link(row: Mapping[str, str]) -> Link:
         bandwidth=float(row["bandwidth_gb_s"]) * GIGA,
         latency=float(row["latency_us"]) * MICRO,
         rated=float(row["rated_gb_s"]) * GIGA,
+        multicast=row["multicast"] == "yes",
         source=row["source"],
     )

@@ -12,8 +12,9 @@ class Node:
     """One machine: `count` equal devices joined by `link`.
 
     pair: a faster link between neighbours two by two (NVLink bridges), where there is one. domain: devices in one
-    NVLink domain; larger than count where racks are switched as one (GB200 NVL72). nics: network cards; nic: one of
-    them. host_link: a device's way to host memory.
+    NVLink domain; larger than count where racks are switched as one (GB200 NVL72). built: devices that the machine was
+    built with, where only the first `count` of them are used. nics: network cards; nic: one of them. host_link: a
+    device's way to host memory.
     """
 
     device: Device
@@ -21,6 +22,7 @@ class Node:
     link: Link
     pair: Link | None = None
     domain: int = 0
+    built: int = 0
     nic: Link | None = None
     nics: int = 0
     host_link: Link | None = None
@@ -52,6 +54,11 @@ class Cluster:
     def devices(self) -> int:
         """All devices."""
         return self.node.count * self.nodes
+
+    @property
+    def mesh(self) -> int:
+        """Devices of the machine whose mesh joins those of a node; several nodes are machines that are used whole."""
+        return self.node.count if self.nodes > 1 else max(self.node.built, self.node.count)
 
     @property
     def device(self) -> Device:

@@ -98,6 +98,12 @@ def socket_bandwidth(row: Mapping[str, str], name: str) -> float | None:
     return number(by_id("platforms")[platform_id]["bandwidth_gb_s"], GIGA) if platform_id else None
 
 
+def memory_bandwidth(row: Mapping[str, str], name: str, cores: int) -> float:
+    """Bytes/s that `cores` cores draw from memory together: the least of their own and their socket's."""
+    drawn, socket = float(row["core_gb_s"]) * GIGA * cores, socket_bandwidth(row, name)
+    return min(drawn, socket) if socket else drawn
+
+
 def cpu_device(
     processor: Processor, *, cores: int, ranks: int, ram: float, clock: float, measured: Probe | None = None
 ) -> Device:
@@ -111,9 +117,7 @@ def cpu_device(
     row = microarchitecture(processor)
     share = cores / ranks
     core_flops = float(row["float32_per_cycle"]) * clock
-    core_bandwidth = float(row["core_gb_s"]) * GIGA
-    socket = socket_bandwidth(row, processor.name)
-    total = min(core_bandwidth * cores, socket) if socket else core_bandwidth * cores
+    total = memory_bandwidth(row, processor.name, cores)
     peak = {"float32": core_flops * share}
     if row["bfloat16_per_cycle"] and processor.flags & {"avx512_bf16", "amx_bf16", "bf16"}:
         peak["bfloat16"] = float(row["bfloat16_per_cycle"]) * clock * share

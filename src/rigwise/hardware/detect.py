@@ -22,9 +22,9 @@ import psutil
 from rigwise.errors import LaunchError, UsageError
 from rigwise.hardware.catalog import links
 from rigwise.hardware.cluster import Cluster, Node
-from rigwise.hardware.cpus import Processor, cpu_device, microarchitecture, read_processor
+from rigwise.hardware.cpus import Processor, cpu_device, memory_bandwidth, microarchitecture, read_processor
 from rigwise.hardware.device import Device, Host, Link
-from rigwise.hardware.fabrics import own_link
+from rigwise.hardware.fabrics import decode_rate, own_link
 from rigwise.hardware.gpus import Gpu, gpu_device, gpu_link
 from rigwise.hardware.limits import allowed_cores, control_group
 from rigwise.units import BITS_PER_BYTE, GIGA, MEGA, MILLI, show_bytes, show_flops, show_rate
@@ -102,11 +102,14 @@ def _clock() -> float:
 
 
 def _host(processor: Processor, copy: Mapping[str, float] | None = None) -> Host:
+    row = microarchitecture(processor)
     return Host(
         cores=psutil.cpu_count(logical=False),
         threads=psutil.cpu_count(),
         ram=ram(),
         cpu=processor.name,
+        bandwidth=memory_bandwidth(row, processor.name, cores()),
+        decode=decode_rate(row["id"]),
         copy=dict(copy or {}),
     )
 

@@ -68,7 +68,8 @@ class Link:
     """A way for bytes between two ends.
 
     bandwidth: bytes/s in one direction that a large transfer reaches; rated: what the label says. latency: seconds for
-    the first byte. kind decides which efficiencies apply (cost/efficiencies).
+    the first byte. kind decides which efficiencies apply (cost/efficiencies). multicast: the switch adds up and copies
+    out by itself (NVLink SHARP).
     """
 
     name: str
@@ -76,15 +77,23 @@ class Link:
     bandwidth: float
     latency: float
     rated: float
+    multicast: bool = False
     source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """The machine around the devices: what feeds them."""
+    """The machine around the devices: what feeds them. None where nobody says.
+
+    bandwidth: of the RAM, all sockets. decode: ImageNet JPEGs a second that one core decodes (Pillow), which stands for
+    its speed. sharing: devices behind one PCIe port of the host.
+    """
 
     cores: int | None = None
     threads: int | None = None
     ram: float | None = None  # bytes
     cpu: str = ""
+    bandwidth: float | None = None  # bytes/s
+    decode: float | None = None  # images/s
+    sharing: int = 1
     copy: Mapping[str, float] = field(default_factory=dict)  # bytes/s: "pinned", "pageable"

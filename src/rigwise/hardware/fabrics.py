@@ -15,7 +15,7 @@ from rigwise.errors import UsageError, not_found
 from rigwise.hardware.catalog import bridge, links
 from rigwise.hardware.cluster import Node
 from rigwise.hardware.device import Device, Host, Link
-from rigwise.hardware.tables import number, table, whole
+from rigwise.hardware.tables import by, number, table, whole
 from rigwise.units import GIBI, GIGA
 
 # Words of tables that say nothing of a link or a network.
@@ -58,6 +58,7 @@ def default_node(device: Device, count: int | None = None) -> tuple[Node, str]:
         link=link,
         pair=links()[row["pair"]] if row["pair"] and count > 1 else None,
         domain=domain,
+        built=int(row["count"]),
         nic=links()[row["nic"]],
         nics=int(row["nics"]),
         host_link=_host_link(device, row["host_link"]),
@@ -83,13 +84,23 @@ def _host_link(device: Device, name: str) -> Link | None:
 
 def _host(device: Device, row: Mapping[str, str]) -> Host:
     way = _host_link(device, row["host_link"])
+    more = by("hosts", "node").get(row["id"], {"cpu": "", "ram_gb_s": "", "devices_a_port": ""})
     return Host(
         cores=whole(row["host_cores"]),
         threads=whole(row["host_threads"]),
         ram=number(row["host_ram_gib"], GIBI),
         cpu=row["host_cpu"],
+        bandwidth=number(more["ram_gb_s"], GIGA),
+        decode=decode_rate(more["cpu"]),
+        sharing=whole(more["devices_a_port"]) or 1,
         copy={"pinned": way.bandwidth} if way else {},
     )
+
+
+def decode_rate(cpu: str) -> float | None:
+    """ImageNet JPEGs a second of one core of a microarchitecture (catalog/decoding.csv), None where nobody measured."""
+    row = by("decoding", "cpu").get(cpu)
+    return float(row["images_per_s"]) if row else None
 
 
 def read_link(text: str, device: Device) -> Link:

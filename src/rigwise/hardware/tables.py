@@ -18,9 +18,14 @@ def table(name: str) -> tuple[Mapping[str, str], ...]:
 
 
 @cache
+def by(name: str, column: str) -> Mapping[str, Mapping[str, str]]:
+    """The same rows by one of their columns."""
+    return {row[column]: row for row in table(name)}
+
+
 def by_id(name: str) -> Mapping[str, Mapping[str, str]]:
     """The same rows by their column `id`."""
-    return {row["id"]: row for row in table(name)}
+    return by(name, "id")
 
 
 def number(text: str, scale: float = 1.0) -> float | None:

@@ -37,6 +37,7 @@ def _node(cluster: Cluster) -> Mapping[str, Any]:
         "link": node.link.name,
         "pair": node.pair.name if node.pair else "none",
         "domain": node.domain,
+        "built": node.built,
         "nic": node.nic.name if node.nic else "none",
         "nics": node.nics,
         "host_link": node.host_link.name if node.host_link else "none",

@@ -30,8 +30,13 @@ TOPICS = (
     "batches",
     "optimizers",
     "lengths",
+    "loading",
     "epochs",
+    "states",
+    "memory",
     "peers",
+    "figures",
+    "systems",
 )
 _NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 

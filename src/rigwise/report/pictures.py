@@ -27,9 +27,11 @@ TIME_PARTS = (
     "optimizer",
     "host",
     "offload",
+    "loader",
 )
 """Parts of a step, in the order in which they are drawn; the place is also the hue, the last two sharing one."""
 
+_LAST_HUE = 10
 _SLOWEST = 3.0  # times the best layout's step: slower ones would press the others together
 _WIDTH, _LEFT, _RIGHT, _ROW = 860.0, 70.0, 840.0, 34.0
 
@@ -79,7 +81,7 @@ def _bar(board: Board, estimate: Estimate, shown: Sequence[str], y: float, acros
 
 def hue(part: str) -> int:
     """The hue of a part; a part that is not known takes the last."""
-    return min(TIME_PARTS.index(part), 9) if part in TIME_PARTS else 9
+    return min(TIME_PARTS.index(part), _LAST_HUE) if part in TIME_PARTS else _LAST_HUE
 
 
 def _pareto(board: Board, best: Sequence[Estimate], front: Sequence[Estimate], frame: Frame) -> None:

@@ -1,8 +1,8 @@
 """A small drawing board: SVG written by hand, readable on a light and on a dark page.
 
 Sizes are in pixels of the picture. Colours are classes: the style sheet inside the file chooses ink and paper by what
-the reader's page prefers. The ten hues tell apart for most colour-blind eyes (Okabe and Ito, jfly.uni-koeln.de/color,
-with three more); no picture says anything by colour alone.
+the reader's page prefers. The hues tell apart for most colour-blind eyes (Okabe and Ito, jfly.uni-koeln.de/color, with
+four more); no picture says anything by colour alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,19 @@ from xml.sax.saxutils import escape, quoteattr
 
 Scale = Callable[[float], float]
 
-_HUES = ("#0072b2", "#56b4e9", "#e69f00", "#cc79a7", "#d55e00", "#009e73", "#8f8f8f", "#7a51c2", "#a0673d", "#c3a80b")
+_HUES = (
+    "#0072b2",
+    "#56b4e9",
+    "#e69f00",
+    "#cc79a7",
+    "#d55e00",
+    "#009e73",
+    "#8f8f8f",
+    "#7a51c2",
+    "#a0673d",
+    "#c3a80b",
+    "#e8a2c8",
+)
 _HUE_RULES = "".join(f".h{i}{{fill:{hue}}}.l{i}{{stroke:{hue}}}" for i, hue in enumerate(_HUES))
 _LIGHT = {"ink": "#1b1f24", "soft": "#5b636e", "rule": "#d5dae0", "paper": "#ffffff"}
 _DARK = {"ink": "#e8eaed", "soft": "#a5adb8", "rule": "#3a4149", "paper": "#16191d"}
@@ -24,13 +36,15 @@ _DARK = {"ink": "#e8eaed", "soft": "#a5adb8", "rule": "#3a4149", "paper": "#1619
 def _colours(page: Mapping[str, str]) -> str:
     """Rules without CSS variables, which some viewers do not know."""
     fills = f".paper{{fill:{page['paper']}}} text{{fill:{page['ink']}}} text.soft{{fill:{page['soft']}}}"
+    fills += f" .band{{fill:{page['soft']};fill-opacity:.13}}"
     strokes = f".rule{{stroke:{page['rule']}}} .edge{{stroke:{page['ink']}}} .dash{{stroke:{page['soft']}}}"
     return f"{fills} {strokes}"
 
 
 _STYLE = f"""<style>
 text{{font:12px system-ui,sans-serif}} text.title{{font-size:15px;font-weight:600}}
-.line{{fill:none;stroke-width:2}} .dash{{fill:none;stroke-dasharray:5 4}} {_HUE_RULES}
+.line{{fill:none;stroke-width:2}} .dash{{fill:none;stroke-dasharray:5 4}}
+.many{{fill:none;stroke-linecap:round}} .butt{{stroke-linecap:butt}} {_HUE_RULES}
 {_colours(_LIGHT)}
 @media (prefers-color-scheme:dark){{{_colours(_DARK)}}}
 </style>"""
@@ -78,6 +92,12 @@ class Board:
         """A line through points."""
         steps = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         self.parts.append(f'<polyline points="{steps}" class="{kind} line"/>')
+
+    def shape(self, steps: str, kind: str, says: str = "", width: float = 1, opacity: float = 1) -> None:
+        """Any path, which may be many marks in one. steps: as SVG writes them; width: of its strokes."""
+        told = f"<title>{escape(says)}</title>" if says else ""
+        ink = f'stroke-width="{width:g}" opacity="{opacity:g}"'
+        self.parts.append(f'<path d="{steps}" class="{kind}" {ink}>{told}</path>')
 
     def svg(self) -> str:
         """The file."""

@@ -36,6 +36,9 @@ cpu = "EPYC 7402P"
 cores = 24
 threads = 48
 ram = "256 GiB"
+bandwidth = "205 GB/s"
+decode = 400
+sharing = 2
 copy = { pinned = "12 GB/s" }
 [device.my-card]
 base = "rtx-4090"
@@ -69,6 +72,7 @@ def test_every_key_is_read() -> None:
     assert node.nic is not None
     assert (node.nic.name, node.nics) == ("ethernet-100", 2)
     assert (node.host.ram, node.host.cores, node.host.copy) == (256 * 2**30, 24, {"pinned": 12e9})
+    assert (node.host.bandwidth, node.host.decode, node.host.sharing) == (205e9, 400, 2)
     assert same(read(cluster_to_toml(cluster)), cluster)
 
 

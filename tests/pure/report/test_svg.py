@@ -61,7 +61,7 @@ def test_a_bar_is_as_long_as_its_seconds(planned) -> None:
 
 def test_parts_have_their_own_hues() -> None:
     assert len({hue(part) for part in TIME_PARTS}) >= len(TIME_PARTS) - 1
-    assert hue("never heard of") == 9
+    assert hue("never heard of") == 10
 
 
 def test_the_speed_up_names_its_axes_and_each_way_that_has_a_point(scaled) -> None:
