@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rigwise.brain.mapping import CELLS, Cell, network
+from rigwise.brain.mapping import CELLS, Cell, blocks, network
 from rigwise.errors import UsageError, check_whole, not_found
 
 Floats = NDArray[np.float64]
@@ -28,7 +28,7 @@ _SPREAD = 0.5  # of the receptors' log-normal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """What came out of each step, one number a time step.
+    """What came out of each step, one number a time step. blocks: FLOP of each block of the network.
 
     arriving: spikes at all inputs. transmitted: after the receptors, summed over inputs. charge: mean over the dendrite
     after diffusion. spots: mean after max-pooling. potential: at the soma, above its mean, which is taken as the
@@ -38,7 +38,7 @@ class Trace:
     cell: str
     seconds: float
     rate: float
-    flops: float
+    blocks: Mapping[str, float]
     arriving: Floats
     transmitted: Floats
     charge: Floats
@@ -47,6 +47,11 @@ class Trace:
     threshold: Floats
     blocked: NDArray[np.bool_]
     released: Floats
+
+    @property
+    def flops(self) -> float:
+        """FLOP of one evaluation."""
+        return sum(self.blocks.values())
 
     @property
     def series(self) -> Mapping[str, Floats]:
@@ -62,6 +67,8 @@ class Trace:
             "rate_hz": self.rate,
             "steps_per_s": FRAMES,
             "flop_per_evaluation": self.flops,
+            "blocks": dict(self.blocks),
+            "walk": [dict(row) for row in blocks()],
             "spikes_out": int((self.released > 0).sum()),
             "series": {name: values.tolist() for name, values in self.series.items()},
         }
@@ -86,7 +93,7 @@ def run_cell(
     if not (0 < rate <= 1000 and 0.2 <= seconds <= 60 and 1 <= burst <= 100 and 0 <= wait <= 100):
         raise UsageError(
             f"rate {rate:g} Hz, {seconds:g} s, burst {burst:g}, wait {wait:g}",
-            rule="a rate above 0 and at most 1000 Hz, 0.2 to 60 s, a burst of 1 (none) to 100, a wait of 0 to 100 steps",
+            rule="a rate above 0 and at most 1000 Hz, 0.2 to 60 s, a burst of 1 (none) to 100, a wait up to 100 steps",
         )
     rng = np.random.default_rng(seed)
     return propagate(cell, spike_trains(cell, rate=rate, seconds=seconds, burst=burst, rng=rng), rate, rng, wait)
@@ -115,7 +122,7 @@ def propagate(cell: Cell, spikes: Floats, rate: float, rng: np.random.Generator,
         cell=cell.name,
         seconds=spikes.shape[2] / FRAMES,
         rate=rate,
-        flops=network(cell, forward=True).flops,
+        blocks={block.name: block.flops for block in network(cell, forward=True).blocks},
         arriving=spikes.sum(axis=(0, 1), dtype=np.float64),
         transmitted=transmitted.sum(axis=(0, 1), dtype=np.float64),
         charge=charge.mean(axis=(0, 1), dtype=np.float64),

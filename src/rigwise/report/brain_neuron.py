@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rigwise.brain.mapping import CELLS, NAMES, blocks, network
+from rigwise.brain.mapping import CELLS, NAMES, blocks
 from rigwise.report.brain_board import RIGHT, WIDTH, arrow, framed
 from rigwise.report.svg import Board, Frame, ticks
 from rigwise.units import show_flops
@@ -68,7 +68,7 @@ def _sizes(trace: Trace) -> dict[str, str]:
     cell = CELLS.get(trace.cell)
     if cell is None:
         return {}
-    flops = {block.name: show_flops(block.flops) for block in network(cell, forward=True).blocks}
+    flops = {name: show_flops(amount) for name, amount in trace.blocks.items()}
     windows = f"windows of {cell.pool} along a dendrite"
     return {
         "terminal": f"{cell.inputs:,} inputs x {cell.steps} steps",

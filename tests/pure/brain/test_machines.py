@@ -67,7 +67,11 @@ def test_without_messages_the_wires_do_not_bind() -> None:
 
 
 def test_a_device_that_is_less_than_a_cell_is_said(fleet) -> None:
-    assert any("less than one Purkinje cell" in line for line in fleet.machines[0].warnings)
+    one_cell = 200 * network(PURKINJE).flops
+    for one in fleet.machines:
+        less = min(one.rates["shape"].value, one.rates["network"].value) < one_cell
+        assert any("less than one Purkinje cell" in line for line in one.warnings) == less
+    assert any("outside what was measured" in line for line in fleet.machines[0].warnings)
 
 
 def test_memory_binds_where_little_is_computed(brain) -> None:

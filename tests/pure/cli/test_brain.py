@@ -114,6 +114,8 @@ def test_neuron_draws_the_walk_and_the_run(call) -> None:
     assert re.search(r"released +\S", out)
     plain = call("brain", "neuron", "granule", "--json").json
     assert len(plain["series"]["released"]) == 60
+    assert sum(plain["blocks"].values()) == plain["flop_per_evaluation"] == 9160
+    assert [row["id"] for row in plain["walk"]][-1] == "release"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
