@@ -15,7 +15,7 @@ Sets = Mapping[str, float | str] | Sequence[str]
 
 
 def brain_estimate(
-    *, sets: Sets = (), include: Sequence[str] = (), draws: int = 100_000, seed: int = 0
+    *, sets: Sets = (), include: str | Sequence[str] = (), draws: int = 100_000, seed: int = 0
 ) -> BrainEstimate:
     """The brain's operations a second, memory and bandwidth, with percentiles over the inputs; a lower bound.
 
@@ -39,13 +39,13 @@ def brain_compare(*, sets: Sets = (), seed: int = 0) -> Comparison:
 
 
 def brain_machines(
-    devices: Sequence[str] = (),
+    devices: str | Sequence[str] = (),
     *,
     shape: str = "cells",
     flops: float | None = None,
     precision: str | None = None,
     sets: Sets = (),
-    include: Sequence[str] = (),
+    include: str | Sequence[str] = (),
     seed: int = 0,
 ) -> Fleet:
     """How many of which device would sustain it, with price, power and network, beside machines that stand.
@@ -63,11 +63,11 @@ def brain_forecast(
     *,
     metric: str = "hpcg",
     target: str | float = "article",
-    limits: Sequence[str] = (),
+    limits: str | Sequence[str] = (),
     until: int = 2100,
     fitted_to: float | None = None,
     sets: Sets = (),
-    include: Sequence[str] = (),
+    include: str | Sequence[str] = (),
     seed: int = 0,
 ) -> Forecast:
     """The year in which the fastest machine reaches the target, as a distribution with the chance of none.

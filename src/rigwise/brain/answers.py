@@ -10,6 +10,7 @@ from rigwise.brain.caveats import CANNOT_SAY
 from rigwise.brain.estimate import BrainEstimate
 from rigwise.brain.machines import DEVICES, Machine, machine, machines
 from rigwise.brain.methods import Method, agrees, methods
+from rigwise.brain.parameters import as_words
 from rigwise.brain.quantity import Quantity
 from rigwise.brain.scenarios import ARTICLE_TARGET
 from rigwise.brain.standing import Standing, standing
@@ -65,7 +66,7 @@ def compare(brain: BrainEstimate, sets: Mapping[str, float | str] | Sequence[str
 
 def fleet(
     brain: BrainEstimate,
-    devices: Sequence[str] = DEVICES,
+    devices: str | Sequence[str] = DEVICES,
     *,
     shape: str = "cells",
     flops: float | None = None,
@@ -73,7 +74,7 @@ def fleet(
 ) -> Fleet:
     """How many of each device. flops: to sustain instead of the estimate's. Raises NotFoundError and UsageError."""
     task = work(shape, brain, flops)
-    found = machines(brain, task, devices or DEVICES, precision=precision)
+    found = machines(brain, task, as_words(devices) or DEVICES, precision=precision)
     priced = {one.device: one for one in found}
 
     def cost(device: str) -> Machine:

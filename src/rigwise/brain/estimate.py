@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rigwise.brain.caveats import CANNOT_SAY
 from rigwise.brain.demands import KINDS, UNITS, demands, evaluation, flops, omissions
-from rigwise.brain.parameters import Parameter, draw, parameters, points
+from rigwise.brain.parameters import Parameter, as_words, draw, parameters, points
 from rigwise.brain.quantity import Quantity, spread
 from rigwise.brain.sensitivity import Bar, Share, sobol, tornado
 from rigwise.errors import check_whole, not_found
@@ -97,7 +97,7 @@ class BrainEstimate:
 def estimate(
     *,
     sets: Mapping[str, float | str] | Sequence[str] = (),
-    include: Sequence[str] = (),
+    include: str | Sequence[str] = (),
     draws: int = DRAWS,
     seed: int = 0,
 ) -> BrainEstimate:
@@ -107,11 +107,11 @@ def estimate(
     """
     check_whole(least=100, most=MOST_DRAWS, draws=draws)
     check_whole(least=0, seed=seed)
-    known = parameters(sets)
+    known, wanted = parameters(sets), as_words(include)
     every = omissions(known)
-    for name in include:
+    for name in wanted:
         if name not in every and name != "all":
             raise not_found("omission", name, every, hint=", ".join(["all", *every]))
-    chosen = tuple(name for name in every if "all" in include or name in include)
+    chosen = tuple(name for name in every if "all" in wanted or name in wanted)
     samples = draw(known, draws, np.random.default_rng(seed))
     return BrainEstimate(parameters=known, include=chosen, draws=draws, seed=seed, samples=samples)

@@ -120,7 +120,7 @@ def forecast(
     *,
     metric: str = "hpcg",
     target: str | float = "article",
-    limits: Sequence[str] = (),
+    limits: str | Sequence[str] = (),
     until: int = _CENTURY,
     fitted_to: float | None = None,
     sets: Mapping[str, float | str] | Sequence[str] = (),

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigwise.brain.history import History
-from rigwise.brain.parameters import read_range, read_sets
+from rigwise.brain.parameters import as_words, read_range, read_sets
 from rigwise.brain.tables import toml
 from rigwise.errors import not_found
 
@@ -33,13 +33,13 @@ def limit_names() -> list[str]:
     return list(toml("scenarios")["limit"])
 
 
-def chosen_limits(limits: Sequence[str]) -> tuple[str, ...]:
+def chosen_limits(limits: str | Sequence[str]) -> tuple[str, ...]:
     """The limits that are on, in their order; "all" takes every one. Raises NotFoundError for another name."""
-    every = limit_names()
-    for name in limits:
+    every, wanted = limit_names(), as_words(limits)
+    for name in wanted:
         if name not in every and name != "all":
             raise not_found("limit", name, every, hint=", ".join(["all", *every]))
-    return tuple(name for name in every if "all" in limits or name in limits)
+    return tuple(name for name in every if "all" in wanted or name in wanted)
 
 
 def settable() -> list[str]:

@@ -120,11 +120,21 @@ def parameters(sets: Mapping[str, float | str] | Sequence[str] = ()) -> dict[str
     return known
 
 
+def as_words(given: str | Sequence[str]) -> list[str]:
+    """Words as a person gives them: one text with commas, or a list of such.
+
+    >>> as_words("learning, glia"), as_words(["all"])
+    (['learning', 'glia'], ['all'])
+    """
+    texts = [given] if isinstance(given, str) else given
+    return [word.strip() for text in texts for word in text.split(",") if word.strip()]
+
+
 def read_sets(sets: Mapping[str, float | str] | Sequence[str]) -> dict[str, str]:
-    """Names and what they are set to, as text."""
+    """Names and what they are set to, as text: from {"rate": 100}, ["rate=100"] or "rate=100,time_steps=3..6"."""
     if isinstance(sets, Mapping):
         return {name: str(value) for name, value in sets.items()}
-    pairs = [text.partition("=") for text in sets]
+    pairs = [text.partition("=") for text in as_words(sets)]
     wrong = [name for name, equals, _ in pairs if not equals or not name.strip()]
     if wrong:
         raise UsageError(f"--set {wrong[0]}", rule="name=value or name=low..high", nearest="--set rate=100")

@@ -46,7 +46,7 @@ def estimate_(
         Write an SVG here: the spread, its terms and the inputs that move it.
     """
     check_picture(picture)
-    found = api.brain_estimate(sets=sets or (), include=_words(include), draws=draws, seed=seed)
+    found = api.brain_estimate(sets=sets or (), include=include or (), draws=draws, seed=seed)
     if picture:
         from rigwise.report.brain_estimate import estimate_svg
 
@@ -112,12 +112,12 @@ def machines_(
     """
     check_picture(picture)
     found = api.brain_machines(
-        _words(device),
+        device or (),
         shape=shape,
         flops=None if flops is None else units.parse(flops, "FLOP/s"),
         precision=precision,
         sets=sets or (),
-        include=_words(include),
+        include=include or (),
         seed=seed,
     )
     if picture:
@@ -169,11 +169,11 @@ def forecast_(
     found = api.brain_forecast(
         metric=metric,
         target=wanted,
-        limits=_words(limits),
+        limits=limits or (),
         until=until,
         fitted_to=fitted_to,
         sets=sets or (),
-        include=_words(include),
+        include=include or (),
         seed=seed,
     )
     if picture:
@@ -223,11 +223,6 @@ def neuron_(
         write_aside(picture, neuron_svg(found))
     look.answer(found.to_dict, lambda screen: draw_neuron(screen, found, look.chatty))
     _said(look, picture)
-
-
-def _words(given: list[str] | None) -> list[str]:
-    """Words given several times, or with commas."""
-    return [word.strip() for text in given or () for word in text.split(",") if word.strip()]
 
 
 def _flops(text: str) -> float:

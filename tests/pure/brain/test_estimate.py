@@ -68,6 +68,11 @@ def test_an_input_that_is_set_is_fixed_and_a_range_is_kept() -> None:
     assert ranged.value == pytest.approx(np.sqrt(50 * 500))
 
 
+def test_words_may_be_one_text_with_commas() -> None:
+    e = estimate(sets="rate=100,time_steps=3..6", include="learning,glia", draws=100)
+    assert (e.points["rate"], e.include) == (100, ("learning", "glia"))
+
+
 def test_every_input_can_be_set() -> None:
     for name, parameter in shipped().items():
         value = max(parameter.value, 1.0) if parameter.unit != "share" else 0.5
