@@ -14,7 +14,22 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rigwise.api import estimate, explain, load_cluster, load_model, plan, run, scale, split, validate
+    from rigwise.api import (
+        brain_compare,
+        brain_estimate,
+        brain_forecast,
+        brain_machines,
+        brain_neuron,
+        estimate,
+        explain,
+        load_cluster,
+        load_model,
+        plan,
+        run,
+        scale,
+        split,
+        validate,
+    )
     from rigwise.cost.record import Estimate
     from rigwise.errors import RigwiseError
     from rigwise.layouts.layout import Layout
@@ -30,6 +45,11 @@ __all__ = [
     "RigwiseError",
     "Task",
     "__version__",
+    "brain_compare",
+    "brain_estimate",
+    "brain_forecast",
+    "brain_machines",
+    "brain_neuron",
     "estimate",
     "explain",
     "load_cluster",

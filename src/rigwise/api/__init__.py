@@ -3,6 +3,11 @@
 Names and records are taken alike: `plan("gpt3-175b", "512xa100-sxm-80gb")` and `plan(model, cluster)` say the same.
 """
 
+from rigwise.api.brain import brain_compare as brain_compare
+from rigwise.api.brain import brain_estimate as brain_estimate
+from rigwise.api.brain import brain_forecast as brain_forecast
+from rigwise.api.brain import brain_machines as brain_machines
+from rigwise.api.brain import brain_neuron as brain_neuron
 from rigwise.api.explaining import Explained as Explained
 from rigwise.api.explaining import explain as explain
 from rigwise.api.explaining import explained as explained
