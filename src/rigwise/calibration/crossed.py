@@ -25,7 +25,8 @@ _ROUNDS = 1  # the shipped constants are where a fit of these rows ended: a step
 def cross_validated(rows: Sequence[Row], progress: Told | None = None) -> Mapping[str, tuple[Outcome, ...]]:
     """Outcomes by what was left out of the fit: "layout", "device", "source", and "shipped" for nothing.
 
-    Each in the order of the rows, its interval that of a case that is new in what was left out. Rows that do not count, or that were refused, are as the shipped constants have them.
+    Each in the order of the rows, its interval that of a case that is new in what was left out. Rows that do not
+    count, or that were refused, are as the shipped constants have them.
     """
     told = (lambda done, total: progress("rows predicted", done, total)) if progress else None
     shipped = tuple(predict_rows(rows, told))
