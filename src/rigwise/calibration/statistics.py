@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from rigwise.calibration import oneshot
 from rigwise.calibration.cards import pairs, share
-from rigwise.calibration.cases import stack_of
 from rigwise.calibration.groups import grouped
 from rigwise.calibration.outcomes import Floats, Outcome, Sweep, sweep_summary, sweeps
 
@@ -53,23 +53,15 @@ def _of(what: Callable[[Floats], np.floating], outcomes: Sequence[Outcome]) -> f
     return float(what(np.abs(found))) if len(found) else None
 
 
-def after_one_row(outcomes: Sequence[Outcome]) -> float | None:
-    """Median error once a stack's common factor is taken from one of its rows.
+def after_one_row(outcomes: Sequence[Outcome], *, alike: bool = False) -> float | None:
+    """Median error once one row of the same source, stack and device is known, by the law of `--like`.
 
-    Each row of a source and stack in turn is the known one; the others are moved by its measured/predicted. A row's
-    error is the median over the rows that it can be told from.
+    Each row in turn is the known one. alike: of the same model in the same precision as well.
     """
-    found: list[float] = []
-    stacks: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
-    for outcome in outcomes:
-        stacks[outcome.row.prefix, stack_of(outcome.row)[0]].append(outcome)
-    for members in stacks.values():
-        ratios = errors(members) + 1
-        if len(ratios) > 1:
-            moved = np.abs(ratios[:, None] / ratios - 1)  # the row, the known row
-            np.fill_diagonal(moved, np.nan)
-            found.extend(np.nanmedian(moved, axis=1).tolist())
-    return float(np.median(found)) if found else None
+    try:
+        return oneshot.after_one_row(outcomes, alike=alike)[0].after
+    except ValueError:  # no group has rows enough
+        return None
 
 
 def too_low(outcomes: Sequence[Outcome]) -> float | None:
@@ -128,6 +120,7 @@ _ROWS: Mapping[str, Statistic] = {
     "median": median,
     "max": largest,
     "median after one row": after_one_row,
+    "median after one row of its model": partial(after_one_row, alike=True),
     "share over 10% too low": too_low,
     "lowest share inside": lowest_inside,
     "highest share inside": highest_inside,
