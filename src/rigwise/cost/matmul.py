@@ -35,7 +35,7 @@ class Engine:
     rate: Value
     vector: Value
     bandwidth: Value
-    processors: float
+    processors: Value
     tensor: bool
     element: float
     activation: float
@@ -117,13 +117,13 @@ def gemm_seconds(
     eff = on.eff
     r0 = _last(eff.tile_tensor if on.tensor else eff.tile_vector)
     lost = _last((eff.saturation_tensor if on.tensor else eff.saturation_vector) if saturation is None else saturation)
-    partial_wave, floor = _last(eff.waves), _last(eff.kernel_s)
+    partial_wave, floor, processors = _last(eff.waves), _last(eff.kernel_s), _last(on.processors)
     full = 256 * 128 / (256 + 128)
     r = tm * tn / (tm + tn)
     tile_rate = np.minimum(r / (r + r0) * (full + r0) / full, 1.0) if not on.cpu else np.ones_like(r)
-    x = b * np.ceil(m_ / tm) * np.ceil(n_ / tn) * cut / on.processors
+    x = b * np.ceil(m_ / tm) * np.ceil(n_ / tn) * cut / processors
     waves = partial_wave * np.ceil(x) + (1 - partial_wave) * np.where(x < 1, np.maximum(x, 0.25), x)
-    math = waves * on.processors * 2 * tm * tn * (k_ / cut + lost) / (_last(on.rate) * tile_rate)
+    math = waves * processors * 2 * tm * tn * (k_ / cut + lost) / (_last(on.rate) * tile_rate)
     partial = np.where(cut > 1, 8.0 * b * m_ * n_ * cut, 0.0)
     memory = (on.element * b * (m_ * k_ + k_ * n_) + on.activation * b * m_ * n_ + partial) / _last(on.bandwidth)
     both = np.sqrt(np.sqrt(math**4 + memory**4)) + np.where(cut > 1, floor / 2, 0.0)
