@@ -41,6 +41,16 @@ class Machine:
     source: str
 
 
+def hosts() -> list[Machine]:
+    """Every machine that cards are put into."""
+    return [Machine(**row) for row in data("assumptions")["host"]]
+
+
+def host_named(name: str) -> Machine | None:
+    """The machine of a name: desktop, workstation, server."""
+    return next((host for host in hosts() if host.name == name), None)
+
+
 def host_for(device: Device, count: int) -> Machine | None:
     """The least machine that takes `count` of a device; None where nobody sells one (laptops, superchips, TPUs).
 
@@ -48,11 +58,9 @@ def host_for(device: Device, count: int) -> Machine | None:
     >>> host_for(device("rtx-3090"), 4).name
     'workstation'
     """
-    form = "pcie" if device.form == "soc" else device.form
-    hosts = [Machine(**row) for row in data("assumptions")["host"]]
-    fitting = [host for host in hosts if host.form == form and host.most >= count]
     if device.form == "soc":
         return Machine(name="itself", form="soc", most=1, price=0.0, watts=0.0, source="the device is the machine")
+    fitting = [host for host in hosts() if host.form == device.form and host.most >= count]
     return min(fitting, key=lambda host: host.price, default=None)
 
 

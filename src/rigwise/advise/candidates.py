@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rigwise.advise.assumptions import Machine, assumed, host_for
+from rigwise.advise.assumptions import Machine, assumed, host_for, host_named
 from rigwise.advise.money import spot_usd
 from rigwise.advise.needs import Need
 from rigwise.advise.prices import Price, PriceBook
+from rigwise.cost.efficiencies import family_of
 from rigwise.hardware.catalog import devices
 from rigwise.hardware.device import Device
 from rigwise.hardware.fabrics import default_node
@@ -67,6 +68,13 @@ def _refusal(need: Need, device: Device) -> str:
         return "it is a processor, not a card"
     if device.kind != "gpu" and device.vendor.lower() not in need.vendors:
         return f"it needs a software stack of its own; ask for it: --vendor {device.vendor.lower()}"
+    if family_of(device) == "default" and device.vendor.lower() not in need.vendors:
+        return (
+            f"no card of its architecture ({device.arch}) was ever measured in training, so its speed is a guess; ask "
+            f"for it: --vendor {device.vendor.lower()}"
+        )
+    if device.name in assumed("elsewhere")["devices"]:
+        return "it is sold in one country only"
     if need.vendors and device.vendor.lower() not in need.vendors:
         return f"its vendor is {device.vendor}, asked was for {', '.join(need.vendors)}"
     if device.memory < need.memory * 0.93:  # a card of "24 GB" may report 22.5 GiB
@@ -137,9 +145,9 @@ def _bought(need: Need, device: Device, count: int, condition: str, price: Price
 
 def _there(need: Need, host: Machine) -> float:
     """Dollars of the machine that is there already and takes the same form of cards."""
-    if not need.owned:
-        return 0.0
-    old = host_for(need.owned[0][0], min(sum(n for _, n in need.owned), 8))
+    old = host_named(need.host) if need.host else None
+    if old is None and need.owned:
+        old = host_for(need.owned[0][0], min(sum(n for _, n in need.owned), 8))
     return old.price if old and old.form == host.form else 0.0
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +102,9 @@ def _engine(engines: Sequence[Any], eff: Efficiencies) -> Any:
 def _cluster(members: Sequence[Cluster]) -> Cluster:
     """The members as one cluster whose figures are arrays."""
     nodes = [member.node for member in members]
-    parts = {key: _links([getattr(n, key) for n in nodes]) for key in ("link", "pair", "nic", "host_link")}
+    parts: dict[str, Any] = {
+        key: _links([getattr(n, key) for n in nodes]) for key in ("link", "pair", "nic", "host_link")
+    }
     device = _stacked([replace(m.device, peak=members[0].device.peak) for m in members])
     return replace(members[0], node=replace(nodes[0], device=device, built=members[0].mesh, **parts))
 
@@ -120,8 +122,8 @@ def _stacked(records: Sequence[Record]) -> Record:
         for f in fields(first)
         if _differ(values := [getattr(record, f.name) for record in records])
     }
-    whole: Record = replace(first, **changed)  # type: ignore[type-var]
-    return whole
+    whole: Any = replace(first, **changed)  # type: ignore[type-var]
+    return cast(Record, whole)
 
 
 def _differ(values: Sequence[Any]) -> bool:

@@ -23,7 +23,8 @@ class Need:
     work: samples to train on, None where the machine is to be used for years. budget: dollars to spend. deadline:
     seconds of training. objective: soonest (finished first within the budget), most (work for the money of the budget),
     cheapest (dollars for the work); None chooses. conditions: new, used, rent, spot. memory: the least of a device.
-    most: devices in all. owned: what is there already. circuit: watts for hours. slots: the widest card.
+    most: devices in all. owned: cards that are there already; host: the machine that is, by its name in the assumptions.
+    circuit: watts for hours. slots: the widest card.
     """
 
     model: Model
@@ -44,6 +45,7 @@ class Need:
     quiet: bool = False
     slots: float | None = None
     owned: tuple[tuple[Device, int], ...] = ()
+    host: str = ""
     hours_per_week: float = 25.2
     years: float = 3.0
     per_kwh: float = 0.175

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date as Day
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -34,14 +34,14 @@ class Price:
     source: str
     estimated: bool = False
 
-    def age(self, today: date) -> int | None:
+    def age(self, today: Day) -> int | None:
         """Days since the price was seen; None where nobody wrote the day down."""
         try:
-            return max((today - date.fromisoformat(self.date)).days, 0)
+            return max((today - Day.fromisoformat(self.date)).days, 0)
         except ValueError:
             return None
 
-    def doubt(self, today: date) -> str:
+    def doubt(self, today: Day) -> str:
         """What to mark the price with; empty for a fresh one that was seen."""
         days, old = self.age(today), int(assumed("age")["old_days"])
         if self.estimated:
@@ -50,7 +50,7 @@ class Price:
             return f"{self.condition} price without a date: {self.source}"
         return f"{self.condition} price is {days} days old (older than {old})" if days > old else ""
 
-    def to_dict(self, today: date) -> dict[str, Any]:
+    def to_dict(self, today: Day) -> dict[str, Any]:
         """The price as it is frozen into an answer."""
         return {
             "usd": self.usd,
@@ -95,7 +95,7 @@ class Offer:
 class PriceBook:
     """All prices that are known on a day: the packaged ones, those refreshed on this machine, and one's own."""
 
-    today: date
+    today: Day
     offers: Sequence[Offer] = ()
     own: Mapping[tuple[str, str], Price] = field(default_factory=dict)
 
@@ -122,7 +122,7 @@ class PriceBook:
         if device.price is None or device.year is None or device.form != "pcie" or device.kind != "gpu":
             return None
         years = self.today.year - device.year
-        if not 1 <= years <= resale["most_years"]:
+        if not 2 <= years <= resale["most_years"]:
             return None
         if listed:
             usd = listed.usd * resale["used_of_new"]
@@ -147,7 +147,7 @@ def price_book(
     own: Iterable[str] = (),
     *,
     file: str | Path | None = None,
-    today: date | None = None,
+    today: Day | None = None,
     refreshed: str | Path | None = None,
 ) -> PriceBook:
     """The prices of a day. own: texts such as "rtx-3090=700", "rtx-3090:used=650" or "h100:rent=2.1".
@@ -155,7 +155,7 @@ def price_book(
     file: a CSV of own prices. refreshed: a CSV that `rigwise prices refresh` wrote. Raises UsageError for what cannot
     be read, NotFoundError for an unknown device.
     """
-    day = today or date.today()  # noqa: DTZ011  the reader's own day
+    day = today or Day.today()  # noqa: DTZ011  the reader's own day
     known = {} if file is None else _from_file(Path(file), day)
     known |= dict(_own(text, day) for text in own)
     fresh = [] if refreshed is None else read_offers(Path(refreshed))
@@ -164,7 +164,7 @@ def price_book(
     return PriceBook(today=day, offers=(*fresh, *kept), own=known)
 
 
-def _own(text: str, day: date) -> tuple[tuple[str, str], Price]:
+def _own(text: str, day: Day) -> tuple[tuple[str, str], Price]:
     name, equals, amount = text.rpartition("=")
     what, _, condition = name.partition(":")
     try:
@@ -179,7 +179,7 @@ def _own(text: str, day: date) -> tuple[tuple[str, str], Price]:
     return (find_device(what.strip()).name, condition), price
 
 
-def _from_file(path: Path, day: date) -> dict[tuple[str, str], Price]:
+def _from_file(path: Path, day: Day) -> dict[tuple[str, str], Price]:
     prices = {}
     for number, row in enumerate(_rows(path, _CHIEF), start=2):
         try:
@@ -241,5 +241,5 @@ def _offer(row: Mapping[str, str]) -> Offer:
 
 
 def _packaged(name: str) -> list[dict[str, str]]:
-    with files("rigwise.advise").joinpath("data", name).open("r", encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    text = files("rigwise.advise").joinpath("data", name).read_text("utf-8")
+    return list(csv.DictReader(text.splitlines()))

@@ -19,6 +19,8 @@ from rigwise.files import replace_text
 from rigwise.hardware.names import resolve_device
 
 COLUMNS = ("provider", "instance", "device", "count", "most", "usd_per_hour", "spot", "region", "date", "source")
+
+
 class Item(Protocol):
     """What gpuhunt says of an instance, as far as it is read here."""
 

@@ -71,7 +71,7 @@ def mixed(model: str | Model | None, cards: str, *, persona: str | None = None, 
     """How different cards of one machine share the training of a model: "rtx-3090,rtx-4090"."""
     from rigwise.advise.mixed import mix
 
-    return mix(owned(cards), need_of(model, persona, said))
+    return mix(owned(cards)[0], need_of(model, persona, said))
 
 
 def power_caps(

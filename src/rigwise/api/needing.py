@@ -20,8 +20,8 @@ class Needs(TypedDict, total=False):
 
     work: how much, "3e9 tokens", "90e6 images" or samples. budget: in the currency. deadline: "3 d", or seconds.
     objective: soonest, most or cheapest. get: new, used, rent, spot. memory: the least of a device, "24 GiB". most:
-    devices in all. own: what is there, "2x rtx-3090". vendors, circuit ("120V 15A"), slots, quiet, one_machine: limits.
-    hours_per_week, years, per_kwh: use and electricity. currency, per_usd: of budget, prices and electricity, and how
+    devices in all. own: what is there, "2x rtx-3090", "desktop". vendors, circuit ("120V 15A"), slots, quiet,
+    one_machine: limits. hours_per_week, years, per_kwh: use and electricity. currency, per_usd: of budget, prices and electricity, and how
     many of it a US dollar is. batch, seq, adapt, rank, precision, optimizer, stack: as in Settings. interruptions: of a
     spot machine a day.
     """
@@ -66,6 +66,7 @@ def need_of(model: str | Model | None, persona: str | None, said: Mapping[str, A
     named = model if model is not None else row["model"]
     chosen = asked if model is None else said
     what = load_model(named, **{key: chosen[key] for key in ("seq", "adapt", "rank") if chosen.get(key) is not None})
+    cards, host = owned(asked.get("own"))
     money = float(asked.get("per_usd") or 1.0)
     if not 0 < money < float("inf"):
         raise UsageError(f"per_usd={money:g}", rule="how many of the currency a US dollar is, more than nothing")
@@ -87,7 +88,8 @@ def need_of(model: str | Model | None, persona: str | None, said: Mapping[str, A
         circuit=_circuit(asked.get("circuit")),
         quiet=bool(asked.get("quiet")),
         slots=asked.get("slots"),
-        owned=tuple(owned(asked.get("own"))),
+        owned=tuple(cards),
+        host=host,
         hours_per_week=float(asked["hours_per_week"]),
         years=float(asked["years"]),
         per_kwh=float(asked["per_kwh"]) / (money if said.get("per_kwh") is not None else 1.0),
@@ -98,19 +100,23 @@ def need_of(model: str | Model | None, persona: str | None, said: Mapping[str, A
     )
 
 
-def owned(text: str | Sequence[str] | None) -> list[tuple[Device, int]]:
-    """The cards that are there: "2x rtx-3090", "rtx-3090,rtx-4090", or several texts."""
+def owned(text: str | Sequence[str] | None) -> tuple[list[tuple[Device, int]], str]:
+    """The cards that are there, "2x rtx-3090", "rtx-3090,rtx-4090", and the machine: desktop, workstation or server."""
+    from rigwise.advise.assumptions import host_named
     from rigwise.hardware.catalog import device
     from rigwise.hardware.spelling import spell
 
     words = [text] if isinstance(text, str) else list(text or ())
     counts: dict[str, int] = {}
+    host = ""
     for word in (part.strip() for each in words for part in each.split(",")):
-        if word:
+        if host_named(word):
+            host = word
+        elif word:
             spelling = spell(word)
             name = device(spelling.device).name
             counts[name] = counts.get(name, 0) + spelling.count * (spelling.nodes or 1)
-    return [(device(name), count) for name, count in counts.items()]
+    return [(device(name), count) for name, count in counts.items()], host
 
 
 def in_usd(text: str, per_usd: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -45,7 +46,7 @@ class Wants:
     get: Annotated[list[str] | None, _MANY] = None
     """new, used, rent, spot; all by default."""
     own: str | None = None
-    """What is there already: "2x rtx-3090"; then the answer is an upgrade."""
+    """What is there already: "2x rtx-3090", and the answer is an upgrade; or desktop, workstation, server."""
     memory: str | None = None
     """The least memory of a device: "24 GiB"; a plain number is GiB."""
     most: int | None = None
@@ -103,7 +104,9 @@ class Trained:
 
 
 def advise(
-    model: Annotated[str | None, Parameter(help="What is trained; a persona's own model where nothing is said.")] = None,
+    model: Annotated[
+        str | None, Parameter(help="What is trained; a persona's own model where nothing is said.")
+    ] = None,
     /,
     *,
     wants: Wants = Wants(),
@@ -116,6 +119,7 @@ def advise(
     chart: str | None = None,
     mixed: str | None = None,
     power_cap: str | None = None,
+    today: date | None = None,
     picture: Path | None = None,
     look: Look = Look(),
 ) -> None:
@@ -137,6 +141,8 @@ def advise(
         Different cards in one machine, "rtx-3090,rtx-4090": how they share the work.
     power_cap
         A card's speed on the model under lower power limits.
+    today
+        The day by which prices are old, 2026-11-22; the machine's own by default.
     picture
         Write an SVG here: money against speed, or the chart, or the caps.
     """
@@ -149,7 +155,7 @@ def advise(
         return show_mixed(model, persona, mixed, said, look)
     if power_cap:
         return show_caps(model, persona, power_cap, said, picture, look)
-    found = api.advise(model, persona=persona, prices=price or [], price_file=prices, top=top, **said)
+    found = api.advise(model, persona=persona, prices=price or [], price_file=prices, today=today, top=top, **said)
     against = api.why_not(found, why_not) if why_not else []
     if picture:
         from rigwise.report.advice import advice_svg

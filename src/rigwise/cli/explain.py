@@ -42,6 +42,11 @@ def _draw(screen: Console, found: object) -> None:
     if not found.lesson:
         return
     screen.print()
-    columns = [Column(head="", right=False), Column(head="arithmetic", right=False), Column(head="gives"), Column(head="")]
+    columns = [
+        Column(head="", right=False),
+        Column(head="arithmetic", right=False),
+        Column(head="gives"),
+        Column(head=""),
+    ]
     lines = [[line.says, line.formula, units.show_number(line.value), line.unit] for line in found.lesson]
     screen.print(table(screen, columns, lines, title="article 7's estimate"))
