@@ -23,9 +23,11 @@ from rigwise.errors import InfeasibleError
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """What to get. choices: best first. pareto: nothing beats these in money and speed together. refused: why not, by
-    device (all its numbers and conditions alike) and by candidate. path: of the flowchart. verdicts: by device and number. even: buying against renting. now, beside: what
-    is there already, and other cards beside it.
+    """What to get. choices: best first. pareto: nothing beats these in money and speed together.
+
+    every: all candidates. refused: why not, by device (all its numbers and conditions alike) and by candidate.
+    verdicts: by device and number. path: of the flowchart. even: buying against renting. now, beside: what is there
+    already, and other cards beside it.
     """
 
     need: Need

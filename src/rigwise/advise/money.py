@@ -84,7 +84,7 @@ def break_even(
 
     >>> found = break_even(2200.0, 2.14, watts=450.0, per_kwh=0.12, use=0.15)
     >>> round(found.days), round(break_even(2200.0, 0.9, watts=450.0, per_kwh=0.12, use=0.15).months, 1)
-    (293, 23.8)
+    (293, 23.7)
     """
     running = electricity_usd(watts, 1.0, per_kwh)
     if rent_per_hour <= running:

@@ -23,7 +23,7 @@ class Need:
     work: samples to train on, None where the machine is to be used for years. budget: dollars to spend. deadline:
     seconds of training. objective: soonest (finished first within the budget), most (work for the money of the budget),
     cheapest (dollars for the work); None chooses. conditions: new, used, rent, spot. memory: the least of a device.
-    most: devices in all. owned: cards that are there already; host: the machine that is, by its name in the assumptions.
+    most: devices in all. owned: cards that are there already; host: the machine that is, named as in the assumptions.
     circuit: watts for hours. slots: the widest card.
     """
 

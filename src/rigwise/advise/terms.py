@@ -82,7 +82,7 @@ def term(name: str) -> Term:
     known = _spellings()
     found = next((known[word] for word in _forms(name) if word in known), None)
     if found is None:
-        raise not_found("word", name, known, hint="`rigwise explain` lists all")
+        raise not_found("word", name, terms(), hint="`rigwise explain` lists all")
     row = data("terms")[found]
     return Term(name=found, lesson=tuple(_lesson(found)), **row)
 

@@ -54,7 +54,8 @@ def book_of(
     from rigwise.advise.prices import price_book
     from rigwise.advise.refresh import kept_prices
 
-    money = float((said or {}).get("per_usd") or 1.0)
+    rate = (said or {}).get("per_usd")
+    money = 1.0 if rate is None else float(rate)
     own = [in_usd(text, money) for text in prices] if money != 1.0 else prices
     return price_book(own, file=price_file, today=today, refreshed=kept_prices())
 

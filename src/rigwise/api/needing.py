@@ -21,9 +21,9 @@ class Needs(TypedDict, total=False):
     work: how much, "3e9 tokens", "90e6 images" or samples. budget: in the currency. deadline: "3 d", or seconds.
     objective: soonest, most or cheapest. get: new, used, rent, spot. memory: the least of a device, "24 GiB". most:
     devices in all. own: what is there, "2x rtx-3090", "desktop". vendors, circuit ("120V 15A"), slots, quiet,
-    one_machine: limits. hours_per_week, years, per_kwh: use and electricity. currency, per_usd: of budget, prices and electricity, and how
-    many of it a US dollar is. batch, seq, adapt, rank, precision, optimizer, stack: as in Settings. interruptions: of a
-    spot machine a day.
+    one_machine: limits. hours_per_week, years, per_kwh: use and electricity. currency, per_usd: of budget, prices and
+    electricity, and how many of it a US dollar is. interruptions: of a spot machine a day. batch, seq, adapt, rank,
+    precision, optimizer, stack: as in Settings.
     """
 
     work: str | float | None
@@ -67,7 +67,7 @@ def need_of(model: str | Model | None, persona: str | None, said: Mapping[str, A
     chosen = asked if model is None else said
     what = load_model(named, **{key: chosen[key] for key in ("seq", "adapt", "rank") if chosen.get(key) is not None})
     cards, host = owned(asked.get("own"))
-    money = float(asked.get("per_usd") or 1.0)
+    money = float(said["per_usd"]) if said.get("per_usd") is not None else 1.0
     if not 0 < money < float("inf"):
         raise UsageError(f"per_usd={money:g}", rule="how many of the currency a US dollar is, more than nothing")
     return Need(
@@ -132,7 +132,7 @@ def _batch(model: Model, asked: Mapping[str, Any], said: Mapping[str, Any], *, o
     """The batch that is said, a persona's for its own model, else a power of two that eight devices share well."""
     from rigwise.layouts.defaults import default_batch
 
-    batch = said.get("batch") or (None if own else asked.get("batch"))
+    batch = asked.get("batch") if not own or said.get("batch") is not None else None
     check_whole(batch=batch)
     if batch is not None:
         return int(batch)
