@@ -73,8 +73,8 @@ def _refusal(need: Need, device: Device) -> str:
             f"no card of its architecture ({device.arch}) was ever measured in training, so its speed is a guess; ask "
             f"for it: --vendor {device.vendor.lower()}"
         )
-    if device.name in assumed("elsewhere")["devices"]:
-        return "it is sold in one country only"
+    if device.name in assumed("unsold"):
+        return str(assumed("unsold")[device.name])
     if need.vendors and device.vendor.lower() not in need.vendors:
         return f"its vendor is {device.vendor}, asked was for {', '.join(need.vendors)}"
     if device.memory < need.memory * 0.93:  # a card of "24 GB" may report 22.5 GiB

@@ -9,7 +9,18 @@ from rigwise import api
 from rigwise.advise.rank import score
 from rigwise.errors import InfeasibleError, NotFoundError, UsageError
 
-CHOICE = {"what", "count", "price_usd", "usd_per_hour", "throughput", "interval", "time_s", "fits", "reasons", "warnings"}
+CHOICE = {
+    "what",
+    "count",
+    "price_usd",
+    "usd_per_hour",
+    "throughput",
+    "interval",
+    "time_s",
+    "fits",
+    "reasons",
+    "warnings",
+}
 
 
 def advise(today, **said):
@@ -84,7 +95,11 @@ def test_one_machine_leaves_clusters_out(today) -> None:
 def test_warnings_name_what_can_go_wrong(today) -> None:
     need = {"budget": 20000, "most": 4, "get": ["new"], "circuit": "230V 16A", "quiet": True, "top": 60}
     found = rigwise.advise("bert-base", today=today, **need)
-    says = {c.candidate.name: " ".join(c.warnings) for c in found.choices if c.candidate.count == 4 and c.candidate.device.form == "pcie"}
+    says = {
+        c.candidate.name: " ".join(c.warnings)
+        for c in found.choices
+        if c.candidate.count == 4 and c.candidate.device.form == "pcie"
+    }
     assert any("power supply" in text for text in says.values())
     assert all("heat" in text and "noise" in text for text in says.values())
     assert any("no peer access" in text for text in says.values())
@@ -103,7 +118,9 @@ def test_own_prices_go_before_all_others(today, tmp_path) -> None:
 
 
 def test_an_upgrade_counts_what_is_there(today) -> None:
-    found = rigwise.advise("bert-large", seq=512, own="2x rtx-3090", budget=2000, get=["new", "used"], most=4, today=today)
+    found = rigwise.advise(
+        "bert-large", seq=512, own="2x rtx-3090", budget=2000, get=["new", "used"], most=4, today=today
+    )
     assert found.now.what == "2x rtx-3090"
     more = [c for c in found.every if c.candidate.device.name == "rtx-3090" and c.candidate.count == 4]
     assert more[0].candidate.owned == 2
@@ -198,6 +215,8 @@ def test_names_that_are_unknown_are_refused(today) -> None:
 
 
 def test_the_path_ends_where_the_answers_are(today) -> None:
-    ends = {p: rigwise.advise(persona=p, today=today, top=1).path.answer for p in ("starter", "transformers", "startup")}
+    ends = {
+        p: rigwise.advise(persona=p, today=today, top=1).path.answer for p in ("starter", "transformers", "startup")
+    }
     assert ends == {"starter": "starter", "transformers": "strong", "startup": "middle"}
     assert advise(today, work="1e9 images", get=["rent"]).path.answer == "cloud"

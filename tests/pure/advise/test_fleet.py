@@ -18,7 +18,16 @@ from rigwise.layouts.rules import check
 from rigwise.models.load import load_model
 from rigwise.search.scale import part_of
 
-CARDS = ("rtx-3090", "rtx-4090", "a100-sxm-80gb", "h100-pcie-80gb", "gtx-1080-ti", "titan-xp", "v100-sxm2-16gb", "mi300x")
+CARDS = (
+    "rtx-3090",
+    "rtx-4090",
+    "a100-sxm-80gb",
+    "h100-pcie-80gb",
+    "gtx-1080-ti",
+    "titan-xp",
+    "v100-sxm2-16gb",
+    "mi300x",
+)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "bert-base", "lstm-ptb-medium"])

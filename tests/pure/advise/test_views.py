@@ -179,7 +179,12 @@ def test_a_refresh_survives_sources_that_fail(tmp_path) -> None:
             raise ConnectionError("no route")
         if name == "gcp":
             return []
-        return [Item("H100", 2.0, gpu_memory=80), Item("H100", 1.5, gpu_memory=80), Item("Quantum9000", 1.0), Item(None, 1)]
+        return [
+            Item("H100", 2.0, gpu_memory=80),
+            Item("H100", 1.5, gpu_memory=80),
+            Item("Quantum9000", 1.0),
+            Item(None, 1),
+        ]
 
     path = tmp_path / "new" / "cloud.csv"
     said = []
