@@ -17,6 +17,7 @@ NAMES = [
     "RigwiseError",
     "Task",
     "__version__",
+    "advise",
     "estimate",
     "load_cluster",
     "load_model",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _NEED = Group("Need", sort_key=20)
 _USE = Group("Use and money", sort_key=30)
 _TRAINING = Group("Training", sort_key=40)
+_VIEWS = Group("Other questions", sort_key=50)
 _MANY = Parameter(negative="", consume_multiple=True)
 _FLAG = Parameter(negative="", show_default=False)
 
@@ -103,6 +104,34 @@ class Trained:
     """The software: modern, eager or another of the efficiencies' stacks; modern by default."""
 
 
+@Parameter(name="*", group=_USE)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """Prices of one's own, and the day by which prices are old."""
+
+    price: Annotated[list[str] | None, _MANY] = None
+    """Own prices: rtx-3090=700, rtx-3090:used=650, h100:rent=2.1; may be given several times."""
+    prices: Path | None = None
+    """A CSV of own prices: device, condition, price_usd, date, source."""
+    today: date | None = None
+    """The day by which prices are old, 2026-11-22; the machine's own by default."""
+
+
+@Parameter(name="*", group=_VIEWS)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Views:
+    """Other questions about the same need."""
+
+    why_not: str | None = None
+    """Say why this device is not the answer, or where it stands, and what would make the model fit on it."""
+    chart: str | None = None
+    """The general chart of a work: training-transformer, training-convnet, training-recurrent, inference-8bit."""
+    mixed: str | None = None
+    """Different cards in one machine, "rtx-3090,rtx-4090": how they share the work."""
+    power_cap: str | None = None
+    """A card's speed on the model under lower power limits."""
+
+
 def advise(
     model: Annotated[
         str | None, Parameter(help="What is trained; a persona's own model where nothing is said.")
@@ -112,14 +141,9 @@ def advise(
     wants: Wants = Wants(),
     use: Use = Use(),
     trained: Trained = Trained(),
-    price: Annotated[list[str] | None, _MANY] = None,
-    prices: Path | None = None,
-    why_not: str | None = None,
+    priced: Prices = Prices(),
+    views: Views = Views(),
     top: int = 10,
-    chart: str | None = None,
-    mixed: str | None = None,
-    power_cap: str | None = None,
-    today: date | None = None,
     picture: Path | None = None,
     look: Look = Look(),
 ) -> None:
@@ -127,45 +151,32 @@ def advise(
 
     Parameters
     ----------
-    price
-        Own prices: rtx-3090=700, rtx-3090:used=650, h100:rent=2.1; may be given several times.
-    prices
-        A CSV of own prices: device, condition, price_usd, date, source.
-    why_not
-        Say why this device is not the answer, or where it stands, and what would make the model fit on it.
     top
         Choices to show.
-    chart
-        The general chart of a kind of work: training-transformer, training-convnet, training-recurrent, inference-8bit.
-    mixed
-        Different cards in one machine, "rtx-3090,rtx-4090": how they share the work.
-    power_cap
-        A card's speed on the model under lower power limits.
-    today
-        The day by which prices are old, 2026-11-22; the machine's own by default.
     picture
         Write an SVG here: money against speed, or the chart, or the caps.
     """
     check_picture(picture)
     said = {field.name: getattr(part, field.name) for part in (wants, use, trained) for field in fields(part)}
-    if chart:
-        return show_chart(chart, price or [], picture, look, top)
+    own = priced.price or []
+    if views.chart:
+        return show_chart(views.chart, own, picture, look, top)
     persona = said.pop("persona")
-    if mixed:
-        return show_mixed(model, persona, mixed, said, look)
-    if power_cap:
-        return show_caps(model, persona, power_cap, said, picture, look)
-    found = api.advise(model, persona=persona, prices=price or [], price_file=prices, today=today, top=top, **said)
-    against = api.why_not(found, why_not) if why_not else []
+    if views.mixed:
+        return show_mixed(model, persona, views.mixed, said, look)
+    if views.power_cap:
+        return show_caps(model, persona, views.power_cap, said, picture, look)
+    found = api.advise(
+        model, persona=persona, prices=own, price_file=priced.prices, today=priced.today, top=top, **said
+    )
+    against = api.why_not(found, views.why_not) if views.why_not else []
     if picture:
         from rigwise.report.advice import advice_svg
 
         write_aside(picture, advice_svg(found))
-    money = Money(per_usd=use.per_usd or 1.0, name=use.currency or "")
-    look.answer(
-        lambda: {**found.to_dict(), **({"why_not": against} if why_not else {}), **money.to_dict()},
-        lambda screen: _draw(screen, found, against, money, look.chatty),
-    )
+    money = Money(per_usd=1.0 if use.per_usd is None else use.per_usd, name=use.currency or "")
+    more = {**({"why_not": against} if views.why_not else {}), **money.to_dict()}
+    look.answer(lambda: {**found.to_dict(), **more}, lambda screen: _draw(screen, found, against, money, look.chatty))
     if picture:
         look.note(f"picture: {picture}")
     return None

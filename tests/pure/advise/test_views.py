@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -85,7 +86,7 @@ def test_shares_add_up_and_are_near_their_weights(total: int, weights: list[floa
 def test_a_cap_costs_less_speed_than_power_and_streams_less_than_products() -> None:
     language, images = (api.power_caps(model, "rtx-3090", batch=64) for model in ("bert-large", "resnet50"))
     assert language[0].speed == images[0].speed == 1
-    for before, after in zip(language[:-1], language[1:], strict=True):
+    for before, after in pairwise(language):
         assert after.speed < before.speed
         assert after.per_watt > before.per_watt
         assert after.speed > after.watts / 350 - 1e-9
