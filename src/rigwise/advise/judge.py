@@ -78,10 +78,11 @@ def judge(need: Need, devices: Iterable[Device]) -> dict[tuple[str, int], Verdic
     Devices without a rate for the precision are left out. What fits nowhere is judged again with states in host memory.
     """
     wanted = list(devices)
-    small = [n for n in sizes(need.most) if n <= _NODE]
+    small, large = ([n for n in sizes(need.most) if (n > _NODE) is several] for several in (False, True))
     found = _of(need, [machine(d, max(small)) for d in wanted], small)
-    for size in [n for n in sizes(need.most) if n > _NODE]:
-        found |= _of(need, [machine(d, size) for d in wanted if size % _most_inside(d) == 0], [size])
+    if large:
+        whole = [d for d in wanted if large[0] % _most_inside(d) == 0]
+        found |= _of(need, [machine(d, large[-1]) for d in whole], large)
     return found
 
 
@@ -124,6 +125,7 @@ def _judged(need: Need, fleet: Fleet, space: Coarse, counts: Sequence[int]) -> d
     score = np.where(fits, seconds, np.inf)
     least = np.where(legal, memory, np.inf)
     found: dict[tuple[str, int], Verdict] = {}
+    known: dict[tuple[int, int], Layout] = {}
     for count in counts:
         columns = np.flatnonzero(space.ranks == count)
         if not legal[:, columns].any():
@@ -133,7 +135,7 @@ def _judged(need: Need, fleet: Fleet, space: Coarse, counts: Sequence[int]) -> d
             at = _least((score if some else least)[i][:, columns], columns)
             found[member.device.name, count] = Verdict(
                 cluster=member if member.devices == count else part_of(member, count),
-                layout=replace(space.table.layout(*at), precision=fleet.precision),
+                layout=_layout(space, at, fleet.precision, known),
                 step_s=float(seconds[(i, *at)]),
                 batch=need.batch,
                 memory=float(memory[(i, *at)]),
@@ -142,6 +144,13 @@ def _judged(need: Need, fleet: Fleet, space: Coarse, counts: Sequence[int]) -> d
                 efficiencies=fleet.machines[i][0],
             )
     return found
+
+
+def _layout(space: Coarse, at: tuple[int, int], precision: str, known: dict[tuple[int, int], Layout]) -> Layout:
+    """A row of the table as a Layout; members of a fleet often share theirs."""
+    if at not in known:
+        known[at] = replace(space.table.layout(*at), precision=precision)
+    return known[at]
 
 
 def _watts(joules: float, seconds: float, count: int, devices: int) -> float:

@@ -72,10 +72,15 @@ def test_a_verdict_is_the_estimate_of_its_layout_and_its_layout_is_legal() -> No
 
 
 def test_several_machines_are_judged_over_their_network() -> None:
-    verdicts = judge(Need(model=load_model("bert-base"), batch=256, most=16), [device("a100-sxm-80gb")])
-    sixteen = verdicts["a100-sxm-80gb", 16]
-    assert sixteen.cluster.nodes == 2
-    assert sixteen.samples_per_s > verdicts["a100-sxm-80gb", 8].samples_per_s
+    need = Need(model=load_model("bert-base"), batch=256, most=32)
+    verdicts = judge(need, [device("a100-sxm-80gb"), device("rtx-4090")])
+    for (name, count), verdict in verdicts.items():
+        assert verdict.cluster.devices == count
+        found = estimate(Question(model=need.model, cluster=machine(device(name), count), batch=256), verdict.layout)
+        assert verdict.step_s == pytest.approx(found.step_s), (name, count)
+        assert verdict.watts == pytest.approx(found.energy_j / found.step_s)
+    assert verdicts["a100-sxm-80gb", 16].cluster.nodes == 2
+    assert verdicts["a100-sxm-80gb", 16].samples_per_s > verdicts["a100-sxm-80gb", 8].samples_per_s
 
 
 def test_what_does_not_fit_is_tried_with_states_in_the_hosts_memory() -> None:
