@@ -19,6 +19,7 @@ NAMES = [
     "__version__",
     "advise",
     "estimate",
+    "explain",
     "load_cluster",
     "load_model",
     "plan",

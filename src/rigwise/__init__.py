@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rigwise.api import advise, estimate, load_cluster, load_model, plan, run, scale, split, validate
+    from rigwise.api import advise, estimate, explain, load_cluster, load_model, plan, run, scale, split, validate
     from rigwise.cost.record import Estimate
     from rigwise.errors import RigwiseError
     from rigwise.layouts.layout import Layout
@@ -32,6 +32,7 @@ __all__ = [
     "__version__",
     "advise",
     "estimate",
+    "explain",
     "load_cluster",
     "load_model",
     "plan",

@@ -56,6 +56,7 @@ class Fleet:
             product=_engine([m.product for _, m in self.machines], eff),
             other=_engine([m.other for _, m in self.machines], eff),
             stack=first.stack,
+            summed=first.summed,
         )
         return eff, machine
 

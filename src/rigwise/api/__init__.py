@@ -5,13 +5,16 @@ Names and records are taken alike: `plan("gpt3-175b", "512xa100-sxm-80gb")` and 
 
 from rigwise.api.advising import advise as advise
 from rigwise.api.advising import chart as chart
-from rigwise.api.advising import explain as explain
+from rigwise.api.advising import define as define
 from rigwise.api.advising import mixed as mixed
 from rigwise.api.advising import power_caps as power_caps
 from rigwise.api.advising import prices_of as prices_of
 from rigwise.api.advising import refresh_prices as refresh_prices
 from rigwise.api.advising import terms as terms
 from rigwise.api.advising import why_not as why_not
+from rigwise.api.explaining import Explained as Explained
+from rigwise.api.explaining import explain as explain
+from rigwise.api.explaining import explained as explained
 from rigwise.api.names import HERE as HERE
 from rigwise.api.names import device as device
 from rigwise.api.names import device_names as device_names
@@ -26,6 +29,7 @@ from rigwise.api.question import ask as ask
 from rigwise.api.running import RunReport as RunReport
 from rigwise.api.running import run as run
 from rigwise.api.verbs import calibrate as calibrate
+from rigwise.api.verbs import cross_validate as cross_validate
 from rigwise.api.verbs import estimate as estimate
 from rigwise.api.verbs import plan as plan
 from rigwise.api.verbs import scale as scale

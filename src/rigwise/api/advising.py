@@ -99,7 +99,7 @@ def chart(work: str, *, prices: Sequence[str] = (), today: date | None = None) -
     return bars(work, load_model(row["model"], seq=row.get("seq")), book_of(prices, None, today))
 
 
-def explain(term: str) -> Term:
+def define(term: str) -> Term:
     """A word of the glossary: what it is, its formula, a worked number and its source. Raises NotFoundError."""
     from rigwise.advise.terms import term as find
 

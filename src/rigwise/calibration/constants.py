@@ -53,7 +53,8 @@ def constants_of(cases: Sequence[Case]) -> tuple[Constant, ...]:
 
 def _of_rule(rule: Mapping[str, Any], priors: Mapping[str, Any], spoken: Mapping[str, set[str]]) -> Iterator[Constant]:
     layer, name, key = rule["path"]
-    for one in sorted(spoken[layer] & set(priors[layer])) if name == "*" else [name]:
+    known = spoken[layer] & set(priors[layer])
+    for one in sorted(known if name == "*" else {name} & (known | {DEFAULTS[layer]})):
         value = read(priors, (layer, one, key))
         if value > 0 and not (name == "*" and one == DEFAULTS[layer] and _has(layer, key)):
             yield Constant(
@@ -94,7 +95,7 @@ def touches(constant: Constant, case: Case) -> bool:
     if isinstance(case, TransferCase):
         return layer == "link" or key == "network"
     if isinstance(case, KernelCase):
-        return layer == "device" or key == "matmul"
+        return layer == "device" or key in ("transposed", "unaligned")
     if key.startswith("memory"):
         return case.row.metric == _BYTES
     if case.row.metric == _BYTES:

@@ -23,7 +23,7 @@ from rigwise.calibration.sensitivity import candidate_residuals, sensitivities
 from rigwise.cost.efficiencies import shipped
 
 Floats = NDArray[np.float64]
-SCALE = 0.15  # soft-L1: errors above this count by their size, not by its square
+SCALE = 0.10  # soft-L1: errors above this count by their size, not by its square
 _REACH = 0.4  # of a logarithm: the longest step that is believed
 _SHARES = np.array([0.5, 0.25, 0.1, 0.0])  # of a step that went too far, tried at once
 _DONE = 1e-3  # a round that lowers the loss by less than this share is the last

@@ -15,7 +15,7 @@ from rigwise.errors import RigwiseError
 from rigwise.measurements.tables import Row
 
 _GUESSED = frozenset({"network"})  # a row whose network is a guess says nothing of a kind of network
-_KEPT = {"kernel": 24, "step": 24}  # rows a group: enough to see a trend, few enough that tables weigh alike
+_KEPT = {"kernel": 24, "step": 30}  # rows a group: enough to see a trend, few enough that tables weigh alike
 
 
 def sample(rows: Iterable[Row]) -> tuple[list[Case], list[Case]]:

@@ -43,6 +43,7 @@ _COMMANDS = {
     "explain": "A word of the glossary: formula, a worked number, source.",
     "calibrate": "Fit the constants of the laws to tables of measurements.",
 }
+_FILES = {"explain": "words"}  # commands whose file is not named as they are
 _GROUPS = {
     "prices": (
         "Prices of cards and of machines by the hour.",
@@ -75,7 +76,7 @@ def build() -> App:
             group.command(f"rigwise.cli.{name}:{verb}_", name=verb, help=text)
         app.command(group)
     for name, text in _COMMANDS.items():
-        app.command(f"rigwise.cli.{name}:{name}", name=name, help=text)
+        app.command(f"rigwise.cli.{_FILES.get(name, name)}:{name}", name=name, help=text)
     text = "Install completion for bash, zsh or fish."
     app.command("rigwise.cli.completion:install", name="--install-completion", help=text)
     return app

@@ -1,0 +1,58 @@
+"""Outcomes with constants fitted without a row's layout, device or source, beside those of the shipped constants."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from rigwise.calibration.backtest import predict_rows
+from rigwise.calibration.cases import Case, case_of
+from rigwise.calibration.crossvalidate import left_out
+from rigwise.calibration.fit import fit
+from rigwise.calibration.outcomes import Outcome
+from rigwise.calibration.sample import sample
+from rigwise.measurements.tables import RATES, Row
+
+Told = Callable[[str, int, int], None]
+SCHEMES = ("layout", "device", "source")
+_ROUNDS = 1  # the shipped constants are where a fit of these rows ended: a step finds the place again
+
+
+def cross_validated(rows: Sequence[Row], progress: Told | None = None) -> Mapping[str, tuple[Outcome, ...]]:
+    """Outcomes by what was left out of the fit: "layout", "device", "source", and "shipped" for nothing.
+
+    Each in the order of the rows. Rows that do not count, or that were refused, are as the shipped constants have them.
+    """
+    told = (lambda done, total: progress("rows predicted", done, total)) if progress else None
+    shipped = tuple(predict_rows(rows, told))
+    judged = [case for o in shipped if (case := _case(o)) is not None]
+    place = {case.row.id: i for i, case in enumerate(judged)}
+    asked = [case for case in sample(rows)[0] if case.row.id in place]
+    found = fit(asked, rounds=_ROUNDS)
+    fitted = [place[case.row.id] for case in asked]
+    crossed = {}
+    for number, scheme in enumerate(SCHEMES):
+        if progress:
+            progress("ways to leave rows out", number, len(SCHEMES))
+        errors = dict(zip(place, left_out(judged, found, fitted, scheme).tolist(), strict=True))
+        crossed[scheme] = tuple(_moved(o, errors.get(o.row.id, math.nan)) for o in shipped)
+    if progress:
+        progress("ways to leave rows out", len(SCHEMES), len(SCHEMES))
+    return {**crossed, "shipped": shipped}
+
+
+def _case(outcome: Outcome) -> Case | None:
+    if outcome.predicted is None or outcome.flag:
+        return None
+    return case_of(outcome.row)
+
+
+def _moved(outcome: Outcome, error: float) -> Outcome:
+    """The outcome with a prediction that misses by `error`, ln(measured/predicted) in time's direction."""
+    if not math.isfinite(error) or not outcome.predicted or not outcome.row.value:
+        return outcome
+    sign = 1 if outcome.row.metric in RATES else -1
+    factor = outcome.row.value * math.exp(sign * error) / outcome.predicted
+    low, high = (None if end is None else end * factor for end in (outcome.low, outcome.high))
+    return replace(outcome, predicted=outcome.predicted * factor, low=low, high=high)
