@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
+import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import Path
@@ -150,5 +152,8 @@ def _gpuhunt(provider: str) -> Iterable[Item]:
         raise LaunchError(
             "gpuhunt is not installed", rule="live prices are an extra", nearest="pip install 'rigwise[prices]'"
         ) from None
-    found: Iterable[Item] = gpuhunt.query(provider=provider)
+    logging.getLogger("gpuhunt").setLevel(logging.CRITICAL)  # what fails is told in one line by whoever asks
+    local = "GPUHUNT_CATALOG_DIR" in os.environ  # its catalogues as files, which need no network
+    catalog = gpuhunt.Catalog(auto_reload=False) if local else gpuhunt.default_catalog()
+    found: Iterable[Item] = catalog.query(provider=provider)
     return found

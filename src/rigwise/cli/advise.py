@@ -13,6 +13,7 @@ from rich.console import Console
 
 from rigwise import api, units
 from rigwise.cli.files import check_picture, write_aside
+from rigwise.cli.jsonout import dumps
 from rigwise.cli.options import Look
 from rigwise.cli.tables import Column, facts, table
 from rigwise.cli.views import show_caps, show_chart, show_mixed
@@ -144,6 +145,7 @@ def advise(
     priced: Prices = Prices(),
     views: Views = Views(),
     top: int = 10,
+    output: Path | None = None,
     picture: Path | None = None,
     look: Look = Look(),
 ) -> None:
@@ -153,6 +155,8 @@ def advise(
     ----------
     top
         Choices to show.
+    output
+        Keep the answer here as JSON, with the prices that it was made with.
     picture
         Write an SVG here: money against speed, or the chart, or the caps.
     """
@@ -176,6 +180,8 @@ def advise(
         write_aside(picture, advice_svg(found))
     money = Money(per_usd=1.0 if use.per_usd is None else use.per_usd, name=use.currency or "")
     more = {**({"why_not": against} if views.why_not else {}), **money.to_dict()}
+    if output:
+        write_aside(output, dumps({**found.to_dict(), **more}) + "\n")
     look.answer(lambda: {**found.to_dict(), **more}, lambda screen: _draw(screen, found, against, money, look.chatty))
     if picture:
         look.note(f"picture: {picture}")

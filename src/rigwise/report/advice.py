@@ -73,9 +73,8 @@ def _spaced(front: Sequence[Choice]) -> list[Choice]:
 def _decades(values: Sequence[float]) -> tuple[float, float]:
     """Round limits of a logarithmic axis: 1, 2 or 5 times a power of ten around the values."""
     low, high = min(values), max(values)
-    below = [v for v in _steps(low / 10, high * 10) if v <= low * 0.95]
-    above = [v for v in _steps(low / 10, high * 10) if v >= high * 1.05]
-    return max(below), min(above)
+    round_ones = [10.0**p * f for p in range(floor(log10(low)) - 1, ceil(log10(high)) + 2) for f in (1, 2, 5)]
+    return max(v for v in round_ones if v <= low * 0.95), min(v for v in round_ones if v >= high * 1.05)
 
 
 def _steps(low: float, high: float) -> list[float]:

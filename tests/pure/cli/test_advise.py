@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
@@ -35,6 +36,14 @@ def test_the_choices_have_the_fields_of_the_contract(call) -> None:
     assert all(set(choice) >= CHOICE for choice in said.json["choices"])
     assert said.json["why_not"]
     assert said.json["choices"][0]["price"]["date"]
+
+
+def test_a_kept_answer_holds_the_prices_it_was_made_with(call, tmp_path) -> None:
+    path = tmp_path / "answer.json"
+    assert call(*ADVISE, "--price", "rtx-4090:used=900", "--output", str(path)).code == 0
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    assert kept["date"] == "2026-11-22"
+    assert all(choice["price"]["usd"] > 0 and choice["price"]["source"] for choice in kept["choices"])
 
 
 def test_people_read_the_ranking_the_reasons_and_the_path(call) -> None:
