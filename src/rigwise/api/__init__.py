@@ -12,6 +12,11 @@ from rigwise.api.advising import prices_of as prices_of
 from rigwise.api.advising import refresh_prices as refresh_prices
 from rigwise.api.advising import terms as terms
 from rigwise.api.advising import why_not as why_not
+from rigwise.api.brain import brain_compare as brain_compare
+from rigwise.api.brain import brain_estimate as brain_estimate
+from rigwise.api.brain import brain_forecast as brain_forecast
+from rigwise.api.brain import brain_machines as brain_machines
+from rigwise.api.brain import brain_neuron as brain_neuron
 from rigwise.api.explaining import Explained as Explained
 from rigwise.api.explaining import explain as explain
 from rigwise.api.explaining import explained as explained

@@ -52,11 +52,11 @@ def constants_of(cases: Sequence[Case]) -> tuple[Constant, ...]:
 
 
 def _of_rule(rule: Mapping[str, Any], priors: Mapping[str, Any], spoken: Mapping[str, set[str]]) -> Iterator[Constant]:
-    layer, name, key = rule["path"]
+    layer, _, key = rule["path"]
     known = spoken[layer] & set(priors[layer])
-    for one in sorted(known if name == "*" else {name} & (known | {DEFAULTS[layer]})):
+    for one in sorted(known | {DEFAULTS[layer]}):
         value = read(priors, (layer, one, key))
-        if value > 0 and not (name == "*" and one == DEFAULTS[layer] and _has(layer, key)):
+        if value > 0 and speaks_of(rule, layer, one, key):
             yield Constant(
                 path=(layer, one, key),
                 prior=value,
@@ -66,9 +66,14 @@ def _of_rule(rule: Mapping[str, Any], priors: Mapping[str, Any], spoken: Mapping
             )
 
 
-def _has(layer: str, key: str) -> bool:
-    """Whether the layer's default of a key has a rule of its own."""
-    return any(rule["path"] == [layer, DEFAULTS[layer], key] for rule in table("fitted")["constant"])
+def speaks_of(rule: Mapping[str, Any], layer: str, name: str, key: str) -> bool:
+    """Whether a rule of data/fitted.toml speaks of a constant; of a layer's default only where it names it."""
+    its_layer, names, its_key = rule["path"]
+    if (its_layer, its_key) != (layer, key):
+        return False
+    if names == "*":
+        return name != DEFAULTS[layer]
+    return name in ([names] if isinstance(names, str) else names)
 
 
 def names_of(case: Case) -> dict[str, frozenset[str]]:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from rigwise.calibration.cases import Case, KernelCase, StepCase, TransferCase
 from rigwise.calibration.patterns import said, spread_of
 from rigwise.calibration.quantity import figure
-from rigwise.calibration.regimes import classes_of, novelty_of
+from rigwise.calibration.regimes import classes_of, doubted, novelty_of
 from rigwise.cost.collective import all_reduce_seconds, group, send_seconds, wires
 from rigwise.cost.convolution import Convs, conv_seconds
 from rigwise.cost.efficiencies import Efficiencies, efficiencies
@@ -32,7 +32,6 @@ from rigwise.measurements.tables import unit
 Floats = NDArray[np.float64]
 _Key = tuple[object, ...]
 # assumptions that a peak of memory depends on
-_OF_MEMORY = frozenset({"batch", "layout", "dims", "recompute", "stack"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +75,7 @@ class Predictor:
         """The prediction of a case. Raises UsageError where the laws cannot answer in the row's metric."""
         value = float(np.max(self.values(case)))
         spread, basis = self._spread(case)
-        doubts = _OF_MEMORY & set(case.assumed) if case.row.metric == "peak_mem_gib" else case.assumed
-        factor = exp(Z80 * hypot(spread, spread_of(doubts)))
+        factor = exp(Z80 * hypot(spread, spread_of(doubted(case))))
         told = f"{basis}; {said(case.assumed)}" if case.assumed else basis
         return Prediction(value=value, low=value / factor, high=value * factor, basis=told)
 

@@ -9,6 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from rigwise.calibration.constants import speaks_of
 from rigwise.calibration.patterns import table
 from rigwise.cost.efficiencies import current
 
@@ -78,8 +79,7 @@ def _split(path: str) -> tuple[str, str, str]:
 
 
 def _fitted(layer: str, name: str, key: str) -> bool:
-    rules = [rule["path"] for rule in table("fitted")["constant"]]
-    return [layer, name, key] in rules or (name != "default" and [layer, "*", key] in rules)
+    return any(speaks_of(rule, layer, name, key) for rule in table("fitted")["constant"])
 
 
 def _prior(layer: str, name: str, key: str) -> float | None:

@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 FEWEST = 30  # cases from which a class's own spread is told
 SURE = 0.047  # nothing is known better than to 6 % to either side
 _INSIDE = 0.8
+_OF_MEMORY = frozenset({"batch", "layout", "dims", "recompute", "stack"})
 _HALVINGS = 40
 
 
@@ -46,10 +47,16 @@ def spreads_of(cases: Sequence[Case], errors: Mapping[str, Floats]) -> dict[str,
             members[name].append(i)
     found: dict[str, dict[str, float]] = {}
     for name, places in sorted(members.items()):
-        assumed = np.array([spread_of(cases[i].assumed) for i in places])
+        assumed = np.array([spread_of(doubted(cases[i])) for i in places])
         if len(places) >= FEWEST or name == EVERYTHING:
             found[name] = {regime: max(covering(left[places], assumed), SURE) for regime, left in errors.items()}
     return found
+
+
+def doubted(case: Case) -> frozenset[str]:
+    """The assumptions of a case that make its figure less sure: memory does not mind all of them."""
+    assumed = frozenset(case.assumed)
+    return _OF_MEMORY & assumed if case.row.metric == "peak_mem_gib" else assumed
 
 
 def seen(cases: Sequence[Case]) -> tuple[list[str], dict[str, list[str]]]:

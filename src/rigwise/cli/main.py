@@ -54,6 +54,16 @@ _GROUPS = {
         "Devices that can be planned for.",
         {"list": "The catalogue.", "show": "All that is known of one.", "detect": "What this machine is."},
     ),
+    "brain": (
+        "The brain's computing power, and when machines reach it.",
+        {
+            "estimate": "Operations a second, memory and bandwidth, with their spread; a lower bound.",
+            "compare": "Published estimates, each from its own inputs.",
+            "machines": "How many of which device would sustain it, beside machines that stand.",
+            "forecast": "The year in which machines reach it, as a distribution.",
+            "neuron": "The walk along a neuron as a network, and a cell run on spike trains.",
+        },
+    ),
 }
 
 
