@@ -97,8 +97,11 @@ def touches(constant: Constant, case: Case) -> bool:
             return False
     elif name not in named:
         return False
+    of_network = layer == "link" or key == "network"
+    if of_network and "network" in case.assumed:
+        return False  # a row whose network is a guess says nothing of a kind of network
     if isinstance(case, TransferCase):
-        return layer == "link" or key == "network"
+        return of_network
     if isinstance(case, KernelCase):
         return layer == "device" or key in ("transposed", "unaligned")
     if key.startswith("memory"):
@@ -106,7 +109,7 @@ def touches(constant: Constant, case: Case) -> bool:
     if case.row.metric == _BYTES:
         return False
     several = isinstance(case, StepCase) and case.machine.cluster.devices > 1
-    return several or not (layer == "link" or key in ("network", "overlap_dp", "overlap_ep"))
+    return several or not (of_network or key in ("overlap_dp", "overlap_ep"))
 
 
 def read(tables: Mapping[str, Any], path: Path) -> float:
