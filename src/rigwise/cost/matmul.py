@@ -141,7 +141,7 @@ def gemm_seconds(
     ...               bandwidth=2.0e12, peak={"bfloat16": 312e12, "float32": 19.5e12}, processors=108)
     >>> on = engine(card, "bfloat16", efficiencies(card).device)
     >>> t = gemm_seconds(1, 8192, 8192, 8192, on)
-    >>> 240 < 2 * 8192**3 / t / 1e12 < 300  # TFLOP/s
+    >>> bool(240 < 2 * 8192**3 / t / 1e12 < 300)  # TFLOP/s
     True
     """
     b, m_, n_, k_ = (np.asarray(x, dtype=np.float64)[..., None] for x in (batch, m, n, k))
