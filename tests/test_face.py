@@ -17,6 +17,7 @@ NAMES = [
     "RigwiseError",
     "Task",
     "__version__",
+    "advise",
     "brain_compare",
     "brain_estimate",
     "brain_forecast",

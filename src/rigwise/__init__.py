@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rigwise.api import (
+        advise,
         brain_compare,
         brain_estimate,
         brain_forecast,
@@ -45,6 +46,7 @@ __all__ = [
     "RigwiseError",
     "Task",
     "__version__",
+    "advise",
     "brain_compare",
     "brain_estimate",
     "brain_forecast",

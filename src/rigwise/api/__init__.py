@@ -3,6 +3,15 @@
 Names and records are taken alike: `plan("gpt3-175b", "512xa100-sxm-80gb")` and `plan(model, cluster)` say the same.
 """
 
+from rigwise.api.advising import advise as advise
+from rigwise.api.advising import chart as chart
+from rigwise.api.advising import define as define
+from rigwise.api.advising import mixed as mixed
+from rigwise.api.advising import power_caps as power_caps
+from rigwise.api.advising import prices_of as prices_of
+from rigwise.api.advising import refresh_prices as refresh_prices
+from rigwise.api.advising import terms as terms
+from rigwise.api.advising import why_not as why_not
 from rigwise.api.brain import brain_compare as brain_compare
 from rigwise.api.brain import brain_estimate as brain_estimate
 from rigwise.api.brain import brain_forecast as brain_forecast

@@ -155,7 +155,9 @@ def _conv(o: Operation, part: Share, micro: Floats, table: LayoutTable, on: Mach
 def _convs(found: Sequence[Operation], table: LayoutTable, on: Machine) -> list[Passes]:
     """Convolutions together: one call of the law a pass, with an axis for the convolutions before the table's."""
     parts = [share(o, table) for o in found]
-    dims = max(np.ndim(table.micro), *(np.ndim(getattr(on.product.eff, each.name)) for each in fields(on.product.eff)))
+    figures = [getattr(on.product.eff, each.name) for each in fields(on.product.eff)]
+    figures += [table.micro, on.product.rate, on.product.vector, on.product.bandwidth, on.product.processors]
+    dims = max(np.ndim(figure) for figure in figures)
     shapes = Convs.of([o.conv for o in found if o.conv is not None], behind=dims)
     cuts = [np.stack(np.broadcast_arrays(*(getattr(part, key) for part in parts))) for key in ("n", "k")]
     wide = [cut.reshape(len(found), *(1,) * (dims + 1 - cut.ndim), *cut.shape[1:]) for cut in cuts]

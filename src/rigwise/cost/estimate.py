@@ -7,7 +7,7 @@ as arrays; `estimate` answers it for one layout, as a record with every part nam
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -31,6 +31,7 @@ from rigwise.cost.stageplan import stage_plan
 from rigwise.cost.step import NEAR_FULL, PARTS, StepLaw
 from rigwise.errors import UsageError
 from rigwise.hardware.cluster import Cluster
+from rigwise.hardware.device import Device
 from rigwise.layouts.choice import table_for
 from rigwise.layouts.layout import PRECISIONS, Layout, LayoutTable
 from rigwise.layouts.precision import element_bytes, states
@@ -147,18 +148,20 @@ class Answer:
         return cost_usd(self.question.cluster.devices, self.seconds, joules, self.question.rates)
 
 
-def evaluate(question: Question, table: LayoutTable) -> Answer:
-    """The laws of a question for a table of layouts of one precision."""
+def evaluate(question: Question, table: LayoutTable, on: tuple[Efficiencies, Machine] | None = None) -> Answer:
+    """The laws of a question for a table of layouts of one precision.
+
+    on: efficiencies and machine in place of those of the question's device; their figures may be arrays, one entry a
+    device, whose trailing dims broadcast to the table.
+    """
     codes = np.unique(table.precision)
     if len(codes) != 1:
         raise UsageError("a table mixes precisions", rule="one precision a table; ask once for each")
-    eff = efficiencies(question.cluster.device, question.stack)
+    eff, bare = on or machine_of(question.cluster.device, PRECISIONS[int(codes[0])], question.stack)
     held = states(question.states or eff.stack.states)
     sizes = element_bytes(table.precision, eff.stack.gradient_bytes or None, held)
     micros = np.maximum(question.batch / (table.dp * table.micro), 1.0)
-    machine = _machine(
-        question, PRECISIONS[int(codes[0])], eff, eff.stack.accumulate * summed_bytes(table, sizes, micros)
-    )
+    machine = replace(bare, summed=eff.stack.accumulate * summed_bytes(table, sizes, micros))
     plan = stage_plan(question.model, table)
     stepped = find_optimizer(question.optimizer)
     memory = MemoryLaw(
@@ -192,10 +195,11 @@ def evaluate(question: Question, table: LayoutTable) -> Answer:
     return Answer(question=question, table=table, step=step)
 
 
-def _machine(question: Question, precision: str, eff: Efficiencies, summed: Floats) -> Machine:
-    device = question.cluster.device
+def machine_of(device: Device, precision: str, stack: str) -> tuple[Efficiencies, Machine]:
+    """What the laws take of a device: its efficiencies, and its engines, with gradients added up for free."""
+    eff = efficiencies(device, stack)
     narrow = precision in ("float8", "float4")
-    return Machine(
+    return eff, Machine(
         product=engine(
             device,
             precision,
@@ -207,7 +211,7 @@ def _machine(question: Question, precision: str, eff: Efficiencies, summed: Floa
         ),
         other=engine(device, "bfloat16" if narrow else precision, eff.device, eff.stack.matmul),
         stack=eff.stack,
-        summed=summed,
+        summed=np.zeros(()),
     )
 
 

@@ -39,7 +39,7 @@ class Engine:
     rate: Value
     vector: Value
     bandwidth: Value
-    processors: float
+    processors: Value
     tensor: bool
     element: float
     activation: float
@@ -141,7 +141,7 @@ def gemm_seconds(
     ...               bandwidth=2.0e12, peak={"bfloat16": 312e12, "float32": 19.5e12}, processors=108)
     >>> on = engine(card, "bfloat16", efficiencies(card).device)
     >>> t = gemm_seconds(1, 8192, 8192, 8192, on)
-    >>> 240 < 2 * 8192**3 / t / 1e12 < 300  # TFLOP/s
+    >>> bool(240 < 2 * 8192**3 / t / 1e12 < 300)  # TFLOP/s
     True
     """
     b, m_, n_, k_ = (np.asarray(x, dtype=np.float64)[..., None] for x in (batch, m, n, k))
@@ -149,14 +149,14 @@ def gemm_seconds(
     eff = on.eff
     r0 = _last(eff.tile_tensor if on.tensor else eff.tile_vector)
     lost = _last(eff.saturation_tensor if on.tensor else eff.saturation_vector)
-    partial_wave, floor = _last(eff.waves), _last(eff.kernel_s)
+    partial_wave, floor, processors = _last(eff.waves), _last(eff.kernel_s), _last(on.processors)
     full = 256 * 128 / (256 + 128)
     r = tm * tn / (tm + tn)
     tile_rate = np.minimum(r / (r + r0) * (full + r0) / full, 1.0) if not on.cpu else np.ones_like(r)
-    x = b * np.ceil(m_ / tm) * np.ceil(n_ / tn) * cut / on.processors
+    x = b * np.ceil(m_ / tm) * np.ceil(n_ / tn) * cut / processors
     waves = partial_wave * np.ceil(x) + (1 - partial_wave) * np.where(x < 1, np.maximum(x, _LEAST_WAVE), x)
     rate = _last(on.rate) * tile_rate * _last(share)
-    math = waves * on.processors * 2 * tm * tn * (k_ / cut + lost) / rate
+    math = waves * processors * 2 * tm * tn * (k_ / cut + lost) / rate
     partial = np.where(cut > 1, 8.0 * b * m_ * n_ * cut, 0.0)
     if moved is None:
         operands = on.element * b * (m_ * k_ + k_ * n_) + on.activation * b * m_ * n_
