@@ -46,8 +46,8 @@ class Constant:
 def constants(reads: Mapping[str, float]) -> tuple[Constant, ...]:
     """The constants that an explanation's paths mean.
 
-    >>> [(c.given, c.fitted) for c in constants({"device.kepler.bandwidth": 0.6, "device.kepler.host_power": 4.0})]
-    [('device.kepler', True), ('device.default', False)]
+    >>> [(c.given, c.fitted) for c in constants({"device.pascal.bandwidth": 0.6, "device.pascal.host_power": 4.0})]
+    [('device.pascal', True), ('device.default', False)]
     """
     return tuple(_constant(path, value) for path, value in reads.items())
 
