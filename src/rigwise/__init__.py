@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rigwise.api import estimate, load_cluster, load_model, plan, run, scale, split, validate
+    from rigwise.api import check_rig, estimate, load_cluster, load_model, plan, rig, run, scale, split, validate
     from rigwise.cost.record import Estimate
     from rigwise.errors import RigwiseError
     from rigwise.layouts.layout import Layout
@@ -30,10 +30,12 @@ __all__ = [
     "RigwiseError",
     "Task",
     "__version__",
+    "check_rig",
     "estimate",
     "load_cluster",
     "load_model",
     "plan",
+    "rig",
     "run",
     "scale",
     "split",

@@ -3,6 +3,8 @@
 Names and records are taken alike: `plan("gpt3-175b", "512xa100-sxm-80gb")` and `plan(model, cluster)` say the same.
 """
 
+from rigwise.api.machines import check_rig as check_rig
+from rigwise.api.machines import rig as rig
 from rigwise.api.names import HERE as HERE
 from rigwise.api.names import device as device
 from rigwise.api.names import device_names as device_names

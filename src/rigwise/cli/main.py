@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from cyclopts import App, CycloptsError
 
@@ -47,11 +48,17 @@ _GROUPS = {
         "Devices that can be planned for.",
         {"list": "The catalogue.", "show": "All that is known of one.", "detect": "What this machine is."},
     ),
+    "rig": (
+        "A whole machine around GPUs, or several: every part with its reason, proved to be the best.",
+        {"check": "What is wrong with a list of parts, and what is wasted."},
+    ),
 }
+_OWN = {"rig"}
+"""Groups that do something themselves; the parser wants such an action imported, so only where the group is called."""
 
 
-def build() -> App:
-    """The app with every command registered by its import path."""
+def build(words: Sequence[str] = ()) -> App:
+    """The app with every command registered by its import path. words: what is called, as far as it is known."""
     from rigwise import __version__
 
     app = App(
@@ -67,6 +74,8 @@ def build() -> App:
         group = App(name=name, help=group_help)
         for verb, text in verbs.items():
             group.command(f"rigwise.cli.{name}:{verb}_", name=verb, help=text)
+        if name in _OWN & set(words):
+            group.default(getattr(import_module(f"rigwise.cli.{name}"), name))
         app.command(group)
     for name, text in _COMMANDS.items():
         app.command(f"rigwise.cli.{name}:{name}", name=name, help=text)
@@ -80,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     as_json, plain = "--json" in words, "--no-color" in words
     try:
-        code = build()(
+        code = build(words)(
             words,
             console=console(plain=plain),
             error_console=console(plain=plain, stderr=True),
@@ -104,7 +113,7 @@ def options() -> list[str]:
     >>> "plan --cluster" in options(), "model show NAME" in options()
     (True, True)
     """
-    return sorted(line for name, app in _walk(build(), "") for line in _words(name, app))
+    return sorted(line for name, app in _walk(build(tuple(_OWN)), "") for line in _words(name, app))
 
 
 def _walk(app: App, path: str) -> list[tuple[str, App]]:

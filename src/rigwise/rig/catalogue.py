@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
-from rigwise.errors import not_found
+from rigwise.errors import UsageError, not_found
 from rigwise.hardware.catalog import devices
 from rigwise.hardware.tables import number, table, whole
 from rigwise.rig.parts import Board, Case, Cooler, Cpu, Drive, Fan, Gpu, Memory, Nic, Part, Supply
@@ -76,6 +76,16 @@ def _priced(part: Part, row: Row | None) -> Part:
     return part if row is None else replace(part, price=float(row["price_usd"]), condition=row["condition"])
 
 
+def _amount(row: Row, key: str, scale: float = 1.0) -> float:
+    """A cell as an amount; 0 where it is empty."""
+    return number(row.get(key, ""), scale) or 0.0
+
+
+def _count(row: Row, key: str, least: int = 0) -> int:
+    """A cell as a count; the least where it is empty."""
+    return whole(row.get(key, "")) or least
+
+
 def common(row: Row) -> dict[str, str]:
     """The fields that every part has."""
     return {key: row.get(key, "") for key in ("id", "name", "set", "source", "date", "weak")}
@@ -94,21 +104,21 @@ def read_plugs(text: str) -> dict[str, int] | None:
 
 
 def _gpu(row: Row) -> Gpu:
-    device = devices()[row["device"]]
+    device = devices()[row.get("device", "")]
     return Gpu(
         **common(row),
         device=device,
-        watts=float(row["watts"]) if row["watts"] else device.tdp or 0.0,
-        length=number(row["length_mm"]) or None,
-        slots=number(row["slots"]),
-        plugs=read_plugs(row["power"]) if row["power"] != "board" else {},
-        cooling=row["cooling"],
+        watts=_amount(row, "watts") if row.get("watts", "") else device.tdp or 0.0,
+        length=number(row.get("length_mm", "")) or None,
+        slots=number(row.get("slots", "")),
+        plugs=read_plugs(row.get("power", "")) if row.get("power", "") != "board" else {},
+        cooling=row.get("cooling", ""),
     )
 
 
 def platform(socket: str, name: str = "") -> Row | None:
     """The row of the hardware catalogue's platforms for a socket; where it has several, the one that the name fits."""
-    found = [row for row in table("platforms") if row["socket"] == socket]
+    found = [row for row in table("platforms") if row.get("socket", "") == socket]
     if len(found) > 1:
         # sTR5: Threadripper and PRO; LGA 4677: Xeon W-2400, W-3400 and Scalable; SP3: 7001 and 7002
         words = {"PRO": "PRO", "w5-2": "W-2400", "w7-2": "W-2400", "w5-3": "W-3400", "w7-3": "W-3400", "w9": "W-3400"}
@@ -118,62 +128,62 @@ def platform(socket: str, name: str = "") -> Row | None:
         elif not wanted and "Threadripper" in name:
             wanted = "TRX50"
         first = "7001" if re.search(r"EPYC 7\d\d1", name) else "7002" if socket == "SP3" else ""
-        return next((row for row in found if (wanted or first) in row["id"]), found[0])
+        return next((row for row in found if (wanted or first) in row.get("id", "")), found[0])
     return found[0] if found else None
 
 
 def _cpu(row: Row) -> Cpu:
-    place = platform(row["socket"], row["name"]) or {}
+    place = platform(row.get("socket", ""), row.get("name", "")) or {}
     return Cpu(
         **common(row),
-        watts=float(row["watts"]),
-        socket=row["socket"],
-        sockets=int(row["sockets"]),
-        cores=int(row["cores"]),
-        threads=int(row["threads"]),
-        channels=whole(row["channels"]),
-        memory=tuple(row["memory"].split("/")),
-        lanes=whole(row["pcie_lanes"]) or whole(place.get("pcie_lanes_usable", "")),
+        watts=_amount(row, "watts"),
+        socket=row.get("socket", ""),
+        sockets=_count(row, "sockets", 1),
+        cores=_count(row, "cores"),
+        threads=_count(row, "threads"),
+        channels=whole(row.get("channels", "")),
+        memory=tuple(word for word in row.get("memory", "").split("/") if word),
+        lanes=whole(row.get("pcie_lanes", "")) or whole(place.get("pcie_lanes_usable", "")),
         gen=whole(place.get("pcie_gen", "")),
-        arch=row["arch"],
+        arch=row.get("arch", ""),
         bandwidth=number(place.get("bandwidth_gb_s", ""), GIGA),
-        cooler=row["cooler"] == "1",
+        cooler=row.get("cooler", "") == "1",
     )
 
 
 def _board(row: Row) -> Board:
     return Board(
         **common(row),
-        watts=50.0 if int(row["dimms"]) > 4 else 30.0,
-        socket=row["socket"],
-        sockets=int(row["sockets"]),
-        chipset=row["chipset"],
-        form=row["form"],
-        memory=row["memory"],
-        dimms=int(row["dimms"]),
-        dimm_kinds=tuple(row["dimm_kinds"].split()),
-        memory_max=number(row["memory_max_gib"], GIBI),
-        slots=parse_slots(row["slots"]),
-        modules_sxm=sxm_sockets(row["slots"]),
-        m2=int(row["m2"]),
-        u2=int(row["u2"]),
-        sata=int(row["sata"]),
-        ethernet=float(row["ethernet_gbit_s"]) * GIGA,
-        eps=int(row["eps8"]),
+        watts=50.0 if _count(row, "dimms") > 4 else 30.0,
+        socket=row.get("socket", ""),
+        sockets=_count(row, "sockets", 1),
+        chipset=row.get("chipset", ""),
+        form=row.get("form", ""),
+        memory=row.get("memory", ""),
+        dimms=whole(row.get("dimms", "")),
+        dimm_kinds=tuple(row.get("dimm_kinds", "").split()),
+        memory_max=number(row.get("memory_max_gib", ""), GIBI),
+        slots=parse_slots(row.get("slots", "")),
+        modules_sxm=sxm_sockets(row.get("slots", "")),
+        m2=whole(row.get("m2", "")),
+        u2=_count(row, "u2"),
+        sata=whole(row.get("sata", "")),
+        ethernet=_amount(row, "ethernet_gbit_s", GIGA),
+        eps=whole(row.get("eps8", "")),
     )
 
 
 def _memory(row: Row) -> Memory:
-    modules = int(row["modules"])
+    modules = _count(row, "modules", 1)
     return Memory(
         **common(row),
         watts=MODULE_WATTS * modules,
-        type=row["type"],
-        speed=whole(row["speed_mt_s"]),
+        type=row.get("type", ""),
+        speed=whole(row.get("speed_mt_s", "")),
         modules=modules,
-        module=float(row["module_gib"]) * GIBI,
-        dimm=row["kind"],
-        ecc=row["ecc"] == "1",
+        module=_amount(row, "module_gib", GIBI),
+        dimm=row.get("kind", ""),
+        ecc=row.get("ecc", "") == "1",
     )
 
 
@@ -183,83 +193,97 @@ MODULE_WATTS = 4.0  # of a memory module at work: 3 to 5 W by vendors' power cal
 def _drive(row: Row) -> Drive:
     return Drive(
         **common(row),
-        watts=float(row["watts"]),
-        medium=row["kind"],
-        size=float(row["capacity_gb"]) * GIGA,
-        form=row["form"],
-        interface=row["interface"],
-        rate=number(row["read_mb_s"], MEGA),
+        watts=_amount(row, "watts"),
+        medium=row.get("kind", ""),
+        size=_amount(row, "capacity_gb", GIGA),
+        form=row.get("form", ""),
+        interface=row.get("interface", ""),
+        rate=number(row.get("read_mb_s", ""), MEGA),
     )
 
 
 def _supply(row: Row) -> Supply:
     return Supply(
         **common(row),
-        rating=float(row["watts"]),
-        form=row["form"],
-        efficiency=row["efficiency"],
-        length=number(row["length_mm"]) or None,
+        rating=_amount(row, "watts"),
+        form=row.get("form", ""),
+        efficiency=row.get("efficiency", ""),
+        length=number(row.get("length_mm", "")) or None,
         plugs={plug: whole(row[plug]) for plug in ("eps8", "pcie8", "pin16")},
-        atx3=row["atx3"] == "1",
+        atx3=row.get("atx3", "") == "1",
     )
 
 
 def _case(row: Row) -> Case:
     return Case(
         **common(row),
-        watts=float(row["fan_watts"]),
-        style=row["kind"],
-        boards=tuple(row["boards"].split("/")),
-        gpu_length=number(row["gpu_max_mm"]) or None,
-        slots=whole(row["expansion_slots"]),
-        cooler_height=number(row["cooler_max_mm"]),
-        supply_length=number(row["psu_max_mm"]),
-        radiator=number(row["radiator_mm"]),
-        bays=whole(row["bays_35"]),
-        supplies=int(row["supplies"]),
-        supply_forms=tuple(row["supply_forms"].split("/")),
-        noise=number(row["noise_db"]),
+        watts=_amount(row, "fan_watts"),
+        style=row.get("kind", "") or "desktop",
+        boards=tuple(word for word in row.get("boards", "").split("/") if word),
+        gpu_length=number(row.get("gpu_max_mm", "")) or None,
+        slots=whole(row.get("expansion_slots", "")),
+        cooler_height=number(row.get("cooler_max_mm", "")),
+        supply_length=number(row.get("psu_max_mm", "")),
+        radiator=number(row.get("radiator_mm", "")),
+        bays=whole(row.get("bays_35", "")),
+        supplies=_count(row, "supplies", 1),
+        supply_forms=tuple(word for word in row.get("supply_forms", "").split("/") if word),
+        noise=number(row.get("noise_db", "")),
     )
 
 
 def _cooler(row: Row) -> Cooler:
     return Cooler(
         **common(row),
-        watts=6.0 if row["kind"] == "water" else 2.0,
-        type=row["kind"],
-        sockets=tuple(row["sockets"].split("/")),
-        height=number(row["height_mm"]) or None,
-        radiator=number(row["radiator_mm"]) or None,
-        takes=number(row["watts_max"]),
-        noise=number(row["noise_db"]),
+        watts=6.0 if row.get("kind", "") == "water" else 2.0,
+        type=row.get("kind", ""),
+        sockets=tuple(word for word in row.get("sockets", "").split("/") if word),
+        height=number(row.get("height_mm", "")) or None,
+        radiator=number(row.get("radiator_mm", "")) or None,
+        takes=number(row.get("watts_max", "")),
+        noise=number(row.get("noise_db", "")),
     )
 
 
 def _nic(row: Row) -> Nic:
     return Nic(
         **common(row),
-        watts=float(row["watts"]),
-        technology=row["technology"],
-        rate=float(row["gbit_s"]) * GIGA,
-        link=row["link"],
-        ports=int(row["ports"]),
-        gen=int(row["pcie_gen"]),
-        lanes=int(row["pcie_lanes"]),
-        rdma=row["rdma"] == "1",
+        watts=_amount(row, "watts"),
+        technology=row.get("technology", ""),
+        rate=_amount(row, "gbit_s", GIGA),
+        link=row.get("link", ""),
+        ports=_count(row, "ports", 1),
+        gen=_count(row, "pcie_gen"),
+        lanes=_count(row, "pcie_lanes"),
+        rdma=row.get("rdma", "") == "1",
     )
 
 
 def _fan(row: Row) -> Fan:
     return Fan(
         **common(row),
-        watts=float(row["watts"]),
-        size=float(row["size_mm"]),
-        quantity=int(row["quantity"]),
-        noise=number(row["noise_db"]),
+        watts=_amount(row, "watts"),
+        size=_amount(row, "size_mm"),
+        quantity=_count(row, "quantity", 1),
+        noise=number(row.get("noise_db", "")),
     )
 
 
-_READERS = {
+TABLES: Mapping[str, str] = {
+    "gpu": "gpus",
+    "cpu": "cpus",
+    "motherboard": "boards",
+    "memory": "memory",
+    "storage": "drives",
+    "psu": "supplies",
+    "case": "cases",
+    "cooler": "coolers",
+    "nic": "nics",
+    "fan": "fans",
+}
+"""The table of each kind of part."""
+
+_READERS: Mapping[str, Callable[[Row], Part]] = {
     "gpus": _gpu,
     "cpus": _cpu,
     "boards": _board,
@@ -271,6 +295,25 @@ _READERS = {
     "nics": _nic,
     "fans": _fan,
 }
+
+
+def read_part(kind: str, row: Row) -> Part:
+    """A part from a row of text in the columns of its table; a price_usd and a condition may stand in it. Raises UsageError."""
+    try:
+        part = _READERS[TABLES[kind]](row)
+    except (ValueError, KeyError) as wrong:
+        raise UsageError(f"cannot read the {kind} {row.get('name', '')!r}: {wrong}", rule=f"columns of {TABLES[kind]}.csv") from None
+    return replace(part, price=number(row.get("price_usd", "")), condition=row.get("condition") or "new")
+
+
+def columns(kind: str) -> tuple[str, ...]:
+    """The columns of the table of a kind of part."""
+    return tuple(rows(TABLES[kind])[0])
+
+
+def raw(kind: str) -> Mapping[str, Row]:
+    """The rows of the table of a kind by id, as text."""
+    return {row["id"]: row for row in rows(TABLES[kind])}
 
 
 def with_prices(parts: Catalogue, prices: Iterable[tuple[str, float]]) -> Catalogue:

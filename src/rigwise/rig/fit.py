@@ -70,9 +70,9 @@ def _chipset(build: Build, use: Use) -> Iterator[Found]:
                     says=f"the chipset {board.chipset} of {board.name} does not serve {cpu.name}",
                     fix="a board with a chipset of the processor's generation, as its support list says",
                 )
-            elif "firmware" in row["weak"]:
+            elif row["late"] and re.search(row["late"], cpu.name):
                 yield Found(
-                    says=f"{cpu.name} on {board.chipset} needs a late firmware: {row['weak']}",
+                    says=f"{cpu.name} on {board.chipset} needs a late firmware",
                     fix="look up the board's support list before buying",
                     severity="note",
                     unknown=True,
