@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from rigwise import units
@@ -24,8 +25,9 @@ def topology_svg(found: Rig) -> str:
     bottom = max(len(found.build.gpus) + len(found.build.nics), 3)
     width = max(720.0, 2 * _LEFT + bottom * (_WIDE + _GAP))
     ways = _ways(found)
-    network = found.fabric.says() if found.fabric else []
-    height = 372 + 18 * len(ways) + (96 + 18 * len(network) if found.fabric else 0)
+    most = int((width - 2 * _LEFT) / 6.2)
+    network = [line for text in (found.fabric.says() if found.fabric else []) for line in wrap(text, most)]
+    height = 372 + 18 * len(ways) + (112 + 18 * len(network) if found.fabric else 0)
     board = Board(width, height, f"Topology of {len(found.build.gpus)} GPUs")
     many = f"{found.use.nodes} machines of " if found.use.nodes > 1 else ""
     cards = found.build.gpus
@@ -56,6 +58,13 @@ def _box(board: Board, x: float, y: float, wide: float, hue: int, lines: list[st
         board.text(x + wide / 2, y + 22 + 15 * i, _short(text, wide), "soft" if i else "", "middle")
 
 
+def _elbow(board: Board, x: float, y: float, bend: float, to: float, kind: str = "edge", down: float = 280) -> None:
+    """Down to the bend, across, and down: lines that share a way lie on each other."""
+    board.line(x, y, x, bend, kind)
+    board.line(x, bend, to, bend, kind)
+    board.line(to, bend, to, down, kind)
+
+
 def _short(text: str, wide: float) -> str:
     most = int(wide / 6.6)
     return text if len(text) <= most else text[: most - 1] + "…"
@@ -83,7 +92,7 @@ def _processors(board: Board, found: Rig, width: float) -> list[float]:
 
 def _hosted(board: Board, found: Rig, places: list[float]) -> None:
     """RAM and drive beside the first processor."""
-    x = places[0] - 110
+    x = places[0] + 8
     rate = found.wiring.ram_rate
     ram = f"RAM {units.show_bytes(found.build.ram)}" + (f", {units.show_rate(rate)}" if rate else "")
     disk = f"drive, reads {units.show_rate(found.wiring.disk)}" if found.wiring.disk else "drive"
@@ -107,13 +116,15 @@ def _cards(board: Board, found: Rig, gpus: list[Seat], places: list[float]) -> N
         top = places[min(seat.place.socket, len(places) - 1)]
         if seat.place.switched:
             switches.setdefault(seat.place.port, middle + (_WIDE + _GAP) / 2)
-            board.line(switches[seat.place.port], 232, middle, 280, "edge")
+            _elbow(board, switches[seat.place.port], 232, 250, middle)
         else:
-            board.line(top, 130, middle, 280, "dash" if seat.place.chipset else "edge")
-        board.text(middle, 272, lanes + (" chipset" if seat.place.chipset else ""), "soft", "middle")
+            _elbow(board, top, 130, 200, middle, "dash" if seat.place.chipset else "edge")
+        board.text(middle + 5, 272, lanes, "soft")
+        if seat.place.chipset:
+            board.text(middle + 5, 258, "chipset", "soft")
     for port, x in switches.items():
         socket = int(port[0])
-        board.line(places[min(socket, len(places) - 1)], 130, x, 216, "edge")
+        _elbow(board, places[min(socket, len(places) - 1)], 130, 200, x, down=216)
         board.bar(x - 52, 216, 104, 16, _SWITCH, "PCIe switch")
         board.text(x, 228, "PCIe switch", "", "middle")
 
@@ -138,8 +149,8 @@ def _nics(board: Board, found: Rig, seats: list[Seat], places: list[float]) -> N
         x = _LEFT + (start + column) * (_WIDE + _GAP)
         _box(board, x, 280, _WIDE, _NIC, [f"{card.technology}", f"{card.rate / 1e9:g} Gbit/s"], card.name)
         top = places[min(seat.place.socket, len(places) - 1)]
-        board.line(top, 130, x + _WIDE / 2, 280, "dash" if seat.place.chipset else "edge")
-        board.text(x + _WIDE / 2, 272, f"x{seat.lanes} PCIe {seat.gen}", "soft", "middle")
+        _elbow(board, top, 130, 200, x + _WIDE / 2, "dash" if seat.place.chipset else "edge")
+        board.text(x + _WIDE / 2 + 5, 272, f"x{seat.lanes} PCIe {seat.gen}", "soft")
 
 
 def _ways(found: Rig) -> list[str]:
@@ -162,14 +173,14 @@ def _network(board: Board, found: Rig, y: float, width: float, says: list[str]) 
         x = _LEFT + span * (i + 0.5)
         last = i == shown - 1 and fabric.nodes > shown
         text = f"… {fabric.nodes - shown + 1} more" if last else f"machine {i + 1}"
-        board.bar(x - 50, y + 54, 100, 16, _GPU, text)
-        board.text(x, y + 66, text, "", "middle")
+        board.bar(x - 50, y + 54, 100, 6, _GPU, text)
+        board.text(x, y + 76, text, "", "middle")
         if fabric.tiers:
             board.line(middle, y + 24, x, y + 54, "edge")
         elif i:
-            board.line(x - span + 50, y + 62, x - 50, y + 62, "edge")
+            board.line(x - span + 50, y + 57, x - 50, y + 57, "edge")
     if fabric.tiers:
         board.bar(middle - 190, y + 8, 380, 16, _SWITCH, fabric.switch)
         board.text(middle, y + 20, f"{fabric.switches} x {fabric.switch}", "", "middle")
     for i, text in enumerate(says):
-        board.text(_LEFT, y + 92 + 18 * i, _short(text, 1.2 * (width - 2 * _LEFT)), "soft")
+        board.text(_LEFT, y + 104 + 18 * i, text, "soft")

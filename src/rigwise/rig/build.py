@@ -25,13 +25,15 @@ class Item:
 @dataclass(frozen=True, kw_only=True)
 class Build:
     """A machine. limit: watts that each GPU is held to, None for its own.
-    bridges: NVLink bridges between pairs. risers: cards on cables, wherever there is room.
+    bridges: NVLink bridges between pairs. risers: cards on cables, wherever there is room. spare: watts that parts which
+    are not decided yet will draw at least.
     """
 
     items: tuple[Item, ...]
     limit: float | None = None
     bridges: int = 0
     risers: bool = False
+    spare: float = 0.0
 
     @cached_property
     def by_kind(self) -> Mapping[str, tuple[Item, ...]]:
@@ -112,7 +114,7 @@ class Build:
     def watts(self) -> float:
         """Watts that the parts draw at work, losses of the supplies apart."""
         rest = sum(i.part.watts * i.count for i in self.items if not isinstance(i.part, Gpu))
-        return self.gpu_watts + rest
+        return self.gpu_watts + rest + self.spare
 
     @property
     def price(self) -> float | None:
@@ -124,7 +126,9 @@ class Build:
 
     def but(self, items: Iterable[Item]) -> Build:
         """The machine with other items, the rest of it the same."""
-        return Build(items=tuple(items), limit=self.limit, bridges=self.bridges, risers=self.risers)
+        return Build(
+            items=tuple(items), limit=self.limit, bridges=self.bridges, risers=self.risers, spare=self.spare
+        )
 
     def swapped(self, kind: str, items: Iterable[Item]) -> Build:
         """The machine with other items of one kind."""

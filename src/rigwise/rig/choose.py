@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rigwise.rig.build import Build, Item, Use
 from rigwise.rig.rules import Rule, rules
@@ -28,6 +28,11 @@ FORBIDDING = ("error", "warning")
 def cost(items: Iterable[Item]) -> float:
     """US dollars of items whose prices are known."""
     return sum((item.part.price or 0.0) * item.count for item in items)
+
+
+def _drawn(items: Iterable[Item]) -> float:
+    """Watts of items, GPUs apart, which a limit may hold."""
+    return sum(item.part.watts * item.count for item in items if item.part.kind != "gpu")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +90,8 @@ class _Search:
     costs: Mapping[str, Sequence[float]] = field(init=False)
     pairs: Mapping[tuple[str, str], Sequence[Rule]] = field(init=False)
     late: Mapping[str, Sequence[Rule]] = field(init=False)
+    watts: Mapping[str, float] = field(init=False)
+    most: float = float("inf")
     best: Build | None = None
     value: Value = (float("inf"),)
     looked: int = 0
@@ -98,6 +105,7 @@ class _Search:
         every = frozenset(order)
         self.kinds = {rule.name: every.intersection((*rule.reads, *rule.also)) for rule in self.rules}
         self.costs = {kind: [self.judge.weight(items) for items in domain] for kind, domain in self.domains.items()}
+        self.watts = {kind: min(map(_drawn, domain), default=0.0) for kind, domain in self.domains.items()}
         self.pairs = {(a, b): self._pair_rules(a, b) for i, a in enumerate(order) for b in order[i + 1 :]}
         self.late = {kind: [r for r in self.rules if kind in self._asked(r, order)] for kind in order}
 
@@ -127,6 +135,8 @@ class _Search:
         others = sum(self.costs[k][first[k]] for k in rest)
         for entry in range(first[kind], len(self.domains[kind])):
             now = spent + self.costs[kind][entry]
+            if self.looked > self.most:
+                return
             if (*before, now + others) >= self.value or now + others > self.budget:
                 self.dearer += len(self.domains[kind]) - entry  # entries are sorted: the others weigh no less
                 break
@@ -185,6 +195,9 @@ class _Search:
             broken = self.known.get(key) if remember else None
             if broken is None:
                 build = self._build(read)
+                if rule.grows:
+                    spare = sum(watts for kind, watts in self.watts.items() if kind not in read)
+                    build = replace(build, spare=spare)
                 broken = build.has(rule.reads) and rule.forbids(build, self.use, self.forbidding)
                 if remember:
                     self.known[key] = broken
@@ -207,9 +220,11 @@ def choose(
     base: Build | None = None,
     forbidding: Sequence[str] = FORBIDDING,
     without: Iterable[str] = (),
+    most: float = float("inf"),
 ) -> Choice:
     """The best machine of the domains. judge: what is to be small, the price by default. budget: US
-    dollars. without: rules not asked."""
+    dollars. without: rules not asked. most: partial machines to look at; a search that stops there has proved nothing.
+    """
     dropped = set(without)
     judge = judge or Judge()
     search = _Search(
@@ -220,6 +235,7 @@ def choose(
         rules=[r for r in rules() if r.name not in dropped and r.severity in FORBIDDING and not r.missing],
         forbidding=forbidding,
         budget=float("inf") if budget is None else budget,
+        most=most,
     )
     machines = 1.0
     for domain in domains.values():

@@ -213,6 +213,7 @@ def _disk(build: Build, use: Use) -> Iterator[Found]:
         yield Found(
             says=f"{slow[0].name} reads {show_rate(read_rate(slow[0]) or 0.0)}, the fastest drive {show_rate(rate)}",
             fix="keep the set that is trained on the fast drive",
+            severity="note",
         )
 
 
@@ -261,3 +262,14 @@ def _used(build: Build, use: Use) -> Iterator[Found]:
         yield Found(
             says=f"bought used: {used[0]}{more}", fix="test each at full load while it can still be returned", unknown=True
         )
+
+
+def epoch_seconds(load: float, compute: float, batches: int, *, ahead: bool = True) -> float:
+    """Seconds of an epoch whose batches take so long to load and to compute, each after the other or read ahead.
+
+    >>> round(epoch_seconds(0.03, 0.04, 100), 3), round(epoch_seconds(0.03, 0.04, 100, ahead=False), 3)
+    (4.03, 7.0)
+    """
+    if not ahead:
+        return batches * (load + compute)
+    return load + (batches - 1) * max(load, compute) + compute

@@ -189,6 +189,7 @@ def _board_form(build: Build, use: Use) -> Iterator[Found]:
     if board.set or case.set:
         return
     forms = {_form(form) for form in case.boards}
+    forms |= {"ssiceb"} if forms & {"eatx", "ssieeb"} else set()  # CEB is 267 mm deep, E-ATX and EEB 330 mm
     if not board.form or not case.boards:
         yield Found(says="the standard of the board or of the case is not known", fix="look it up", unknown=True)
     elif _form(board.form) not in forms and case.style != "frame":

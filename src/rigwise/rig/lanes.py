@@ -203,7 +203,7 @@ def _score(found: Seating) -> tuple[float, ...]:
     return (
         min((min(width, ENOUGH) for width in lanes), default=0),
         min(gaps, default=0),
-        min(lanes, default=0),
+        min((seat.lanes << seat.gen for seat in found.gpus), default=0),
         -found.sharing,
         sum(lanes),
         sum(seat.lanes for seat in found.nics),

@@ -14,7 +14,7 @@ from rigwise.rig.choose import FORBIDDING, Choice, Proof, choose
 from rigwise.rig.fabric import Fabric, fabric_of
 from rigwise.rig.heat import BTU, noise_db, wall_watts
 from rigwise.rig.objective import electricity, judge_of
-from rigwise.rig.parts import KINDS, Gpu
+from rigwise.rig.parts import KINDS, Board, Gpu
 from rigwise.rig.reasons import Alternative, alternatives, reason
 from rigwise.rig.rules import Finding, findings, ranked
 from rigwise.rig.savings import with_savings
@@ -23,6 +23,7 @@ from rigwise.rig.wanted import Domain, Wanted, check_wanted, domains
 from rigwise.rig.wiring import Pair, pairs, wiring_of
 from rigwise.units import show_usd
 
+_TRIES = 3000  # partial machines that are looked at for each thing that might lift it
 _RELAXED = 6  # rules that are left out one by one to find the one that binds
 
 
@@ -163,6 +164,7 @@ def _searched(
     forbidding: Sequence[str],
     without: Sequence[str] = (),
     budget: bool = True,
+    most: float = float("inf"),
 ) -> Choice:
     return choose(
         space,
@@ -173,6 +175,7 @@ def _searched(
         base=Build(items=(), limit=wanted.limit),
         forbidding=forbidding,
         without=without,
+        most=most,
     )
 
 
@@ -200,17 +203,58 @@ def _none(
             rule="the budget binds",
             nearest=f"a budget of {show_usd(least)}, or fewer GPUs",
         )
+    if (most := _most_slots(parts)) < wanted.gpus and not _on_a_baseboard(space):
+        return InfeasibleError(
+            f"no machine of {what}: the largest board of {parts.name} has {most} slots",
+            rule="slots binds",
+            nearest=_lifted(wanted, use, parts) or f"several machines: {-(-wanted.gpus // 8)}x{min(8, wanted.gpus)}x...",
+        )
     for rule, _ in sorted(free.proof.broken.items(), key=lambda row: -row[1])[:_RELAXED]:
-        relaxed = _searched(space, wanted, use, "price", parts, ("error",), [rule], budget=False)
+        relaxed = _searched(space, wanted, use, "price", parts, ("error",), [rule], False, _TRIES)
         if relaxed.build is not None:
             broken = [f for f in findings(relaxed.build, use) if f.rule == rule and f.severity == "error"]
             says, fix = (broken[0].says, broken[0].fix) if broken else (rule, "")
-            return InfeasibleError(f"no machine of {what}: {says}", rule=f"{rule} binds", nearest=fix)
+            return InfeasibleError(
+                f"no machine of {what}: {says}", rule=f"{rule} binds", nearest=_lifted(wanted, use, parts) or fix
+            )
     return InfeasibleError(
         f"no machine of {what} in {parts.name}: several rules forbid every one",
-        rule=", ".join(name for name, _ in sorted(free.proof.broken.items(), key=lambda row: -row[1])[:3]),
-        nearest=f"{max(1, wanted.gpus // 2)} GPUs a machine",
+        rule=" and ".join(name for name, _ in sorted(free.proof.broken.items(), key=lambda row: -row[1])[:3]) + " bind",
+        nearest=_lifted(wanted, use, parts) or "fewer GPUs a machine",
     )
+
+
+def _most_slots(parts: Catalogue) -> int:
+    return max((len(board.slots) for board in parts.of("motherboard") if isinstance(board, Board)), default=0)
+
+
+def _on_a_baseboard(space: Mapping[str, Domain]) -> bool:
+    return any(isinstance(i.part, Gpu) and i.part.cooling == "sxm" for entry in space["gpu"] for i in entry)
+
+
+def _lifted(wanted: Wanted, use: Use, parts: Catalogue) -> str:
+    """The smallest change of what is wanted that gives a machine: one wish less, a power limit, or fewer GPUs."""
+    least = float(power.constants()["supply"]["limit"]) * (wanted.device.tdp or 0.0) // 10 * 10
+    changes = [
+        ("another style of case", replace(wanted, cases=()), bool(wanted.cases)),
+        ("cards cooled in another way", replace(wanted, cooling=""), bool(wanted.cooling)),
+        ("used parts", replace(wanted, new=False), wanted.new),
+        (f"hold each GPU to {least:.0f} W", replace(wanted, limit=least), wanted.limit is None and least > 0),
+    ]
+    fewer = [n for n in range(wanted.gpus - 1, 0, -1) if n in (wanted.gpus - 1, 8, 6, 4, 3, 2, 1)]
+    changes += [(f"{n} GPUs a machine", replace(wanted, gpus=n, budget=None), True) for n in fewer]
+    for words, other, asked in changes:
+        if asked and (words[0] not in "0123456789" or _most_slots(parts) >= other.gpus) and _feasible(other, use, parts):
+            return words
+    return ""
+
+
+def _feasible(wanted: Wanted, use: Use, parts: Catalogue) -> bool:
+    try:
+        space = domains(wanted, parts)
+    except (InfeasibleError, NotFoundError):
+        return False
+    return _searched(space, wanted, use, "price", parts, ("error",), (), False, _TRIES).build is not None
 
 
 def check(build: Build, use: Use, parts: Catalogue | None = None) -> Rig:
