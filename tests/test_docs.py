@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
@@ -102,6 +103,19 @@ def test_every_word_of_the_glossary_stands_once_and_in_order() -> None:
     assert len(words) > 80
     assert sorted(words) == words
     assert len(set(words)) == len(words)
+
+
+def test_every_word_of_the_glossary_is_explained() -> None:
+    terms = tomllib.loads((PACKAGE / "advise" / "data" / "terms.toml").read_text(encoding="utf-8"))
+    said: dict[str, str] = {}
+    for _, body in blocks(DOCS / "glossary.md", "{glossary}"):
+        word = ""
+        for line in filter(None, body.splitlines()):
+            word = word if line.startswith(" ") else line
+            said[word] = f"{said.get(word, '')} {line.strip()}".strip() if line.startswith(" ") else ""
+    assert {word: row["says"] for word, row in terms.items()} == said, (
+        "terms.toml has each word, as the glossary has it"
+    )
 
 
 def test_the_command_line_page_spells_every_word_of_a_layout() -> None:

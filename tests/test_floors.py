@@ -12,7 +12,7 @@ from house import PACKAGE, Import, imports, module_of, room_of, sources
 GROUND = {"errors", "units", "files"}
 NOUNS = GROUND | {"models", "hardware", "measurements"}
 SHARED = NOUNS | {"layouts", "convolution"}  # read by those who think and by those who do
-THINKING = SHARED | {"cost", "calibration", "search", "rig"}
+THINKING = SHARED | {"cost", "calibration", "search", "advise", "brain", "rig"}
 
 # Room: the rooms it may import besides itself. A new room adds a line here, on purpose.
 FLOORS = {
@@ -27,6 +27,8 @@ FLOORS = {
     "cost": SHARED,
     "calibration": SHARED | {"cost"},
     "search": SHARED | {"cost"},
+    "advise": SHARED | {"cost", "search"},
+    "brain": SHARED | {"cost"},
     "rig": SHARED | {"cost", "search"},
     "run": SHARED,
     "api": THINKING | {"run"},
@@ -46,10 +48,16 @@ FOREIGN = {
     "cyclopts": {"cli"},
     "psutil": {"hardware/detect.py", "run"},
     "pynvml": {"hardware/detect.py", "run"},
-    "platformdirs": {"models", "measurements", "calibration", "api", "run", "cli"},
+    "platformdirs": {"models", "measurements", "calibration", "advise", "api", "run", "cli"},
+    "gpuhunt": {"advise/refresh.py"},
     "scipy": {"calibration", "convolution"},
 }
-ONLY_LAZILY = {"models/trace.py": {"torch"}, "calibration": {"scipy"}, "convolution": {"scipy"}}
+ONLY_LAZILY = {
+    "models/trace.py": {"torch"},
+    "calibration": {"scipy"},
+    "convolution": {"scipy"},
+    "advise/refresh.py": {"gpuhunt"},
+}
 
 
 def inside() -> list[Import]:
@@ -118,7 +126,7 @@ def test_heavy_packages_wait_until_they_are_needed() -> None:
 
 
 def test_the_api_imports_the_rooms_inside_its_functions() -> None:
-    heavy = {"run", "search", "rig", "cost", "calibration", "models", "hardware"}
+    heavy = {"run", "search", "cost", "calibration", "models", "hardware", "advise", "brain", "rig"}
     api = [entry for entry in inside() if room_of(module_of(entry.path)) == "api"]
     tops = [str(entry) for entry in api if entry.eager and room_of(entry.module) in heavy]
     assert not tops, "\n".join(tops)

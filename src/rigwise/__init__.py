@@ -14,7 +14,25 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rigwise.api import check_rig, estimate, load_cluster, load_model, plan, rig, run, scale, split, validate
+    from rigwise.api import (
+        advise,
+        brain_compare,
+        brain_estimate,
+        brain_forecast,
+        brain_machines,
+        brain_neuron,
+        check_rig,
+        estimate,
+        explain,
+        load_cluster,
+        load_model,
+        plan,
+        rig,
+        run,
+        scale,
+        split,
+        validate,
+    )
     from rigwise.cost.record import Estimate
     from rigwise.errors import RigwiseError
     from rigwise.layouts.layout import Layout
@@ -30,8 +48,15 @@ __all__ = [
     "RigwiseError",
     "Task",
     "__version__",
+    "advise",
+    "brain_compare",
+    "brain_estimate",
+    "brain_forecast",
+    "brain_machines",
+    "brain_neuron",
     "check_rig",
     "estimate",
+    "explain",
     "load_cluster",
     "load_model",
     "plan",

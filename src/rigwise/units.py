@@ -133,6 +133,27 @@ def show_number(value: float) -> str:
     return f"{value:,.0f}" if value == round(value) else _digits(value)
 
 
+def show_power_of_ten(value: float, digits: int = 3) -> str:
+    """An amount too large or too small for a prefix, as a program reads it.
+
+    >>> show_power_of_ten(1.0752e21), show_power_of_ten(1e15), show_power_of_ten(5.8e14, 2)
+    ('1.08e21', '1e15', '5.8e14')
+    """
+    if value == 0:
+        return "0"
+    number, _, power = f"{value:.{digits - 1}e}".partition("e")
+    return f"{number.rstrip('0').rstrip('.') if '.' in number else number}e{int(power)}"
+
+
+def show_watts(value: float) -> str:
+    """Watts.
+
+    >>> show_watts(24e6), show_watts(0.75e9)
+    ('24.0 MW', '750 MW')
+    """
+    return _scaled(value, "W", _DOWN)
+
+
 def show_seconds(value: float) -> str:
     """A duration in the unit a person would take.
 

@@ -93,7 +93,7 @@ def check_rig(
 ) -> Rig:
     """What is wrong with a list of parts, sorted by risk and by the money at stake, each with its fix.
 
-    parts_list: a TOML, a PCPartPicker list as text or Markdown, a CSV; a path, or the text itself. The others as in `rig`.
+    parts_list: a TOML, a PCPartPicker list as text or Markdown, a CSV; a path, or the text itself. Others as in `rig`.
     Raises NotFoundError for parts that nobody knows and UsageError for a list that cannot be read.
     """
     from rigwise.rig.lists import read_list, read_text
@@ -167,7 +167,9 @@ def _network(text: str, nodes: int) -> tuple[float, str]:
     link, _ = read_network(text)
     words = text.lower()
     kinds = ("infiniband", "roce", "ethernet")
-    technology = next((kind for kind in kinds if kind in link.name), "") if any(k in words for k in (*kinds, "gbe")) else ""
+    technology = (
+        next((kind for kind in kinds if kind in link.name), "") if any(k in words for k in (*kinds, "gbe")) else ""
+    )
     return round(link.rated * BITS_PER_BYTE, -6), technology
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from rigwise.api.names import HERE, load_cluster, load_model
@@ -31,7 +32,8 @@ class Settings(TypedDict, total=False):
     its launch price over 3 years. data: what is loaded, a kind of cost/data/datakinds.csv; "synthetic" by default: no
     step waits for it. workers: loading processes of a device, its share of the host's cores by default. pinned: whether
     batches lie in page-locked memory, True by default. disk: what a node reads at, in bytes/s or as "550 MB/s"; "ram"
-    for a set that is cached, which is the default where it fits.
+    for a set that is cached, which is the default where it fits. like: measured runs that correct the answer, each a
+    line such as "8xh100, llama-8b, 3.9 s" or the path of a measured table; see api/like.py.
     """
 
     batch: int | None
@@ -47,6 +49,7 @@ class Settings(TypedDict, total=False):
     workers: int | None
     pinned: bool | None
     disk: str | float | None
+    like: str | Path | Sequence[str | Path] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +122,13 @@ class Asked:
         return search(self.question, devices, precision=self.precision, fix={**self.fix, **held})
 
 
-def ask(model: str | Model, cluster: str | Cluster, **settings: Unpack[Settings]) -> Asked:
-    """The question that estimate, plan and scale answer. Raises NotFoundError for names, UsageError for sizes."""
+def ask(
+    model: str | Model, cluster: str | Cluster, *, layout: str | Layout | None = None, **settings: Unpack[Settings]
+) -> Asked:
+    """The question that estimate, plan and scale answer; layout: the one that it will be asked about, where it is one.
+
+    Raises NotFoundError for names, UsageError for sizes.
+    """
     from rigwise.cost.estimate import Question
     from rigwise.cost.money import Rates
     from rigwise.layouts.defaults import default_batch, default_precision
@@ -133,16 +141,23 @@ def ask(model: str | Model, cluster: str | Cluster, **settings: Unpack[Settings]
     task = told(model) if isinstance(model, str) else None
     kind = said.get("precision") or ("float32" if task else default_precision(where))
     batch = said.get("batch") or (task.batch if task else default_batch(what, where))
+    question = Question(
+        model=what,
+        cluster=where,
+        batch=batch,
+        optimizer=said.get("optimizer") or (task.optimizer if task else "adamw"),
+        stack=said.get("stack") or ("eager" if task else "modern"),
+        rates=Rates(hourly=settings.get("usd_per_hour"), price=where.device.price),
+        loading=_loading(said, what, where),
+    )
+    if like := said.get("like"):
+        from rigwise.api.like import Reference, known_of
+
+        spelt = layout.precision if isinstance(layout, Layout) else Layout.parse(layout or "", precision=kind).precision
+        reference = Reference(question=question, spec=model, said=said, layout=layout, precision=spelt, ask=ask)
+        question = replace(question, known=known_of(like, reference))
     return Asked(
-        question=Question(
-            model=what,
-            cluster=where,
-            batch=batch,
-            optimizer=said.get("optimizer") or (task.optimizer if task else "adamw"),
-            stack=said.get("stack") or ("eager" if task else "modern"),
-            rates=Rates(hourly=settings.get("usd_per_hour"), price=where.device.price),
-            loading=_loading(said, what, where),
-        ),
+        question=question,
         precision=Layout.parse(f"precision={kind}").precision,
         micro=settings.get("micro"),
         fix=RUNNABLE if task and where.name == HERE else {},

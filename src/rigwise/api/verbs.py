@@ -1,8 +1,9 @@
-"""The verbs of planning: estimate, plan, scale, split, validate, calibrate."""
+"""The verbs of planning: estimate, plan, scale, split, validate, cross_validate, calibrate."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -12,6 +13,7 @@ from rigwise.errors import UsageError, check_whole
 if TYPE_CHECKING:
     from rigwise.calibration.backtest import Report
     from rigwise.calibration.calibrate import Calibration
+    from rigwise.calibration.validation import Validation
     from rigwise.cost.record import Estimate
     from rigwise.hardware.cluster import Cluster
     from rigwise.layouts.compare import SplitReport
@@ -27,9 +29,13 @@ def estimate(
     """What one step of training costs in time, memory, energy and money, each part named.
 
     settings: see Settings; micro and precision fill what the layout does not say. Raises UsageError for an impossible
-    layout, with the rule and the nearest that works.
+    layout, with the rule and the nearest that works. One that does not fit has fits = False, and among its warnings the
+    smallest change that fits.
     """
-    return ask(model, cluster, **settings).estimate(layout)
+    asked = ask(model, cluster, layout=layout, **settings)
+    found = asked.estimate(layout)
+    short = asked.shortage(found)
+    return replace(found, warnings=(*found.warnings, str(short))) if short else found
 
 
 def plan(
@@ -66,25 +72,56 @@ def scale(
 
 
 def validate(
-    path: str | Path, *, rows: str | Path | None = None, progress: Callable[[int, int], None] | None = None
+    path: str | Path | None = None,
+    *,
+    rows: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Predict every row of a table of measurements and compare.
 
-    path: a CSV in the columns of measurements/tables.py. rows: where to write one line a row. progress is called with
-    (done, all). Raises NotFoundError or UsageError for a table that cannot be read, or that rows would overwrite.
+    path: a CSV in the columns of measurements/tables.py; the tables that rigwise carries by default. rows: where to
+    write one line a row. progress is called with (done, all). Raises NotFoundError or UsageError for a table that
+    cannot be read, or that rows would overwrite.
     """
     from rigwise.calibration.backtest import validate as backtest
 
-    if rows is not None and Path(rows).resolve() == Path(path).resolve():
-        raise UsageError(f"rows would overwrite the table {path}", rule="one line a row goes into a file of its own")
-
+    _check_rows(path, rows)
     return backtest(path, rows, progress)
 
 
+def cross_validate(
+    path: str | Path | None = None,
+    *,
+    rows: str | Path | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Validation:
+    """The whole back-test: the rows predicted with constants fitted without their like, beside the aims and the peers.
+
+    path, rows: as for `validate`; the rows of a table of one's own are no part of any fit, so the shipped constants
+    predict them. progress is called with (what, done, all). Minutes, for the tables that rigwise carries.
+    """
+    from rigwise.calibration.backtest import write_rows
+    from rigwise.calibration.validation import cross_validate as whole
+
+    _check_rows(path, rows)
+    found = whole(path, progress)
+    if rows is not None:
+        write_rows(Path(rows), found.schemes["shipped"])
+    return found
+
+
+def _check_rows(path: str | Path | None, rows: str | Path | None) -> None:
+    if rows is not None and path is not None and Path(rows).resolve() == Path(path).resolve():
+        raise UsageError(f"rows would overwrite the table {path}", rule="one line a row goes into a file of its own")
+
+
 def calibrate(
-    tables: Sequence[str | Path], *, rounds: int = 4, progress: Callable[[str], None] | None = None
+    tables: Sequence[str | Path] = (), *, rounds: int = 4, progress: Callable[[str], None] | None = None
 ) -> Calibration:
-    """Fit the constants of the laws to tables of measurements; raises as `validate` does. rounds: steps at most."""
+    """Fit the constants of the laws to tables of measurements, by default those that rigwise carries.
+
+    Raises as `validate` does. rounds: steps at most.
+    """
     from rigwise.calibration.calibrate import calibrate as fit
 
     return fit(tables, rounds=rounds, progress=progress)

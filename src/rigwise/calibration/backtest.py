@@ -23,6 +23,7 @@ from rigwise.calibration.machines import device_of
 from rigwise.calibration.outcomes import Outcome, Summary, refusals, summaries, summarise, sweep_summary, sweeps
 from rigwise.calibration.predict import Predictor
 from rigwise.errors import RigwiseError, UsageError
+from rigwise.measurements import published
 from rigwise.measurements.tables import Row, read_table
 
 SCHEMA_VERSION = 1
@@ -126,22 +127,35 @@ def _percent(value: float | None, *, signed: bool = False) -> str:
     return f"{value:+.1%}" if signed else f"{value:.1%}"
 
 
-def validate(path: str | Path, rows_out: str | Path | None = None, progress: Progress | None = None) -> Report:
+def validate(
+    path: str | Path | None = None, rows_out: str | Path | None = None, progress: Progress | None = None
+) -> Report:
     """Predict every row of a table of measurements and compare.
 
-    path: CSV in the columns of measurements/tables.py. rows_out: where to write one line a row (written aside and
-    renamed). progress(done, all) is called now and then. Raises NotFoundError or UsageError for a table that cannot be
-    read, and UsageError for a place that cannot be written, before any work is done.
+    path: CSV in the columns of measurements/tables.py; None: the tables that rigwise carries. rows_out: where to write
+    one line a row (written aside and renamed). progress(done, all) is called now and then. Raises NotFoundError or
+    UsageError for a table that cannot be read, and UsageError for a place that cannot be written, before any work
+    is done.
     """
-    rows = read_table(path)
+    rows = rows_of(path)
     if rows_out is not None:
         _check_place(Path(rows_out))
     start = time.perf_counter()
     outcomes = predict_rows(rows, progress)
-    report = Report(table=str(path), outcomes=tuple(outcomes), seconds=time.perf_counter() - start)
+    report = Report(table=name_of(path), outcomes=tuple(outcomes), seconds=time.perf_counter() - start)
     if rows_out is not None:
         write_rows(Path(rows_out), outcomes)
     return report
+
+
+def rows_of(path: str | Path | None) -> Sequence[Row]:
+    """The rows of a table, or of all that rigwise carries."""
+    return published.rows() if path is None else read_table(path)
+
+
+def name_of(path: str | Path | None) -> str:
+    """What a report calls the table."""
+    return "the tables that rigwise carries" if path is None else str(path)
 
 
 def predict_rows(rows: Sequence[Row], progress: Progress | None = None) -> list[Outcome]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigwise.calibration.cases import Case, StepCase
-from rigwise.calibration.crossvalidate import left_out
+from rigwise.calibration.crossvalidate import cross_validate
 from rigwise.calibration.fit import Fit, fit
+from rigwise.calibration.regimes import seen, spreads_of
 from rigwise.calibration.sample import sample
-from rigwise.calibration.sensitivity import residuals
-from rigwise.calibration.spread import link_spreads, spreads
-from rigwise.calibration.write import written
+from rigwise.calibration.spread import EVERY, Shares, shares, steps
+from rigwise.calibration.write import Path as Path3
+from rigwise.calibration.write import Written, written
 from rigwise.errors import UsageError
+from rigwise.measurements import published
 from rigwise.measurements.tables import read_table
 
 SCHEMA_VERSION = 1
@@ -42,8 +44,10 @@ class Calibration:
 
     cases: tuple[Case, ...]
     fit: Fit
-    spreads: Mapping[str, float]  # by stack, from cases that the fit did not see
-    link_spreads: Mapping[str, float]  # by kind of link, from devices that were left out
+    spreads: Mapping[str, Mapping[str, float]]  # by class and novelty, see regimes.py
+    sources: Sequence[str]
+    measured: Mapping[str, Sequence[str]]  # devices by stack
+    shares: Shares | None = None  # what the stacks' spreads are made of
 
     def groups(self) -> list[GroupError]:
         """Errors by source, metric, and one device or several."""
@@ -67,9 +71,16 @@ class Calibration:
         """The data file with the fitted values in it."""
         shipped = files("rigwise.cost").joinpath("data/efficiencies.toml").read_text("utf-8")
         fitted = zip((c.path for c in self.fit.constants), self.fit.values.tolist(), strict=True)
-        open_ = ((("stack", stack, "spread"), value) for stack, value in self.spreads.items())
-        links = ((("link", kind, "spread"), value) for kind, value in self.link_spreads.items())
-        return written(shipped, [*fitted, *open_, *links])
+        open_: list[tuple[Path3, Written]] = [
+            (("spread", name, novelty), value) for name, own in self.spreads.items() for novelty, value in own.items()
+        ]
+        open_ += [(("measured", "stacks", stack), devices) for stack, devices in self.measured.items()]
+        open_ += [(("measured", "", "sources"), self.sources)]
+        if self.shares is not None:
+            open_ += [(("stack", stack, "within"), value) for stack, value in self.shares.within.items()]
+            pooled = ("devices", "models", "precisions")
+            open_ += [(("stack", EVERY, part), float(getattr(self.shares, part))) for part in pooled]
+        return written(shipped, [*fitted, *open_])
 
     def to_dict(self) -> dict[str, Any]:
         """The calibration for --json."""
@@ -78,8 +89,8 @@ class Calibration:
             "rows": len(self.cases),
             "rounds": self.fit.rounds,
             "freedom": self.fit.freedom,
-            "spreads": dict(self.spreads),
-            "link_spreads": dict(self.link_spreads),
+            "spreads": {name: dict(own) for name, own in self.spreads.items()},
+            "shares": None if self.shares is None else asdict(self.shares),
             "groups": [
                 {"group": g.group, "rows": g.rows, "before": g.before, "after": g.after, "bias": g.bias}
                 for g in self.groups()
@@ -92,22 +103,30 @@ class Calibration:
 
 
 def calibrate(
-    tables: Sequence[str | Path], *, rounds: int = 4, progress: Callable[[str], None] | None = None
+    tables: Sequence[str | Path] = (), *, rounds: int = 4, progress: Callable[[str], None] | None = None
 ) -> Calibration:
     """Fit the constants to the rows of measured tables; the same tables give the same constants.
 
-    tables: CSVs in the columns of measurements/tables.py. Raises NotFoundError or UsageError for a table that cannot be
-    read, and UsageError where no row can be asked.
+    tables: CSVs in the columns of measurements/tables.py; none: those that rigwise carries. Raises NotFoundError or
+    UsageError for a table that cannot be read, and UsageError where no row can be asked.
     """
     if rounds < 1:
         raise UsageError(f"rounds {rounds}", rule="a fit takes at least one round")
-    cases, others = sample(row for table in tables for row in read_table(table))
+    cases, others = sample(row for table in tables or published.tables() for row in read_table(table))
     if not cases:
         raise UsageError("no row of the tables can be asked", rule="primary, trusted rows that the laws can predict")
     found = fit(cases, rounds=rounds, progress=progress)
-    left_open = spreads(others, residuals(others, found.tables))
-    by_device = left_out(cases, found, range(len(cases)), "device")
-    return Calibration(cases=tuple(cases), fit=found, spreads=left_open, link_spreads=link_spreads(cases, by_device))
+    every = [*cases, *others]
+    left = cross_validate(every, found, range(len(cases)), progress)
+    sources, measured = seen(every)
+    return Calibration(
+        cases=tuple(cases),
+        fit=found,
+        spreads=spreads_of(every, left),
+        sources=sources,
+        measured=measured,
+        shares=shares(steps(every, left["device"])),
+    )
 
 
 def _median(values: NDArray[np.float64]) -> float:

@@ -26,7 +26,8 @@ class StepCase:
 
     layouts: what the row says; where it leaves out the recomputation or the layout, the usual choices, of which the
     fastest that fits is taken. samples: of a whole run, for rows of hours; device_hours: whether all devices' hours are
-    added up. label: the row and its parent's words, which tell the FLOP convention.
+    added up. states: how weights and optimizer are held, None for the stack's way. memory_devices: over how many a peak
+    of memory is summed. label: the row and its parent's words, which tell the FLOP convention.
     """
 
     row: Row
@@ -40,6 +41,7 @@ class StepCase:
     label: str
     samples: float | None = None
     device_hours: bool = False
+    states: str | None = None
     memory_devices: int = 1
     loading: Loading | None = None
     assumed: tuple[str, ...] = ()
@@ -101,6 +103,7 @@ class TransferCase:
 
 
 Case = StepCase | KernelCase | TransferCase
+_ALONE = "library-2018"  # the stack of a single operation for which no other is told
 
 
 def case_of(row: Row, parent: Row | None = None) -> Case:
@@ -126,7 +129,7 @@ def _kernel(row: Row, facts: Mapping[str, Any]) -> KernelCase:
         raise UsageError(f"{row.metric} of a single operation", rule="a single operation is measured in ms")
     on = device_of(row.device)
     precision, assumed = precision_of(row, on)
-    stack, _ = stack_of(row)  # a library's single call depends little on the framework around it
+    stack = (words.read("stacks", row.text) or {}).get("stack", _ALONE)
     if facts["kind"] == "gemm":
         product = (facts["m"], facts["n"], facts["k"])
         return KernelCase(row=row, on=on, precision=precision, stack=stack, product=product, assumed=assumed)
@@ -246,6 +249,7 @@ def _step(row: Row, parent: Row | None) -> StepCase:
         label=label,
         samples=settings.samples,
         device_hours=settings.device_hours,
+        states=(words.read("states", row.text) or {}).get("states"),
         memory_devices=settings.memory_devices,
         loading=loading_of(row),
         assumed=tuple(sorted(set(assumed))),

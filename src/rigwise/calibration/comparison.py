@@ -15,7 +15,7 @@ PARTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("communication",),
     ),
     "optimizer": (("optimizer",), ("optimizer",)),
-    "host, loader and rest": (("host", "offload", "loader"), ("loader", "other")),
+    "host, loader and rest": (("host", "offload", "allocator", "loader"), ("loader", "other")),
 }
 """What a run can time apart: part -> (parts of the estimate, parts of the clock)."""
 

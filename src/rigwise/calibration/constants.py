@@ -52,10 +52,11 @@ def constants_of(cases: Sequence[Case]) -> tuple[Constant, ...]:
 
 
 def _of_rule(rule: Mapping[str, Any], priors: Mapping[str, Any], spoken: Mapping[str, set[str]]) -> Iterator[Constant]:
-    layer, name, key = rule["path"]
-    for one in sorted(spoken[layer] & set(priors[layer])) if name == "*" else [name]:
+    layer, _, key = rule["path"]
+    known = spoken[layer] & set(priors[layer])
+    for one in sorted(known | {DEFAULTS[layer]}):
         value = read(priors, (layer, one, key))
-        if value > 0 and not (name == "*" and one == DEFAULTS[layer] and _has(layer, key)):
+        if value > 0 and speaks_of(rule, layer, one, key):
             yield Constant(
                 path=(layer, one, key),
                 prior=value,
@@ -65,9 +66,14 @@ def _of_rule(rule: Mapping[str, Any], priors: Mapping[str, Any], spoken: Mapping
             )
 
 
-def _has(layer: str, key: str) -> bool:
-    """Whether the layer's default of a key has a rule of its own."""
-    return any(rule["path"] == [layer, DEFAULTS[layer], key] for rule in table("fitted")["constant"])
+def speaks_of(rule: Mapping[str, Any], layer: str, name: str, key: str) -> bool:
+    """Whether a rule of data/fitted.toml speaks of a constant; of a layer's default only where it names it."""
+    its_layer, names, its_key = rule["path"]
+    if (its_layer, its_key) != (layer, key):
+        return False
+    if names == "*":
+        return name != DEFAULTS[layer]
+    return name in ([names] if isinstance(names, str) else names)
 
 
 def names_of(case: Case) -> dict[str, frozenset[str]]:
@@ -91,16 +97,19 @@ def touches(constant: Constant, case: Case) -> bool:
             return False
     elif name not in named:
         return False
+    of_network = layer == "link" or key == "network"
+    if of_network and "network" in case.assumed:
+        return False  # a row whose network is a guess says nothing of a kind of network
     if isinstance(case, TransferCase):
-        return layer == "link" or key == "network"
+        return of_network
     if isinstance(case, KernelCase):
-        return layer == "device" or key == "matmul"
+        return layer == "device" or key in ("transposed", "unaligned")
     if key.startswith("memory"):
         return case.row.metric == _BYTES
     if case.row.metric == _BYTES:
         return False
     several = isinstance(case, StepCase) and case.machine.cluster.devices > 1
-    return several or not (layer == "link" or key in ("network", "overlap_dp", "overlap_ep"))
+    return several or not (of_network or key in ("overlap_dp", "overlap_ep"))
 
 
 def read(tables: Mapping[str, Any], path: Path) -> float:

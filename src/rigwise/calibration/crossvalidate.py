@@ -37,8 +37,10 @@ def group_of(case: Case, scheme: str) -> Hashable:
     if scheme == "family":
         return names_of(case)["device"]
     if scheme == "device":
-        model = case.subject.model.name if isinstance(case, StepCase) and row.family == "llm" else ""
-        return case.device, model
+        if isinstance(case, StepCase) and row.family == "llm":
+            model = case.subject.model
+            return case.device, model.name, model.hidden, model.layers
+        return case.device
     if isinstance(case, StepCase):
         a = case.layouts[0]
         return row.prefix, case.device, case.subject.model.hidden, a.dp, a.tp, a.pp, a.cp, a.ep, a.zero
@@ -71,7 +73,7 @@ def _without(found: Fit, keep: NDArray[np.bool_], logs: Floats) -> Floats:
     prior, here = prior_of(found.constants), logs
     for _ in range(_PASSES):
         errors = found.after + found.slopes @ (here - logs)
-        step = newton_step(found.slopes[keep], errors[keep], found.weights[keep], prior, here)
+        step = newton_step(found.slopes[keep], errors[keep], found.weights[keep], found.scales[keep], prior, here)
         here = bounded(found.constants, here + step)
     return here
 

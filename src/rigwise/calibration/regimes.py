@@ -15,41 +15,70 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rigwise.calibration.cases import Case, KernelCase, TransferCase
+from rigwise.calibration.cases import Case, KernelCase, StepCase, TransferCase
 from rigwise.calibration.patterns import spread_of
-from rigwise.cost.interval import Z80
+from rigwise.cost.efficiencies import current, efficiencies
+from rigwise.cost.interval import EVERYTHING, Z80, step_classes
 
 Floats = NDArray[np.float64]
 FEWEST = 30  # cases from which a class's own spread is told
+SURE = 0.047  # nothing is known better than to 6 % to either side
 _INSIDE = 0.8
+_OF_MEMORY = frozenset({"batch", "layout", "dims", "recompute", "stack"})
 _HALVINGS = 40
 
 
 def classes_of(case: Case) -> tuple[str, ...]:
     """The classes of a case, the narrowest first."""
     if isinstance(case, KernelCase):
-        return (f"{'convolution' if case.conv else 'product'}", "operation")
+        return "convolution" if case.conv else "product", "operation"
     if isinstance(case, TransferCase):
-        return ("transfer",)
+        return f"transfer_{case.wire}" if case.between == "all" else "copy", "transfer"
     if case.row.metric == "peak_mem_gib":
-        return (f"memory {case.stack}", "memory")
-    family = case.subject.model.family
-    return (f"{family} {case.stack}", family, "step")
+        return f"memory_{case.stack}", "memory"
+    return step_classes(case.subject.model.family, case.stack)
 
 
 def spreads_of(cases: Sequence[Case], errors: Mapping[str, Floats]) -> dict[str, dict[str, float]]:
     """Spread by class and regime; errors: ln(measured/predicted) of each case, by regime it was left out by."""
     members: dict[str, list[int]] = defaultdict(list)
     for i, case in enumerate(cases):
-        for name in classes_of(case):
+        for name in (*classes_of(case), *((EVERYTHING,) if _is_step(case) else ())):
             members[name].append(i)
     found: dict[str, dict[str, float]] = {}
     for name, places in sorted(members.items()):
-        assumed = np.array([spread_of(cases[i].assumed) for i in places])
-        own = {regime: covering(left[places], assumed) for regime, left in errors.items()}
-        if len(places) >= FEWEST:
-            found[name] = own
+        assumed = np.array([spread_of(doubted(cases[i])) for i in places])
+        if len(places) >= FEWEST or name == EVERYTHING:
+            found[name] = {regime: max(covering(left[places], assumed), SURE) for regime, left in errors.items()}
     return found
+
+
+def doubted(case: Case) -> frozenset[str]:
+    """The assumptions of a case that make its figure less sure: memory does not mind all of them."""
+    assumed = frozenset(case.assumed)
+    return _OF_MEMORY & assumed if case.row.metric == "peak_mem_gib" else assumed
+
+
+def seen(cases: Sequence[Case]) -> tuple[list[str], dict[str, list[str]]]:
+    """The sources of cases, and the devices that steps were measured on by stack."""
+    stacks: dict[str, set[str]] = defaultdict(set)
+    for case in cases:
+        if _is_step(case):
+            stacks[case.stack].add(case.device)
+    return sorted({case.row.prefix for case in cases}), {name: sorted(found) for name, found in sorted(stacks.items())}
+
+
+def novelty_of(case: Case) -> str:
+    """What about a case the constants in use never saw."""
+    known = current()["measured"]
+    if case.row.prefix not in known["sources"] or "stack" in case.assumed:
+        return "source"
+    device = case.on if isinstance(case, KernelCase) else case.machine.cluster.device
+    return efficiencies(device, case.stack).novelty if _is_step(case) else "layout"
+
+
+def _is_step(case: Case) -> bool:
+    return isinstance(case, StepCase) and case.row.metric != "peak_mem_gib"
 
 
 def covering(errors: Floats, assumed: Floats) -> float:

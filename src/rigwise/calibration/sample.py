@@ -14,8 +14,7 @@ from rigwise.calibration.outcomes import Outcome
 from rigwise.errors import RigwiseError
 from rigwise.measurements.tables import Row
 
-_GUESSED = frozenset({"network"})  # a row whose network is a guess says nothing of a kind of network
-_KEPT = {"kernel": 24, "step": 24}  # rows a group: enough to see a trend, few enough that tables weigh alike
+_KEPT = {"kernel": 24, "step": 60}  # rows a group: enough to see a trend, few enough that tables weigh alike
 
 
 def sample(rows: Iterable[Row]) -> tuple[list[Case], list[Case]]:
@@ -31,10 +30,9 @@ def sample(rows: Iterable[Row]) -> tuple[list[Case], list[Case]]:
 
 def _case(row: Row) -> Case | None:
     try:
-        case = case_of(row)
+        return case_of(row)
     except RigwiseError:
         return None
-    return None if _GUESSED & set(case.assumed) else case
 
 
 def _kind(case: Case) -> tuple[object, ...]:

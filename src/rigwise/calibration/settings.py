@@ -18,8 +18,10 @@ from rigwise.calibration.subjects import Subject
 from rigwise.errors import UsageError
 from rigwise.hardware.device import Device
 from rigwise.layouts.layout import Layout
+from rigwise.layouts.precision import states
 from rigwise.measurements import words
 from rigwise.measurements.tables import Row
+from rigwise.models.optimizers import optimizer as find_optimizer
 
 _RUN_DEVICES = 512  # of a run whose number of devices is not told; its device-hours hardly depend on it
 _RUN_TOKENS = 4.0 * units.MEGA  # tokens of a global batch that is not told: Llama's, arXiv 2307.09288
@@ -63,7 +65,7 @@ def settings_of(row: Row, subject: Subject, device: Device, *, precision: str, s
         optimizer=reading.optimizer(),
         samples=samples,
         device_hours=device_hours,
-        memory_devices=(row.devices_per_node or 1) if "summed over GPUs" in row.notes else 1,
+        memory_devices=(row.n_devices or 1) if "summed over GPUs" in row.notes else 1,
         assumed=tuple(reading.unsaid),
     )
 
@@ -84,6 +86,10 @@ class _Reading:
     def noted(self) -> Mapping[str, Any]:
         return words.read("batches", self.row.notes) or {}
 
+    @cached_property
+    def setting(self) -> Mapping[str, Any]:
+        return find("settings", self.row.text) or {}
+
     @property
     def of_tokens(self) -> bool:
         return self.subject.model.unit == "token"
@@ -99,11 +105,11 @@ class _Reading:
         if find("splits", row.text):  # dense layers divided over the data-parallel ranks themselves
             degrees["tp"] = 1
         inner = degrees["tp"] * degrees["pp"] * degrees["cp"]
-        devices = row.n_devices
+        devices = self.setting.get("devices") or row.n_devices
         if devices is None or (self.of_tokens and row.dp is row.tp is row.pp is None):
             devices = devices or (inner * row.dp if row.dp else max(_RUN_DEVICES // inner, 1) * inner)
             self.unsaid.append("layout")
-        dp = row.dp or devices // inner
+        dp = devices // inner if "devices" in self.setting else row.dp or devices // inner
         if dp < 1 or dp * inner != devices:
             raise UsageError(
                 f"tp {degrees['tp']} x pp {degrees['pp']} x cp {degrees['cp']} x dp {dp} = {dp * inner} ranks, "
@@ -158,7 +164,8 @@ class _Reading:
         """One micro-batch a rank, enough to fill a pipeline, or for a whole run the usual number of tokens."""
         stages = self.row.pp or 1
         if self.row.family != "run":
-            return at_once * (_FILL * stages if stages > 1 else 1)
+            once = 2 if self.row.metric == "peak_mem_gib" and self.of_tokens else 1  # gradients wait for a second one
+            return at_once * (_FILL * stages if stages > 1 else once)
         million = self.noted.get("million_tokens") or self.noted.get("million")
         if not million:
             self.unsaid.append("global_batch")
@@ -182,7 +189,27 @@ class _Reading:
                 f"no usual layout of {self.row.n_devices} devices takes a global batch of {batch}",
                 rule="the layout is not given",
             )
-        return tuple(made)
+        untold = not self.row.zero_stage_or_fsdp and "layout" not in self.unsaid
+        return tuple(self._holdable(layout) for layout in made) if untold else tuple(made)
+
+    def _holdable(self, layout: Layout) -> Layout:
+        """The layout with the least sharding under which a device holds its states, where the row tells of none.
+
+        Without a pipeline that is full sharding, as programs that shard at all then do; experts are left alone, as
+        expert parallelism spreads what counts of them.
+        """
+        model, ranks = self.subject.model, layout.dp * layout.cp
+        held = states((words.read("states", self.row.text) or {}).get("states", "megatron"))
+        stepped = held.master + find_optimizer(self.optimizer()).state_bytes * held.moments
+        here = model.trainable_parameters / (layout.tp * layout.pp)
+        frozen = held.weight * (model.parameters - model.trainable_parameters) / (layout.tp * layout.pp)
+        kinds = (0, 3) if layout.pp == 1 else (0, 1, 2, 3)
+        for zero in kinds if ranks > 1 and not layout.zero and not model.experts else ():
+            shared = [ranks if zero >= stage else 1 for stage in (1, 2, 3)]
+            needed = here * (stepped / shared[0] + held.gradient / shared[1] + held.weight / shared[2])
+            if needed + frozen / shared[2] <= self.device.memory or zero == kinds[-1]:
+                return layout.but(zero=zero)
+        return layout
 
     def _choices(self, degrees: Mapping[str, int]) -> dict[str, Any]:
         """What the row's words say of its layout besides the degrees and the recomputation."""
@@ -226,6 +253,8 @@ class _Reading:
             return [str(said["recompute"])]
         if not self.of_tokens or row.family == "bert":
             return ["none"]
+        if "recompute" in self.setting:
+            return [str(self.setting["recompute"])]
         counted = words.read("conventions", self.label) or {}
         self.unsaid.append("recompute")
         return ["full"] if counted.get("recomputed") else ["none", "selective", "full"]

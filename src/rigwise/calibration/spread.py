@@ -1,59 +1,130 @@
-"""How far steps of a stack and collectives of a link are from their prediction: the spread that makes their intervals.
+"""What the spread of a stack's steps (regimes.py) is made of.
 
-From cases that the fit did not see: the quantile below which 80 % of |ln(measured/predicted)| lie, as the standard
-deviation of a normal law that has it there. A kind of link with few cases is pooled with all of them.
+One part is common to all its runs, one to those on one device, of one model, in one precision, and one is a run's own.
+They are told, from cases that the fit did not see, by how runs lie around the median of their group, and the medians of
+devices around theirs: the distance below which 80 % lie, as the standard deviation of a normal law that has it there.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rigwise.calibration.cases import Case, StepCase, TransferCase
+from rigwise.calibration.cases import Case, StepCase
 from rigwise.cost.interval import Z80
 
 _FEWEST = 10  # cases of a stack from which its own spread is told
-_SURE = 0.05  # no stack and no link is known better than this
-_ENOUGH = 30  # cases of a kind of link from which on its own spread alone counts
+_GROUP = 5  # runs of one source, stack, kind of row and device that tell how they lie around their median
+_FEW = 3  # and of one model or precision as well
+EVERY = "modern"  # the stack whose values are those of all stacks
 
 
-def spreads(cases: Sequence[Case], errors: NDArray[np.float64]) -> Mapping[str, float]:
-    """Standard deviation by stack, for stacks with enough steps among the cases."""
-    groups: dict[str, list[float]] = defaultdict(list)
-    for case, error in zip(cases, errors, strict=True):
-        if isinstance(case, StepCase) and case.row.metric != "peak_mem_gib" and np.isfinite(error):
-            groups[case.stack].append(abs(float(error)))
-    return {
-        stack: max(float(np.quantile(found, 0.8)) / Z80, _SURE)
-        for stack, found in sorted(groups.items())
-        if len(found) >= _FEWEST
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A step that was measured, what it shares with others, and error: ln(measured/predicted) of its seconds."""
+
+    source: str
+    stack: str
+    kind: str  # of row: llm, bert, vision
+    device: str
+    model: str
+    precision: str
+    error: float
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """What stands for one factor of a stack."""
+        return self.source, self.stack, self.kind, self.device
 
 
-def link_spreads(cases: Sequence[Case], errors: NDArray[np.float64]) -> Mapping[str, float]:
-    """Standard deviation by kind of link, from all-reduces on devices that the fit of the others did not see.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """What a stack's spread is made of, as standard deviations. within: by stack, how far runs lie around the median of
+    their group. Of that, in all stacks together, models and precisions: what runs of one model, of one precision share.
+    devices: how far the medians of devices lie around those of their source."""
 
-    "default", for kinds without cases, is the widest. Empty where there is no all-reduce.
+    within: Mapping[str, float]
+    devices: float
+    models: float
+    precisions: float
+
+
+def steps(cases: Sequence[Case], errors: Sequence[float] | NDArray[np.float64]) -> list[Seen]:
+    """The steps among cases that could be predicted."""
+    return [
+        Seen(
+            source=case.row.prefix,
+            stack=case.stack,
+            kind=case.row.family,
+            device=case.device,
+            model=case.row.model,
+            precision=case.layouts[0].precision,
+            error=float(error),
+        )
+        for case, error in zip(cases, errors, strict=True)
+        if isinstance(case, StepCase) and case.row.metric != "peak_mem_gib" and np.isfinite(error)
+    ]
+
+
+def shares(seen: Sequence[Seen]) -> Shares | None:
+    """What the spread of stacks is made of; None where too few steps were seen.
+
+    A thing's variance is what knowing it takes from the variance inside groups, alone and beside the other thing.
     """
-    found: dict[str, list[float]] = defaultdict(list)
-    for case, error in zip(cases, errors, strict=True):
-        if isinstance(case, TransferCase) and case.between == "all" and np.isfinite(error):
-            found[case.wire].append(abs(float(error)))
-    return _pooled(found) if found else {}
+    alone = _around_medians(seen, lambda one: one.group, _GROUP)
+    medians = defaultdict(list)
+    for group, errors in _grouped(seen, lambda one: one.group, _GROUP).items():
+        medians[group[:-1]].append(float(np.median(errors)))
+    apart = [a for found in medians.values() if len(found) > 1 for a in _apart(found)]
+    told = {
+        words: [a for found in _around_medians(seen, _sharing(words), _FEW).values() for a in found]
+        for words in ((), ("model",), ("precision",), ("model", "precision"))
+    }
+    if min(len(apart), *map(len, told.values())) < _FEWEST:
+        return None
+    v = {words: _quantile(found) ** 2 for words, found in told.items()}
+    model = (v[()] - v["model",] + v["precision",] - v["model", "precision"]) / 2
+    precision = (v[()] - v["precision",] + v["model",] - v["model", "precision"]) / 2
+    by_stack: dict[str, list[float]] = defaultdict(list)
+    for group, distances in alone.items():
+        by_stack[group[1]] += distances
+        by_stack[EVERY] += distances if group[1] != EVERY else []
+    return Shares(
+        within={stack: _quantile(found) for stack, found in sorted(by_stack.items()) if len(found) >= _FEWEST},
+        devices=_quantile(apart),
+        models=float(np.sqrt(max(model, 0.0))),
+        precisions=float(np.sqrt(max(precision, 0.0))),
+    )
 
 
-def _pooled(found: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Each kind's spread, drawn to that of all kinds as far as it has too few cases; the widest for the rest."""
-    everything = _width([error for errors in found.values() for error in errors])
-    kinds = {}
-    for kind, errors in sorted(found.items()):
-        own = min(len(errors) / _ENOUGH, 1.0)
-        kinds[kind] = float(np.sqrt(own * _width(errors) ** 2 + (1 - own) * everything**2))
-    return {"default": max(kinds.values()), **kinds}
+def _sharing(words: tuple[str, ...]) -> Callable[[Seen], tuple[str, ...]]:
+    return lambda one: (*one.group, *(str(getattr(one, word)) for word in words))
 
 
-def _width(errors: Sequence[float]) -> float:
-    return max(float(np.quantile(errors, 0.8)) / Z80, _SURE)
+def _grouped(
+    seen: Iterable[Seen], key: Callable[[Seen], tuple[str, ...]], least: int
+) -> dict[tuple[str, ...], list[float]]:
+    """Errors by key, of keys that enough steps have, in the keys' order."""
+    groups: dict[tuple[str, ...], list[float]] = defaultdict(list)
+    for one in seen:
+        groups[key(one)].append(one.error)
+    return {group: groups[group] for group in sorted(groups) if len(groups[group]) >= least}
+
+
+def _around_medians(
+    seen: Iterable[Seen], key: Callable[[Seen], tuple[str, ...]], least: int
+) -> dict[tuple[str, ...], list[float]]:
+    return {group: _apart(errors) for group, errors in _grouped(seen, key, least).items()}
+
+
+def _apart(values: Sequence[float]) -> list[float]:
+    """Distances from the median, made larger for what the median took from them."""
+    return list(np.abs(np.array(values) - np.median(values)) * np.sqrt(len(values) / (len(values) - 1)))
+
+
+def _quantile(distances: Sequence[float]) -> float:
+    return float(np.quantile(distances, 0.8)) / Z80

@@ -106,6 +106,8 @@ def _text_settings(
         given["flash"] = (year or _FLASH_SINCE) >= _FLASH_SINCE
     elif flash is not None:
         given["flash"] = flash["flash"]
+    if "tied" in setting:
+        given["tied"] = setting["tied"]
     if setting.get("pad"):
         given["vocab_multiple"] = _PAD * (row.tp or 1)
     return given, assumed

@@ -24,7 +24,7 @@ def calibrate(*tables: Path, output: Path | None = None, rounds: int = 4, look: 
     Parameters
     ----------
     tables
-        CSVs in the columns of data/measured/training.csv.
+        CSVs in the columns of a table of measurements; none means those that rigwise carries.
     output
         Write the data file with the fitted constants here.
     rounds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -14,7 +15,7 @@ from rigwise.cli.pictures import parts
 from rigwise.cli.tables import facts
 
 if TYPE_CHECKING:
-    from rigwise.api import Asked
+    from rigwise.api import Asked, Explained
     from rigwise.cost.record import Estimate
 
 
@@ -24,6 +25,7 @@ def estimate(
     *,
     cluster: ClusterName,
     layout: Annotated[str, Parameter(name=("--layout", "-l"))],
+    explain: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     training: Training = Training(),
     look: Look = Look(),
 ) -> int:
@@ -33,13 +35,21 @@ def estimate(
     ----------
     layout
         dp=4,tp=2,pp=2,micro=1,recompute=selective,zero=1; what is not said is not split.
+    explain
+        Print the arithmetic term by term: formula, values, units, and the source of each number.
     """
-    asked = api.ask(model, cluster, **training.said())
+    asked = api.ask(model, cluster, layout=layout, **training.said())
     found = asked.estimate(layout)
     why = asked.shortage(found)
+    work = api.explained(asked, layout) if explain else None
     look.answer(
-        lambda: {**subject(asked), **found.to_dict(), **(why.to_dict() if why else {})},
-        lambda screen: _draw(screen, asked, found, look.chatty),
+        lambda: {
+            **subject(asked),
+            **found.to_dict(),
+            **({"explanation": work.to_dict()} if work else {}),
+            **(why.to_dict() if why else {}),
+        },
+        lambda screen: _draw(screen, asked, found, look.chatty, work),
     )
     return look.refuse(why) if why else 0
 
@@ -54,6 +64,7 @@ def subject(asked: Asked) -> dict[str, Any]:
         "seq": asked.model.tokens if asked.model.unit == "token" else None,
         "optimizer": asked.question.optimizer,
         "stack": asked.question.stack,
+        **({"like": asdict(asked.question.known)} if asked.question.known else {}),
         "data": asked.question.loading.data if asked.question.loading else "synthetic",
     }
 
@@ -67,6 +78,7 @@ def setting(asked: Asked) -> list[tuple[str, str]]:
         ("model", f"{model.name}: {units.show_count(model.parameters)} parameters{length}"),
         ("cluster", asked.cluster.resolved or asked.cluster.name),
         ("batch", f"{batch:,} samples a step, {each} a device; optimizer {asked.question.optimizer}"),
+        *(("like", run) for run in (asked.question.known.runs if asked.question.known else ())),
     ]
 
 
@@ -102,11 +114,15 @@ def _speed(e: Estimate, value: float | None, show: Callable[[float], str]) -> st
     return f"{show(value)}  ({show(low)} to {show(high)})"
 
 
-def _draw(screen: Console, asked: Asked, e: Estimate, chatty: bool) -> None:
+def _draw(screen: Console, asked: Asked, e: Estimate, chatty: bool, work: Explained | None = None) -> None:
     head = setting(asked) if chatty else []
     screen.print(facts([*head, ("layout", str(e.layout)), *figures(e)]))
     screen.print()
     draw_parts(screen, e)
+    if work:
+        from rigwise.cli.explain import draw
+
+        draw(screen, work)
     if chatty:
         for warning in e.warnings:
             screen.print(f"note: {warning}", markup=False)

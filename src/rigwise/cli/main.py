@@ -33,6 +33,7 @@ EXITS = (
 )
 
 _COMMANDS = {
+    "advise": "Which GPUs to get for a model and a need: bought new, used, or rented.",
     "plan": "Rank every legal way to split the training of a model over a cluster.",
     "estimate": "Predict time, memory, energy and money of one layout.",
     "scale": "Speed-up over the number of devices, and where adding more hurts.",
@@ -40,13 +41,29 @@ _COMMANDS = {
     "run": "Train a task on this machine as a layout says; predicted beside measured.",
     "demo": "The whole walk on this machine in a minute: detect, plan, run, compare.",
     "validate": "Predict every row of a table of measurements and sum up the errors.",
+    "explain": "A word of the glossary: formula, a worked number, source.",
     "calibrate": "Fit the constants of the laws to tables of measurements.",
 }
+_FILES = {"explain": "words"}  # commands whose file is not named as they are
 _GROUPS = {
+    "prices": (
+        "Prices of cards and of machines by the hour.",
+        {"show": "What is known of a device's prices.", "refresh": "Ask live sources (the extra [prices])."},
+    ),
     "model": ("Models that can be planned.", {"list": "All names.", "show": "Operations, totals and shapes of one."}),
     "hardware": (
         "Devices that can be planned for.",
         {"list": "The catalogue.", "show": "All that is known of one.", "detect": "What this machine is."},
+    ),
+    "brain": (
+        "The brain's computing power, and when machines reach it.",
+        {
+            "estimate": "Operations a second, memory and bandwidth, with their spread; a lower bound.",
+            "compare": "Published estimates, each from its own inputs.",
+            "machines": "How many of which device would sustain it, beside machines that stand.",
+            "forecast": "The year in which machines reach it, as a distribution.",
+            "neuron": "The walk along a neuron as a network, and a cell run on spike trains.",
+        },
     ),
     "rig": (
         "A whole machine around GPUs, or several: every part with its reason, proved to be the best.",
@@ -78,7 +95,7 @@ def build(words: Sequence[str] = ()) -> App:
             group.default(getattr(import_module(f"rigwise.cli.{name}"), name))
         app.command(group)
     for name, text in _COMMANDS.items():
-        app.command(f"rigwise.cli.{name}:{name}", name=name, help=text)
+        app.command(f"rigwise.cli.{_FILES.get(name, name)}:{name}", name=name, help=text)
     text = "Install completion for bash, zsh or fish."
     app.command("rigwise.cli.completion:install", name="--install-completion", help=text)
     return app

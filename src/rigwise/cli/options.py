@@ -98,6 +98,8 @@ class Training:
 
     usd_per_hour: float | None = None
     """Rent of a device in US dollars an hour; by default its launch price over three years, half of them used."""
+    like: Annotated[list[str] | None, Parameter(negative="")] = None
+    """A run that you measured, which corrects the answer: "8xh100, llama-8b, 3.9 s", or a measured table FILE.csv."""
 
     data: str | None = None
     """What is loaded: imagenet-jpeg, tensors, tokens or another kind; synthetic by default, which no step waits for."""

@@ -162,7 +162,9 @@ def _refused(found: Rig) -> InfeasibleError:
 
 def _check_output(path: Path | None) -> None:
     if path is not None and path.suffix.lower() not in _WRITERS:
-        raise UsageError(f"output {str(path)!r}", rule="a list is an .md or a .csv", nearest=str(path.with_suffix(".md")))
+        raise UsageError(
+            f"output {str(path)!r}", rule="a list is an .md or a .csv", nearest=str(path.with_suffix(".md"))
+        )
 
 
 def _tell(found: Rig, look: Look, output: Path | None, picture: Path | None) -> None:
@@ -244,7 +246,10 @@ def totals(found: Rig) -> list[tuple[str, str]]:
         step = f"{units.show_seconds(found.step_s)}  ({low} to {high}) with {found.layout}"
     return [
         ("price", price + many),
-        ("power", f"{found.watts:,.0f} W at the wall; {units.show_usd(years)} of electricity in 3 years at 15 % of the hours"),
+        (
+            "power",
+            f"{found.watts:,.0f} W at the wall; {units.show_usd(years)} of electricity in 3 years at 15 % of the hours",
+        ),
         ("heat, noise", f"{found.watts * BTU:,.0f} BTU an hour, about {noise_db(found.build):.0f} dB at the machine"),
         ("step", step),
         ("verdict", found.verdict),

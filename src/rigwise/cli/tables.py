@@ -25,10 +25,12 @@ class Column:
     style: str = ""
 
 
-def table(screen: Console, columns: Sequence[Column], rows: Iterable[Sequence[str]], title: str = "") -> Table:
-    """A table that fits the screen."""
+def table(
+    screen: Console, columns: Sequence[Column], rows: Iterable[Sequence[str]], title: str = "", gap: int = _PADDING
+) -> Table:
+    """A table that fits the screen; gap: 1 for a table that is pressed together."""
     lines = [list(row) for row in rows]
-    keep = _fitting(columns, lines, screen.width)
+    keep = _fitting(columns, lines, screen.width, gap)
     out = Table(
         title=_plain(title) or None,
         title_justify="left",
@@ -37,6 +39,7 @@ def table(screen: Console, columns: Sequence[Column], rows: Iterable[Sequence[st
         header_style="bold",
         pad_edge=False,
         show_edge=False,
+        padding=(0, 1 if gap > 1 else 0),
     )
     for place in keep:
         column = columns[place]
@@ -48,8 +51,8 @@ def table(screen: Console, columns: Sequence[Column], rows: Iterable[Sequence[st
     return out
 
 
-def _fitting(columns: Sequence[Column], lines: Sequence[Sequence[str]], width: int) -> list[int]:
-    wide = [max([cell_len(c.head), *(cell_len(line[i]) for line in lines)]) + _PADDING for i, c in enumerate(columns)]
+def _fitting(columns: Sequence[Column], lines: Sequence[Sequence[str]], width: int, gap: int) -> list[int]:
+    wide = [max([cell_len(c.head), *(cell_len(line[i]) for line in lines)]) + gap for i, c in enumerate(columns)]
     keep = list(range(len(columns)))
     while sum(wide[i] for i in keep) > width and any(columns[i].drop for i in keep):
         keep.remove(max(keep, key=lambda i: columns[i].drop))

@@ -1,7 +1,7 @@
 """A block on one rank, one micro-batch: device, host and exchange put together, by part.
 
-The host sets the pace of the forward and of the backward pass apart (cost/host.py); exchanges inside a block stand on
-the critical path and add.
+Exchanges inside a block stand on the critical path and add to the device's work; the host sets the pace of the forward
+and of the backward pass apart (cost/host.py), and launches ahead while either runs.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ from rigwise.cost.compute import BlockTimes, Machine, block_times
 from rigwise.cost.efficiencies import Efficiencies
 from rigwise.cost.exchange import BlockExchange, block_exchange, gathered_seconds, groups
 from rigwise.cost.host import launch_seconds, with_host
+from rigwise.cost.ledger import summed, tell, told
 from rigwise.hardware.cluster import Cluster
 from rigwise.layouts.choice import by_model, table_for
 from rigwise.layouts.layout import OVERLAP, RECOMPUTE, LayoutTable
 from rigwise.models.model import Block
 
+_ENGINE = 0.5  # time of a launch from the framework's backward engine over one from Python
 BLOCK_PARTS = ("compute", "recompute", "host", "tensor_exchange", "context_exchange", "expert_exchange")
 
 
+@told("block")
 def block_parts(
     block: Block, table: LayoutTable, machine: Machine, cluster: Cluster, eff: Efficiencies
 ) -> dict[str, Floats]:
@@ -36,24 +39,36 @@ def block_parts(
     tensor, expert = moved.tensor, moved.expert * (1 - eff.stack.overlap_ep)
     if by_model(block, table):
         tensor = tensor + gathered_seconds(block, seen, among, over, machine.other.activation)
+    tell(expert_exposed=1 - eff.stack.overlap_ep)
     again = np.where(
         seen.recompute == RECOMPUTE.index("full"),
         device.forward if block.role == "layer" else 0.0,
         np.where(seen.recompute == RECOMPUTE.index("selective"), device.core, 0.0),
     )
-    forward, backward = _host(block, device, moved, again, seen, eff)
-    exchanges = (tensor, moved.context, expert)
     passes = 2.0 + (seen.recompute == RECOMPUTE.index("full")) * (block.role == "layer")
+    context = _ring_exposed(moved.context, device, passes, seen)
+    exchanges = total((tensor, context, expert))
+    forward, backward = _host(block, device, moved, exchanges / passes, passes, again, seen, eff)
     return {
         "compute": device.forward + device.backward,
         "recompute": again,
         "host": forward + backward,
         "tensor_exchange": tensor,
-        "context_exchange": moved.context,
+        "context_exchange": context,
         "expert_exchange": expert,
-        "forward": device.forward + forward + total(exchanges) / passes,
+        "forward": device.forward + forward + exchanges / passes,
         "forward_share": 1 / passes,
     }
+
+
+@told("ring")
+def _ring_exposed(context: Floats, device: BlockTimes, passes: Floats, table: LayoutTable) -> Floats:
+    """What of the ring of keys and values the attention over those that are there does not hide.
+
+    Of c pieces c-1 are under way while another is worked on; the backward pass works twice as long as the forward one.
+    """
+    hiding = device.core * (passes + 1) * (table.cp - 1) / table.cp
+    return summed(("exchanged", 1, context), ("hidden under attention", -1, np.minimum(context, hiding)))
 
 
 def tensor_exposed(table: LayoutTable, eff: Efficiencies) -> Floats:
@@ -63,22 +78,34 @@ def tensor_exposed(table: LayoutTable, eff: Efficiencies) -> Floats:
 
 
 def _host(
-    block: Block, device: BlockTimes, moved: BlockExchange, again: Floats, table: LayoutTable, eff: Efficiencies
+    block: Block,
+    device: BlockTimes,
+    moved: BlockExchange,
+    exchanged: Floats,
+    passes: Floats,
+    again: Floats,
+    table: LayoutTable,
+    eff: Efficiencies,
 ) -> tuple[Floats, Floats]:
     """Seconds by which the launching thread makes the forward and the backward pass longer.
 
-    The backward pass is launched by the framework's own engine, in about half the time a kernel.
+    exchanged: seconds of exchange a pass, of `passes` (two, and one more where the forward pass is run again). The
+    backward pass is launched by the framework's own engine.
     """
-    stack, power = eff.stack, eff.device.host_power
+    stack, power = eff.stack, np.minimum(eff.device.host_power, eff.stack.host_power)
     repeats = np.where(
         table.recompute == RECOMPUTE.index("full"),
         device.kernels if block.role == "layer" else 0.0,
         np.where(table.recompute == RECOMPUTE.index("selective"), device.kernels_core, 0.0),
     )
-    collectives = moved.collectives / 2
-    forward = launch_seconds(device.kernels, collectives, stack.host_kernel_s, stack.host_collective_s)
+    met = moved.collectives / passes
+    forward = launch_seconds(device.kernels, met, table.tp, stack.host_kernel_s, stack.host_collective_s)
     backward = launch_seconds(
-        device.kernels_backward / 2 + repeats, collectives, stack.host_kernel_s, stack.host_collective_s
+        device.kernels_backward * _ENGINE + repeats,
+        met * (passes - 1),
+        table.tp,
+        stack.host_kernel_s,
+        stack.host_collective_s,
     )
-    back = device.backward + again
-    return with_host(device.forward, forward, power) - device.forward, with_host(back, backward, power) - back
+    there, back = device.forward + exchanged, device.backward + again + exchanged * (passes - 1)
+    return with_host(there, forward, power) - there, with_host(back, backward, power) - back

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rigwise.cost.efficiencies import Efficiencies, Value
+from rigwise.cost.ledger import heard, tell, told
 from rigwise.errors import UsageError
 from rigwise.hardware.cluster import Cluster
 from rigwise.hardware.device import Link
@@ -112,6 +113,7 @@ class Wires:
     rings: bool = False
 
 
+@told("wires")
 def wires(cluster: Cluster, eff: Efficiencies) -> Wires:
     """What the links of a cluster reach in collectives. UsageError: nodes that nothing joins."""
     node = cluster.node
@@ -149,14 +151,15 @@ def _network(cluster: Cluster, cards: Value, eff: Efficiencies) -> Floats:
     """Bytes/s that leave a domain; what cards carry that do not reach devices' memory passes the host's first."""
     node = cluster.node
     domain = node.fast_domain / node.count
-    reach = cards * domain * eff.stack.network / max(cluster.oversubscription, 1.0)
+    reach = cards * domain / max(cluster.oversubscription, 1.0)
     kind = node.nic.kind if node.nic else "none"
     if kind == "omni-path" or (kind == "rdma" and node.link.kind == "pcie-host"):
         staged = eff.link(kind).staged * domain
         reach = reach * staged / (reach + staged)
-    return np.asarray(reach)
+    return np.asarray(reach * eff.stack.network)
 
 
+@told("all-reduce")
 def all_reduce_seconds(size: ArrayLike, among: Group, over: Wires) -> Floats:
     """Seconds to add `size` bytes over a group and give everyone the sum, by the soonest algorithm; 0 for one rank.
 
@@ -165,8 +168,10 @@ def all_reduce_seconds(size: ArrayLike, among: Group, over: Wires) -> Floats:
     >>> f"{all_reduce_seconds(2**30, one, over) * 1e3:.2f} ms"
     '8.60 ms'
     """
+    _tell(size, among, over)
     size = np.asarray(size, dtype=np.float64)
     best = _ring(size, among, over, rounds=2.0)
+    tell(ring=best)
     if over.rings:
         return best
     far, nodes = among.ranks > among.inside, np.ceil(among.ranks / among.inside)
@@ -178,30 +183,38 @@ def all_reduce_seconds(size: ArrayLike, among: Group, over: Wires) -> Floats:
     if far.any():
         share = np.where(far, over.tree, 1.0)
         tree = _soonest(2 * (among.inside - 1) * step + climb, np.maximum(2 * size / near, between) / share, over)
+        tell(tree=base + tree)
         best = np.where(far, np.minimum(best, base + tree), best)
     if np.any(over.multicast):
         moved = np.maximum(size * (1 + 1 / among.inside) / over.multicast, between / over.tree)
         soon = base + over.multicast_fill + climb + moved
+        tell(multicast=np.where(among.inside > 2, soon, np.inf))
         best = np.where(among.inside > 2, np.minimum(best, soon), best)
     return np.asarray(best * (among.ranks > 1))
 
 
+@told("gather")
 def gather_seconds(size: ArrayLike, among: Group, over: Wires) -> Floats:
     """Seconds of an all-gather or a reduce-scatter of `size` bytes in all: a ring, n-1 steps, (n-1)/n of the bytes."""
+    _tell(size, among, over)
     return _ring(np.asarray(size, dtype=np.float64), among, over, rounds=1.0)
 
 
+@told("broadcast")
 def broadcast_seconds(size: ArrayLike, among: Group, over: Wires) -> Floats:
     """Seconds for one rank to give `size` bytes to all others, or to add up theirs: a chain that all bytes pass."""
+    _tell(size, among, over)
     n, size = among.ranks, np.asarray(size, dtype=np.float64)
     return _ring(size * n / np.maximum(n - 1, 1), among, over, rounds=1.0)
 
 
+@told("all-to-all")
 def all_to_all_seconds(size: ArrayLike, among: Group, over: Wires) -> Floats:
     """Seconds for each rank to send its `size` bytes to the others, an equal piece each.
 
     (n-1)/n of the bytes leave the rank; the share that leaves the node goes over the shared network cards.
     """
+    _tell(size, among, over)
     n, inside = among.ranks, among.inside
     size = np.asarray(size, dtype=np.float64)
     outside_share = np.where(n > 1, (n - inside) / n, 0.0)
@@ -213,11 +226,22 @@ def all_to_all_seconds(size: ArrayLike, among: Group, over: Wires) -> Floats:
     return np.asarray((np.maximum(near, far) + steps) * (n > 1))
 
 
+@told("send")
 def send_seconds(size: ArrayLike, far: ArrayLike, sharing: ArrayLike, over: Wires) -> Floats:
     """Seconds to send `size` bytes to a neighbour; far: whether it is in another node, `sharing` senders a node."""
     size = np.asarray(size, dtype=np.float64)
+    tell(size=size, n=2.0, link=np.where(far, over.network / np.maximum(sharing, 1), over.inside))
     out = size * np.asarray(sharing, dtype=np.float64) / np.maximum(over.network, 1.0) + over.network_step
     return np.asarray(np.where(far, out, size / over.inside + over.inside_step))
+
+
+def _tell(size: ArrayLike, among: Group, over: Wires) -> None:
+    """What every collective is about, for whoever listens."""
+    if heard():
+        far = among.ranks > among.inside
+        rate = np.where(far, np.minimum(_per_group(among, over), _near(among, over)[0]), _near(among, over)[0])
+        base = np.where(far, over.network_base, _near(among, over)[2])
+        tell(size=size, n=among.ranks, inside=among.inside, sharing=among.sharing, link=rate, base=base)
 
 
 def _near(among: Group, over: Wires) -> tuple[Floats, Floats, Floats]:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigwise.cost.energy import PowerShares
+from rigwise.cost.ledger import watched
 from rigwise.errors import not_found
 from rigwise.hardware.device import Device
 
@@ -39,12 +40,13 @@ class DeviceEfficiencies:
     bmm: Value
     saturation_tensor: Value
     saturation_vector: Value
-    saturation_conv: Value
     tile_tensor: Value
     tile_vector: Value
     waves: Value
     bandwidth: Value
+    matmul_bandwidth: Value
     kernel_s: Value
+    call_s: Value
     misaligned_bmm: Value
     misaligned_linear: Value
     misaligned_powers: tuple[float, float, float]
@@ -57,10 +59,12 @@ class DeviceEfficiencies:
     conv_input: Value
     conv_weight: Value
     conv_strided: Value
-    conv_unaligned: Value
     winograd: Value
+    winograd_unfused: Value
+    fourier: Value
     direct: Value
     memory_context: Value
+    allocator: Value
     host_fixed: Value
     host_power: float
 
@@ -77,7 +81,6 @@ class LinkEfficiencies:
     multicast: Value
     multicast_s: Value
     staged: Value
-    spread: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,15 +97,27 @@ class Protocol:
 class StackEfficiencies:
     """What a software stack makes of the machine."""
 
-    spread: float
+    within: float
+    models: float
+    precisions: float
+    devices: float
     matmul: Value
     stream: Value
     core: Value
     stream_unfused: Value
+    mixed: Value
+    transposed: Value
+    unaligned: Value
+    winograd: bool
+    one_process: bool
     host_kernel_s: Value
     host_collective_s: Value
     host_micro_s: Value
     host_step_s: Value
+    host_power: float
+    accumulate: Value
+    dequantise: Value
+    experts: Value
     optimizer_traffic: Value
     gradient_bytes: float
     overlap_dp: Value
@@ -110,9 +125,13 @@ class StackEfficiencies:
     overlap_ep: Value
     overlap_offload: Value
     sharded_power: Value
+    sharded_pieces: Value
     network: Value
     memory_buffers: Value
     memory_slack: Value
+    memory_loss: Value
+    memory_apart: float
+    states: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +147,7 @@ class Efficiencies:
     provenance: str
     power: PowerShares
     interval: Mapping[str, float]
+    novelty: str  # what about the device or the stack the fit never saw, for the interval
     slow_link: float
 
     def link(self, kind: str) -> LinkEfficiencies:
@@ -145,6 +165,7 @@ def shipped() -> dict[str, Any]:
     return tomllib.loads(files("rigwise.cost").joinpath("data/efficiencies.toml").read_text("utf-8"))
 
 
+DEFAULT_STACK = "modern"
 _CURRENT: ContextVar[Mapping[str, Any] | None] = ContextVar("efficiencies", default=None)
 
 
@@ -172,9 +193,20 @@ def family_of(device: Device) -> str:
     """The device family whose efficiencies apply: the longest name in the file that starts the architecture's."""
     if device.kind == "cpu":
         return "cpu"
-    arch = device.arch.lower()
+    arch = device.arch.lower().replace(" ", "-")
     known = [name for name in current()["device"] if arch.startswith(name)]
     return max(known, key=len, default="default")
+
+
+def _novelty(data: Mapping[str, Any], family: str, device: str, stack: str) -> str:
+    """Of a question that names its stack: whether its device, or its device's family, was never measured with it. The
+    usual stack stands for software that nobody told, which may be any."""
+    measured = data["measured"]["stacks"]
+    if stack == DEFAULT_STACK or stack not in measured:
+        return "source"
+    if device in measured[stack]:
+        return "layout"
+    return "family" if family == "default" else "device"
 
 
 def efficiencies(device: Device, stack: str = "modern") -> Efficiencies:
@@ -190,15 +222,19 @@ def efficiencies(device: Device, stack: str = "modern") -> Efficiencies:
     if stack not in data["stack"]:
         raise not_found("software stack", stack, data["stack"], hint=", ".join(stack_names()))
     family = family_of(device)
+    links = {kind: LinkEfficiencies(**data["link"]["default"] | values) for kind, values in data["link"].items()}
+    of_device = DeviceEfficiencies(**data["device"]["default"] | data["device"].get(family, {}))
+    of_stack = StackEfficiencies(**data["stack"]["modern"] | data["stack"][stack])
     return Efficiencies(
-        device=DeviceEfficiencies(**data["device"]["default"] | data["device"].get(family, {})),
-        stack=StackEfficiencies(**data["stack"]["modern"] | data["stack"][stack]),
-        links={kind: LinkEfficiencies(**data["link"]["default"] | values) for kind, values in data["link"].items()},
+        device=watched(of_device, f"device.{family}"),
+        stack=watched(of_stack, f"stack.{stack}"),
+        links={kind: watched(link, f"link.{kind}") for kind, link in links.items()},
         protocols=tuple(Protocol(**row | {"links": tuple(row["links"])}) for row in data["protocol"]),
         stack_name=stack,
         family=family,
         provenance=data["provenance"],
         power=PowerShares(**data["power"]),
         interval=data["interval"],
+        novelty=_novelty(data, family, device.name, stack),
         slow_link=data["pipeline"]["slow_link"],
     )

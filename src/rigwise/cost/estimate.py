@@ -7,7 +7,7 @@ as arrays; `estimate` answers it for one layout, as a record with every part nam
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,7 +18,9 @@ from rigwise.cost.compute import Machine
 from rigwise.cost.datakinds import Loading, Supply, supply
 from rigwise.cost.efficiencies import Efficiencies, efficiencies
 from rigwise.cost.energy import energy_joules
+from rigwise.cost.gradients import summed_bytes
 from rigwise.cost.interval import Interval, interval
+from rigwise.cost.likeness import Known
 from rigwise.cost.loader import Feed, LoaderReport, feed, loader_report, with_loader
 from rigwise.cost.matmul import engine
 from rigwise.cost.memory import PARTS as MEMORY_PARTS
@@ -26,12 +28,13 @@ from rigwise.cost.memory import MemoryLaw, elements, kept
 from rigwise.cost.money import Rates, cost_usd
 from rigwise.cost.record import Estimate
 from rigwise.cost.stageplan import stage_plan
-from rigwise.cost.step import PARTS, StepLaw
+from rigwise.cost.step import NEAR_FULL, PARTS, StepLaw
 from rigwise.errors import UsageError
 from rigwise.hardware.cluster import Cluster
+from rigwise.hardware.device import Device
 from rigwise.layouts.choice import table_for
 from rigwise.layouts.layout import PRECISIONS, Layout, LayoutTable
-from rigwise.layouts.precision import element_bytes
+from rigwise.layouts.precision import element_bytes, states
 from rigwise.layouts.teaching import batch_warnings
 from rigwise.models.model import Model
 from rigwise.models.optimizers import optimizer as find_optimizer
@@ -43,8 +46,10 @@ Floats = NDArray[np.float64]
 class Question:
     """What is asked: train `model` on `cluster` with `batch` samples a step.
 
-    stack: the software stack, one of efficiencies.toml's. stepping: False leaves the optimizer's step out. loading: how
-    the samples come; None for samples that are on the devices already (synthetic data).
+    stack: the software stack, one of efficiencies.toml's. states: how weights, gradients and optimizer are held, one of
+    layouts/states.toml's, None for the stack's usual way. stepping: False leaves the optimizer's step out. loading: how
+    the samples come; None for samples that are on the devices already (synthetic data). known: what measured runs say
+    of this one; its factor is on every second that is not the loader's.
     """
 
     model: Model
@@ -52,9 +57,16 @@ class Question:
     batch: int
     optimizer: str = "adamw"
     stack: str = "modern"
+    states: str | None = None
     rates: Rates = field(default_factory=Rates)
     stepping: bool = True
     loading: Loading | None = None
+    known: Known | None = None
+
+    @property
+    def factor(self) -> float:
+        """What measured runs multiply every second with; 1 where there are none."""
+        return self.known.factor if self.known else 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +80,7 @@ class Answer:
     @cached_property
     def memory(self) -> Floats:
         """Bytes on the fullest rank."""
-        return self.step.memory.total()
+        return self.step.memory.whole
 
     @cached_property
     def fits(self) -> NDArray[np.bool_]:
@@ -76,12 +88,28 @@ class Answer:
         return np.asarray(self.memory <= self.question.cluster.device.memory)
 
     @cached_property
-    def parts(self) -> Mapping[str, Floats]:
-        """Seconds of a step by part."""
+    def _roomy(self) -> Mapping[str, Floats]:
+        """Seconds by part where memory has room and data is there."""
         parts = dict(self.step.parts())
         if not self.question.stepping:
             parts["optimizer"] = np.zeros(())
-        return parts | {"loader": np.zeros(()) if self.feed is None else self.feed.waits(total(parts.values()))}
+        return {key: seconds * self.question.factor for key, seconds in parts.items()}
+
+    @cached_property
+    def _working(self) -> Floats:
+        """Seconds of a step that never waits for data."""
+        return np.asarray(total(self._roomy.values()) * (1 + self.step.crowding()))
+
+    @cached_property
+    def _waits(self) -> Floats:
+        """Seconds of a step that wait for data."""
+        return np.zeros(()) if self.feed is None else self.feed.waits(self._working)
+
+    @cached_property
+    def parts(self) -> Mapping[str, Floats]:
+        """Seconds of a step by part."""
+        crowded = self.step.crowding()
+        return {**self._roomy, "allocator": self._working * crowded / (1 + crowded), "loader": self._waits}
 
     @cached_property
     def supply(self) -> Supply | None:
@@ -97,7 +125,7 @@ class Answer:
     @cached_property
     def seconds(self) -> Floats:
         """Seconds of a step."""
-        return np.asarray(sum(self.parts.values(), start=np.zeros(())))
+        return np.asarray(self._working + self._waits)
 
     @cached_property
     def joules(self) -> Floats | None:
@@ -120,29 +148,35 @@ class Answer:
         return cost_usd(self.question.cluster.devices, self.seconds, joules, self.question.rates)
 
 
-def evaluate(question: Question, table: LayoutTable) -> Answer:
-    """The laws of a question for a table of layouts of one precision."""
+def evaluate(question: Question, table: LayoutTable, on: tuple[Efficiencies, Machine] | None = None) -> Answer:
+    """The laws of a question for a table of layouts of one precision.
+
+    on: efficiencies and machine in place of those of the question's device; their figures may be arrays, one entry a
+    device, whose trailing dims broadcast to the table.
+    """
     codes = np.unique(table.precision)
     if len(codes) != 1:
         raise UsageError("a table mixes precisions", rule="one precision a table; ask once for each")
-    eff = efficiencies(question.cluster.device, question.stack)
-    machine = _machine(question, PRECISIONS[int(codes[0])], eff)
-    sizes = element_bytes(table.precision, eff.stack.gradient_bytes or None)
+    eff, bare = on or machine_of(question.cluster.device, PRECISIONS[int(codes[0])], question.stack)
+    held = states(question.states or eff.stack.states)
+    sizes = element_bytes(table.precision, eff.stack.gradient_bytes or None, held)
+    micros = np.maximum(question.batch / (table.dp * table.micro), 1.0)
+    machine = replace(bare, summed=eff.stack.accumulate * summed_bytes(table, sizes, micros))
     plan = stage_plan(question.model, table)
     stepped = find_optimizer(question.optimizer)
-    micros = np.maximum(question.batch / (table.dp * table.micro), 1.0)
     memory = MemoryLaw(
         table=table,
         plan=plan,
         sizes=sizes,
         stack=eff.stack,
-        state_bytes=stepped.state_bytes,
+        states=held,
+        state_bytes=stepped.state_bytes * (1.0 if stepped.own_type else sizes.moments),
         side_bytes=stepped.side_bytes,
         micros=micros,
         on_gpu=question.cluster.device.kind != "cpu",
         context=eff.device.memory_context,
         weights=tuple(elements(kind, table_for(kind, table)) for kind in plan.kinds),
-        acts=tuple(kept(kind, table_for(kind, table), sizes) for kind in plan.kinds),
+        acts=tuple(kept(kind, table_for(kind, table), sizes, eff.stack.memory_apart) for kind in plan.kinds),
         tied=question.model.tied / table.tp.astype(np.float64),
         tied_trained=question.model.tied_trained / table.tp.astype(np.float64),
     )
@@ -156,17 +190,28 @@ def evaluate(question: Question, table: LayoutTable) -> Answer:
         micros=micros,
         optimizer_bytes=stepped.traffic_bytes,
         matrix_flops=stepped.matrix_flops,
+        input_bytes=question.model.input_bytes,
     )
     return Answer(question=question, table=table, step=step)
 
 
-def _machine(question: Question, precision: str, eff: Efficiencies) -> Machine:
-    device = question.cluster.device
+def machine_of(device: Device, precision: str, stack: str) -> tuple[Efficiencies, Machine]:
+    """What the laws take of a device: its efficiencies, and its engines, with gradients added up for free."""
+    eff = efficiencies(device, stack)
     narrow = precision in ("float8", "float4")
-    return Machine(
-        product=engine(device, precision, eff.device, eff.stack.matmul),
+    return eff, Machine(
+        product=engine(
+            device,
+            precision,
+            eff.device,
+            eff.stack.matmul,
+            transposed=eff.stack.transposed,
+            unaligned=eff.stack.unaligned,
+            winograd=eff.stack.winograd,
+        ),
         other=engine(device, "bfloat16" if narrow else precision, eff.device, eff.stack.matmul),
         stack=eff.stack,
+        summed=np.zeros(()),
     )
 
 
@@ -195,7 +240,7 @@ def records(answer: Answer) -> list[Estimate]:
 def _record(answer: Answer, i: int) -> Estimate:
     q, layout = answer.question, answer.table.layout(i)
     seconds = _at(answer, answer.seconds, i)
-    spread = interval(q.model, q.cluster, answer.step.eff)
+    spread = interval(q.model, q.cluster, answer.step.eff, q.known)
     memory = _fullest(answer, i)
     held, limit = sum(memory.values()), q.cluster.device.memory
     loader, around = _loader(answer, spread, i)
@@ -263,8 +308,12 @@ def _warnings(answer: Answer, spread: Interval, layout: Layout, full: float) -> 
     """What a person should know before believing the number."""
     q = answer.question
     says = list(spread.warnings)
-    if 0.9 < full <= 1:
-        says.append(f"memory {full:.0%} full: allocators retry near the limit, expect 10 to 25 % more time")
+    if full > 1:
+        says.append(f"needs {full:.0%} of the memory of a device: it does not fit, and no such step can be timed")
+    elif full > NEAR_FULL:
+        says.append(
+            f"memory {full:.0%} full: the allocator retries near the limit, which is counted; leave it more room"
+        )
     if q.model.unit != "token" and q.cluster.device.kind == "gpu":
         says += batch_warnings(layout.micro, 1)
     return tuple(says)

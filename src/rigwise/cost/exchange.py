@@ -10,12 +10,15 @@ them by another, forward and backward.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from rigwise.cost.arrays import total
 from rigwise.cost.collective import Group, Wires, all_reduce_seconds, all_to_all_seconds, gather_seconds, group
+from rigwise.cost.ledger import summed, told
 from rigwise.hardware.cluster import Cluster
 from rigwise.layouts.layout import RECOMPUTE, SEQUENCE, LayoutTable
 from rigwise.models.model import Block
@@ -64,22 +67,30 @@ def block_exchange(block: Block, table: LayoutTable, among: Groups, over: Wires,
     sums = [o for o in block.operations if o.split in ("row", "expert_row")]
     looked_up = [o for o in block.operations if o.kind == "embedding" and o.split == "vocab"]
     logits = [o for o in block.operations if o.kind == "linear" and o.split == "vocab"]
-    tensor, count = np.zeros(()), np.zeros(())
-    for times, size in (
-        *((again, o.writes) for o in sums),
-        *((1.0, o.writes) for o in looked_up),
-        *((1.0, o.reads) for o in logits),
-    ):
-        tensor = tensor + times * _added(size * activation * micro, table, among.tensor, over)
-        count = count + times
+    parts = [
+        *((o.name, again, o.writes) for o in sums),
+        *((o.name, 1.0, o.writes) for o in looked_up),
+        *((o.name, 1.0, o.reads) for o in logits),
+    ]
+    count = total(times for _, times, _ in parts)
     return BlockExchange(
-        tensor=tensor,
+        tensor=_tensor(parts, micro * activation, table, among.tensor, over),
         context=_context(block, table, among.context, over, activation, again),
         expert=_expert(block, table, among.expert, over, activation, again),
         collectives=count * (table.tp > 1),
     )
 
 
+@told("tensor exchange")
+def _tensor(
+    parts: Sequence[tuple[str, ArrayLike, float]], bytes_each: ArrayLike, table: LayoutTable, among: Group, over: Wires
+) -> Floats:
+    """The additions after products (name, how often, elements a sample) among tensor ranks."""
+    each = np.asarray(bytes_each, dtype=np.float64)
+    return summed(*((name, times, _added(size * each, table, among, over)) for name, times, size in parts))
+
+
+@told("gathered inputs")
 def gathered_seconds(block: Block, table: LayoutTable, among: Groups, over: Wires, activation: float) -> Floats:
     """What a block split by model inside a data-parallel layout adds: all inputs forward, their gradients back."""
     first = next((o for o in block.operations if o.split == "column"), None)
@@ -87,19 +98,25 @@ def gathered_seconds(block: Block, table: LayoutTable, among: Groups, over: Wire
     return 2 * gather_seconds(size, among.tensor, over)
 
 
+@told("addition")
 def _added(size: Floats, table: LayoutTable, among: Group, over: Wires) -> Floats:
     """An all-reduce, or with sequence parallelism a scatter and a gather, and half as many gathers again backward."""
-    once = all_reduce_seconds(size, among, over)
-    pair = 2 * gather_seconds(size, among, over)
+    cut = table.sp > SEQUENCE.index("off")
     more = np.where(table.sp == SEQUENCE.index("on"), 0.25, 0.0)
-    return np.where(table.sp > SEQUENCE.index("off"), pair * (1 + more), once)
+    return summed(
+        ("all-reduce", ~cut, all_reduce_seconds(size, among, over)),
+        ("reduce-scatter and all-gather", 2 * (1 + more) * cut, gather_seconds(size, among, over)),
+    )
 
 
+@told("context exchange")
 def _context(block: Block, table: LayoutTable, among: Group, over: Wires, activation: float, again: Floats) -> Floats:
     """Keys and values once around the ring forward, with their gradients backward: 2 and 4 times their bytes."""
     cores = [o for o in block.operations if o.kind == "attention" or o.name.endswith("scores")]
+    if not cores:
+        return np.zeros(())
     size = sum(_keys_and_values(o) for o in cores) * activation * table.micro / table.tp
-    return np.asarray((again + 1) * gather_seconds(size, among, over))
+    return summed(("keys and values around the ring", (again + 1) * (size > 0), gather_seconds(size, among, over)))
 
 
 def _keys_and_values(o: Operation) -> float:
@@ -108,6 +125,7 @@ def _keys_and_values(o: Operation) -> float:
     return max(o.reads - queries, 0.0) if o.kind == "attention" else 2 * max(o.reads - queries, 0.0)
 
 
+@told("expert exchange")
 def _expert(block: Block, table: LayoutTable, among: Group, over: Wires, activation: float, again: Floats) -> Floats:
     """Tokens go out to their experts and come back, in each pass.
 
@@ -116,4 +134,4 @@ def _expert(block: Block, table: LayoutTable, among: Group, over: Wires, activat
     sent = max((o.batch * o.m * o.k for o in block.operations if o.split == "expert_column"), default=0.0)
     cut = table.cp * np.where(table.sp > SEQUENCE.index("off"), table.tp, 1)
     size = sent * activation * table.micro / cut
-    return np.asarray(2 * again * all_to_all_seconds(size, among, over))
+    return summed(("tokens to their experts and back", 2 * again * (sent > 0), all_to_all_seconds(size, among, over)))

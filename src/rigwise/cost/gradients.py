@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rigwise.cost.collective import Group, Wires, all_reduce_seconds, gather_seconds
 from rigwise.cost.exchange import Groups
+from rigwise.cost.ledger import summed, told
 from rigwise.cost.memory import Elements
 from rigwise.layouts.layout import COMPRESS, LayoutTable
 from rigwise.layouts.precision import Bytes
@@ -25,6 +26,19 @@ _COMPRESSED_BYTES = np.array([np.inf, 2.0, 1.0, 1 / 8])  # bytes a gradient, by 
 assert len(_COMPRESSED_BYTES) == len(COMPRESS)
 
 
+def summed_bytes(table: LayoutTable, sizes: Bytes, micros: Floats) -> Floats:
+    """Bytes of memory traffic a weight and micro-batch that adding up gradients over micro-batches costs.
+
+    Where they are summed in their own type of g bytes, each micro-batch but the first reads sum and addend and writes
+    the sum: 3 g (m-1)/m. A sum in a wider type is kept apart from the addend and is written by the first one too:
+    w + 2 g, with weights of w bytes. Sharded gradients (zero 2 and up) are summed in shards.
+    """
+    shared = np.where(table.zero >= 2, table.dp * table.cp, 1)
+    own = 3 * sizes.gradient * (micros - 1) / micros
+    return np.asarray(np.where(sizes.gradient > sizes.weight, sizes.weight + 2 * sizes.gradient, own) / shared)
+
+
+@told("replicated exchange")
 def gradient_seconds(
     held: Elements, table: LayoutTable, sizes: Bytes, micros: Floats, among: Groups, over: Wires
 ) -> Floats:
@@ -32,9 +46,10 @@ def gradient_seconds(
     sent = np.minimum(sizes.gradient, _COMPRESSED_BYTES[table.compress])
     dense = _exchange(held.dense_trained, sent, table, sizes, micros, among.data, over)
     expert = _exchange(held.expert_trained, sent, table, sizes, micros, among.expert_data, over)
-    return np.asarray(dense + np.where(held.expert_trained > 0, expert, 0.0))
+    return summed(("gradients", 1, dense), ("experts' gradients", held.expert_trained > 0, expert))
 
 
+@told("sharded exchange")
 def sharded_seconds(held: Elements, layers: Floats, sizes: Bytes, micros: Floats, among: Groups, over: Wires) -> Floats:
     """Seconds of zero 3: weights gathered forward and backward, gradients scattered, in every micro-batch.
 
@@ -42,21 +57,29 @@ def sharded_seconds(held: Elements, layers: Floats, sizes: Bytes, micros: Floats
     """
 
     def pass_of(elements: Floats, size: Floats, group: Group, frozen: Floats) -> Floats:
-        return layers * gather_seconds((elements * size + frozen) / layers, group, over)
+        return gather_seconds((elements * size + frozen) / layers, group, over)
 
-    none = np.zeros(())
-    dense = 2 * pass_of(held.dense, sizes.weight, among.data, held.bits / 8)
-    dense = dense + pass_of(held.dense_trained, sizes.gradient, among.data, none)
-    expert = 2 * pass_of(held.expert, sizes.weight, among.expert_data, none)
-    expert = expert + pass_of(held.expert_trained, sizes.gradient, among.expert_data, none)
-    return np.asarray(micros * (dense + np.where(held.expert > 0, expert, 0.0)))
+    none, often = np.zeros(()), micros * layers
+    experts = often * (held.expert > 0)
+    return summed(
+        ("weights gathered", 2 * often, pass_of(held.dense, sizes.weight, among.data, held.bits / 8)),
+        ("gradients scattered", often, pass_of(held.dense_trained, sizes.gradient, among.data, none)),
+        ("experts gathered", 2 * experts, pass_of(held.expert, sizes.weight, among.expert_data, none)),
+        (
+            "experts' gradients scattered",
+            experts,
+            pass_of(held.expert_trained, sizes.gradient, among.expert_data, none),
+        ),
+    )
 
 
+@told("exchange")
 def _exchange(
     elements: Floats, sent: Floats, table: LayoutTable, sizes: Bytes, micros: Floats, among: Group, over: Wires
 ) -> Floats:
-    plain = all_reduce_seconds(elements * sent, among, over)
-    scatter = gather_seconds(elements * sent, among, over)
-    gather = gather_seconds(elements * sizes.weight, among, over)
-    often = np.where(table.zero == 2, micros, 1.0)
-    return np.where(table.zero == 0, plain, often * scatter + gather)
+    often = np.where(table.zero == 2, micros, 1.0) * (table.zero > 0)
+    return summed(
+        ("all-reduce of gradients", table.zero == 0, all_reduce_seconds(elements * sent, among, over)),
+        ("reduce-scatter of gradients", often, gather_seconds(elements * sent, among, over)),
+        ("all-gather of weights", table.zero > 0, gather_seconds(elements * sizes.weight, among, over)),
+    )

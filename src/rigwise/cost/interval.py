@@ -1,20 +1,27 @@
 """Intervals: how far a step time may be from its prediction, 80 % of the time.
 
 The step's logarithm is taken as spread around the prediction with a standard deviation that grows with what is not
-known: the stack, the kind of network, a link or a device that was never measured. low, high = exp(-+1.28 s).
-Source: residuals of whole devices and whole stacks left out of exploratory fits (data/efficiencies.toml).
+known: the stack, the kind of network, a link or a device that was never measured. low, high = exp(-+1.28 s). Measured
+runs take away what they share with the step (cost/likeness.py).
+Source: residuals of rows whose layout, device, device family or source was left out of the fit ([spread] of
+data/efficiencies.toml).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, hypot
+from math import exp, hypot, sqrt
 
-from rigwise.cost.efficiencies import Efficiencies
+from rigwise.cost.efficiencies import Efficiencies, current
+from rigwise.cost.likeness import RUN, Known
 from rigwise.hardware.cluster import Cluster
 from rigwise.models.model import Model
+from rigwise.units import show_count
 
 Z80 = 1.2816  # standard normal: 80 % lie within
+NOVELTIES = ("layout", "device", "family", "source")
+EVERYTHING = "step"  # the class of any training step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,15 +34,76 @@ class Interval:
     warnings: tuple[str, ...] = ()
 
 
-def interval(model: Model, cluster: Cluster, eff: Efficiencies) -> Interval:
-    """The 80 % interval of a step time, as factors."""
+def spread(classes: Sequence[str], novelty: str) -> float:
+    """Standard deviation of the logarithm of what belongs to the first of some classes that is known.
+
+    novelty: what about the case the fit never saw, one of NOVELTIES. The values are residuals of cases that were left
+    out for it, see calibration/regimes.py.
+    """
+    known = current()["spread"]
+    return float(next(known[name] for name in (*classes, EVERYTHING) if name in known)[novelty])
+
+
+def step_classes(family: str, stack: str) -> tuple[str, ...]:
+    """The classes of a training step of a family of models in a stack, the narrowest first."""
+    return f"{family}_{stack}", family
+
+
+def doubts(
+    model: Model, cluster: Cluster, eff: Efficiencies, precision: str = "", novelty: str | None = None
+) -> dict[str, float]:
+    """What is not known of a step, by the thing that it belongs to, as standard deviations of the logarithm.
+
+    novelty: None for what a user asks, see Efficiencies.novelty.
+    """
+    device = cluster.device
+    own = stack_doubts(eff.stack_name, spread(step_classes(model.family, eff.stack_name), novelty or eff.novelty))
+    weak = eff.interval["weak_device"] * bool(device.weak)
+    return {
+        f"stack {eff.stack_name}": own["stack"],
+        f"device {device.name}": hypot(own["device"], weak),
+        f"model of {show_count(model.parameters)} parameters": own["model"],
+        f"precision {precision}".rstrip(): own["precision"],
+        RUN: own[RUN],
+    }
+
+
+def stack_doubts(stack: str, whole: float) -> dict[str, float]:
+    """What a spread is made of: what all runs of a stack share, those on one device, of one model, in one precision,
+    and a run's own. Of a stack whose runs were not told apart they are those of the usual one.
+
+    >>> parts = stack_doubts("modern", 0.2)
+    >>> round(hypot(*parts.values()), 9)
+    0.2
+    """
+    usual, told = current()["stack"]["modern"], current()["stack"][stack]
+    within = min(told.get("within", usual["within"]), whole)
+    device = min(usual["devices"], sqrt(whole**2 - within**2))
+    scale = within / max(hypot(usual["models"], usual["precisions"]), usual["within"])
+    model, precision = usual["models"] * scale, usual["precisions"] * scale
+    return {
+        "stack": sqrt(max(whole**2 - within**2 - device**2, 0.0)),
+        "device": device,
+        "model": model,
+        "precision": precision,
+        RUN: sqrt(max(within**2 - model**2 - precision**2, 0.0)),
+    }
+
+
+def interval(
+    model: Model, cluster: Cluster, eff: Efficiencies, known: Known | None = None, novelty: str | None = None
+) -> Interval:
+    """The 80 % interval of a step time, as factors on it; known: what measured runs left of the doubts."""
     unknown = eff.family == "default"
-    extra = eff.interval
-    device = (extra["unknown_family"] * unknown, extra["weak_device"] * bool(cluster.device.weak))
-    sigma = max(hypot(eff.stack.spread, extra[model.family], *device), extra["floor"])
+    open_ = hypot(*doubts(model, cluster, eff, novelty=novelty).values())
+    sigma = max(known.spread if known else open_, eff.interval["floor"])
     says = (
         (f"{cluster.device.arch} was never measured: its efficiencies are those of other devices",) if unknown else ()
     )
+    basis = f"general ({eff.stack_name} stack)"
     return Interval(
-        low=exp(-Z80 * sigma), high=exp(Z80 * sigma), basis=f"general ({eff.stack_name} stack)", warnings=says
+        low=exp(-Z80 * sigma),
+        high=exp(Z80 * sigma),
+        basis=f"{basis}, {known.says}" if known else basis,
+        warnings=says + (known.warnings if known else ()),
     )

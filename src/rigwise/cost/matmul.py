@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rigwise.cost.efficiencies import DeviceEfficiencies, Value
+from rigwise.cost.ledger import heard, tell, told
 from rigwise.errors import UsageError
 from rigwise.hardware.device import Device
 from rigwise.layouts.layout import PRECISIONS
@@ -21,6 +22,8 @@ Floats = NDArray[np.float64]
 _TILES = [(256, 128), (128, 256), (128, 128), (128, 64), (64, 128), (64, 64), (32, 128), (128, 32), (32, 32), (8, 128)]
 _CPU_TILES = [(16, 16), (4, 16)]
 _CUTS = (1, 4, 16, 64)
+_LEAST_WAVE = 0.25  # a quarter of the processors already saturates the memory that feeds them
+_FLASH_TILE = 128  # keys of a tile of fused attention, which does those on the diagonal whole
 _TENSOR_MULTIPLE = 8  # elements that tensor cores want the critical dim to be a multiple of
 
 
@@ -29,24 +32,38 @@ class Engine:
     """A device at one precision, as the laws see it: rates already capped and scaled.
 
     rate: FLOP/s of a long product. vector: float32 FLOP/s outside tensor cores. bandwidth: bytes/s of a long stream.
-    tensor: whether the rate is that of tensor cores. element: bytes of an operand.
+    tensor: whether the rate is that of tensor cores. element: bytes of an operand. transposed, unaligned, winograd:
+    what the software makes of convolutions (StackEfficiencies).
     """
 
     rate: Value
     vector: Value
     bandwidth: Value
-    processors: float
+    processors: Value
     tensor: bool
     element: float
     activation: float
     eff: DeviceEfficiencies
     cpu: bool
+    transposed: Value = 0.0
+    unaligned: Value = 1.0
+    winograd: bool = True
 
 
 _NARROW = ("float8", "float4")
 
 
-def engine(device: Device, precision: str, eff: DeviceEfficiencies, share: Value = 1.0) -> Engine:
+@told("engine")
+def engine(
+    device: Device,
+    precision: str,
+    eff: DeviceEfficiencies,
+    share: Value = 1.0,
+    *,
+    transposed: Value = 0.0,
+    unaligned: Value = 1.0,
+    winograd: bool = True,
+) -> Engine:
     """The engine of a device for products in `precision`; share: a stack's factor on the rate.
 
     A card sustains what its power allows: P = peak / (1 + (peak/cap)^4)^(1/4) with cap = c x watts / nm, c fitted.
@@ -62,10 +79,11 @@ def engine(device: Device, precision: str, eff: DeviceEfficiencies, share: Value
         known = ", ".join(sorted(device.peak))
         raise UsageError(f"{device.name} has no {precision} rate", rule=f"its types are {known}", nearest="bfloat16")
     vector = device.peak.get("float32", peak)
-    tensor = device.kind != "cpu" and peak > 1.5 * vector
+    tensor = device.kind != "cpu" and (peak > 1.5 * vector or "tf32" == precision in device.peak)
     half = device.peak.get("bfloat16", device.peak.get("float16", peak)) if precision in _NARROW else peak
     gain = np.maximum(1.0, (peak / half) ** (1 + np.log2(eff.low_precision)))
     rate = _capped(half, device, eff.power_tensor if tensor else eff.power_vector) * gain
+    tell(precision=precision, peak=peak, capped=rate, share=share)
     return Engine(
         rate=rate * (eff.matmul_tensor if tensor else eff.matmul_vector) * share,
         vector=_capped(vector, device, eff.power_vector) * eff.matmul_vector * share,
@@ -76,6 +94,9 @@ def engine(device: Device, precision: str, eff: DeviceEfficiencies, share: Value
         activation=4.0 if precision in ("float32", "tf32") else 2.0,
         eff=eff,
         cpu=device.kind == "cpu",
+        transposed=transposed,
+        unaligned=unaligned,
+        winograd=winograd,
     )
 
 
@@ -91,8 +112,17 @@ def engines(device: Device, eff: DeviceEfficiencies, share: Value = 1.0) -> dict
     return {p: engine(device, p, eff, share) for p in PRECISIONS if p in device.peak or p in ("float16", "bfloat16")}
 
 
+@told("product")
 def gemm_seconds(
-    batch: ArrayLike, m: ArrayLike, n: ArrayLike, k: ArrayLike, on: Engine, saturation: Value | None = None
+    batch: ArrayLike,
+    m: ArrayLike,
+    n: ArrayLike,
+    k: ArrayLike,
+    on: Engine,
+    *,
+    moved: ArrayLike | None = None,
+    share: ArrayLike = 1.0,
+    cutting: bool = True,
 ) -> Floats:
     """Seconds of B products (M x K)(K x N), arrays broadcast.
 
@@ -100,7 +130,9 @@ def gemm_seconds(
     T_math = waves x 2 tm tn (K/cut + K0) / (P/S x tile rate),  waves = w ceil(x) + (1-w) max(x, 1/4 below one wave),
              x = B ceil(M/tm) ceil(N/tn) cut / S;  tile rate r/(r+r0), r = tm tn/(tm+tn)
     T_mem  = element x B (MK + KN + MN) / BW, plus the partial sums of a cut
-    saturation: K0, None for that of a product. Left out: caches between products, clocks that move with temperature.
+    moved: bytes through memory, None for each operand once at the library's
+    share. share: of the rate, for products that a kernel forms on the fly. cutting: whether the library may cut K.
+    Left out: caches between products, clocks that move with temperature.
     Source: tile and wave model as in NVIDIA's matrix multiplication guide; constants in data/efficiencies.toml.
 
     >>> from rigwise.cost.efficiencies import efficiencies
@@ -109,25 +141,41 @@ def gemm_seconds(
     ...               bandwidth=2.0e12, peak={"bfloat16": 312e12, "float32": 19.5e12}, processors=108)
     >>> on = engine(card, "bfloat16", efficiencies(card).device)
     >>> t = gemm_seconds(1, 8192, 8192, 8192, on)
-    >>> f"{2 * 8192**3 / t / 1e12:.0f} TFLOP/s"
-    '266 TFLOP/s'
+    >>> bool(240 < 2 * 8192**3 / t / 1e12 < 300)  # TFLOP/s
+    True
     """
     b, m_, n_, k_ = (np.asarray(x, dtype=np.float64)[..., None] for x in (batch, m, n, k))
-    tm, tn, cut = _candidates(on.cpu)
+    tm, tn, cut = _candidates(on.cpu, cutting)
     eff = on.eff
     r0 = _last(eff.tile_tensor if on.tensor else eff.tile_vector)
-    lost = _last((eff.saturation_tensor if on.tensor else eff.saturation_vector) if saturation is None else saturation)
-    partial_wave, floor = _last(eff.waves), _last(eff.kernel_s)
+    lost = _last(eff.saturation_tensor if on.tensor else eff.saturation_vector)
+    partial_wave, floor, processors = _last(eff.waves), _last(eff.kernel_s), _last(on.processors)
     full = 256 * 128 / (256 + 128)
     r = tm * tn / (tm + tn)
     tile_rate = np.minimum(r / (r + r0) * (full + r0) / full, 1.0) if not on.cpu else np.ones_like(r)
-    x = b * np.ceil(m_ / tm) * np.ceil(n_ / tn) * cut / on.processors
-    waves = partial_wave * np.ceil(x) + (1 - partial_wave) * np.where(x < 1, np.maximum(x, 0.25), x)
-    math = waves * on.processors * 2 * tm * tn * (k_ / cut + lost) / (_last(on.rate) * tile_rate)
+    x = b * np.ceil(m_ / tm) * np.ceil(n_ / tn) * cut / processors
+    waves = partial_wave * np.ceil(x) + (1 - partial_wave) * np.where(x < 1, np.maximum(x, _LEAST_WAVE), x)
+    rate = _last(on.rate) * tile_rate * _last(share)
+    math = waves * processors * 2 * tm * tn * (k_ / cut + lost) / rate
     partial = np.where(cut > 1, 8.0 * b * m_ * n_ * cut, 0.0)
-    memory = (on.element * b * (m_ * k_ + k_ * n_) + on.activation * b * m_ * n_ + partial) / _last(on.bandwidth)
+    if moved is None:
+        operands = on.element * b * (m_ * k_ + k_ * n_) + on.activation * b * m_ * n_
+        operands = operands / _last(eff.matmul_bandwidth)
+    else:
+        operands = _last(moved)
+    memory = (operands + partial) / _last(on.bandwidth)
     both = np.sqrt(np.sqrt(math**4 + memory**4)) + np.where(cut > 1, floor / 2, 0.0)
+    if heard():
+        _tell_choice(both, B=b, M=m_, N=n_, K=k_, tile_m=tm, tile_n=tn, cut=cut, waves=waves, T_math=math, T_mem=memory)
+        tell(t_kernel=eff.kernel_s, rate=on.rate, bandwidth=on.bandwidth, flop=2 * b * m_ * n_ * k_)
     return np.asarray(both.min(axis=-1) + eff.kernel_s)
+
+
+def _tell_choice(seconds: Floats, **values: Floats) -> None:
+    """Values at the tile and the cut that were chosen, of the first layout."""
+    best = int(seconds.reshape(-1, seconds.shape[-1])[0].argmin())
+    rows = {key: np.broadcast_to(value, seconds.shape).reshape(-1, seconds.shape[-1]) for key, value in values.items()}
+    tell(**{key: row[0, best] for key, row in rows.items()})
 
 
 def _last(value: ArrayLike) -> Floats:
@@ -136,8 +184,8 @@ def _last(value: ArrayLike) -> Floats:
 
 
 @cache
-def _candidates(cpu: bool) -> tuple[Floats, Floats, Floats]:
-    tiles, cuts = (_CPU_TILES, (1,)) if cpu else (_TILES, _CUTS)
+def _candidates(cpu: bool, cutting: bool) -> tuple[Floats, Floats, Floats]:
+    tiles, cuts = (_CPU_TILES, (1,)) if cpu else (_TILES, _CUTS if cutting else (1,))
     rows = [(tm, tn, cut) for tm, tn in tiles for cut in cuts]
     tm, tn, cut = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
     return tm, tn, cut
@@ -146,9 +194,10 @@ def _candidates(cpu: bool) -> tuple[Floats, Floats, Floats]:
 def misalignment(size: ArrayLike, slow: Value, on: Engine) -> Floats:
     """Factor on a product whose critical dim is no multiple of 8: slow, to a power that grows from 4 to 2 to odd.
 
+    A dim that ranks do not share evenly is taken as the smaller share.
     Vector units do not mind.
     """
-    size = np.asarray(size, dtype=np.float64)
+    size = np.floor(np.asarray(size, dtype=np.float64))
     if not on.tensor:
         return np.ones_like(size)
     four, two, odd = on.eff.misaligned_powers
@@ -156,6 +205,7 @@ def misalignment(size: ArrayLike, slow: Value, on: Engine) -> Floats:
     return np.asarray(slow**exponent)
 
 
+@told("attention")
 def attention_seconds(
     heads: ArrayLike, m: ArrayLike, n: ArrayLike, k: ArrayLike, on: Engine, *, causal: bool
 ) -> tuple[Floats, Floats]:
@@ -169,8 +219,9 @@ def attention_seconds(
     eff = on.eff
     scale = eff.matmul_tensor if on.tensor else eff.matmul_vector
     rate = on.rate / scale * eff.flash * k_ / (k_ + eff.flash_head)
-    work = 4 * h * m_ * n_ * k_ * (0.5 if causal else 1.0) * (1 + 128 / n_)
+    work = 4 * h * m_ * n_ * k_ * (0.5 if causal else 1.0) * (1 + _FLASH_TILE / n_)
     forward = work / rate
     memory = on.activation * h * k_ * (2 * m_ + 2 * n_) / on.bandwidth
+    tell(heads=h, M=m_, N=n_, K=k_, flop=work, rate=rate, T_math=forward, T_mem=memory, t_kernel=eff.kernel_s)
     forward = np.maximum(forward, memory)
     return forward + eff.kernel_s, forward * eff.flash_backward + 2 * eff.kernel_s

@@ -1,36 +1,51 @@
 """Memory of one rank by part, at the peak of a step, in bytes.
 
-    weights      elements x bytes of the computing copy, /d under zero 3
-    gradients    trainable elements x bytes, /d from zero 2
-    optimizer    trainable elements x (state + float32 master copy), /d from zero 1
-    activations  what the forward pass keeps, of every micro-batch in flight
-    temporary    the largest operation's gradients, a recomputed layer, zero 3's two gathered layers
-    buffers      communication buffers of a distributed run
-    context      the device's context and libraries
+    weights        elements x bytes of the held copy, /d under zero 3; 16-bit copies that autocast makes
+    gradients      trainable elements x bytes, /d from zero 2
+    optimizer      trainable elements x (state + float32 master copy), /d from zero 1
+    activations    what the forward pass keeps, of every micro-batch in flight
+    temporary      what only the peak instant needs
+    buffers        communication buffers of a distributed run
+    fragmentation  what the caching allocator reserves beyond that
+    context        the device's context and libraries
 
-d = dp x cp ranks share a replica's states (experts: d / ep). In flight on stage i of p: min(m, p - i) micro-batches,
-interleaved in v pieces min(m v, 2(p - i - 1) + (v - 1) p + 1) pieces of 1/v. Left out: fragmentation beyond a constant
-share. Sources: ZeRO (arXiv 1910.02054); Korthikanti et al. (arXiv 2205.05198) for activations and pieces in flight.
+The peak is the largest of four instants, not a sum of maxima:
+
+    loss    all activations, the bytes of the logits
+    layer   all activations, the largest operation's gradients, a recomputed layer
+    end     all gradients, one layer's tensors
+    step    all gradients, what the optimizer takes besides
+
+Gradients are there at the first two where software keeps them, or from a second micro-batch on. The caching allocator
+cannot give pieces that the backward pass has freed to the long ones of the step, so what the step takes counts at every
+instant, but not in what is told of tensors alone. Zero 3 has two gathered
+blocks beside all but the last. d = dp x cp ranks share a replica's states (experts: d / ep). In flight on stage i of p:
+min(m, p - i) micro-batches, interleaved in v pieces min(m v, 2(p - i - 1) + (v - 1) p + 1) pieces of 1/v. Left out: the
+allocator's rounding of a tensor (to 512 bytes, above 1 MiB to blocks of 2 MiB, at most 20 MiB for one below 10 MiB),
+which is small against the constant share. Sources: ZeRO (arXiv 1910.02054); Korthikanti et al. (arXiv 2205.05198) for
+activations and pieces in flight; layouts/states.toml for what software holds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 
 from rigwise.cost.arrays import Floats, largest, total
 from rigwise.cost.efficiencies import StackEfficiencies, Value
+from rigwise.cost.ledger import summed, tell, told
 from rigwise.cost.stageplan import StagePlan
 from rigwise.layouts.layout import OFFLOAD, RECOMPUTE, SEQUENCE, LayoutTable
-from rigwise.layouts.precision import Bytes
+from rigwise.layouts.precision import Bytes, States
 from rigwise.layouts.schedule import in_flight
 from rigwise.layouts.shares import share
 from rigwise.models.model import Block
 from rigwise.models.operations import Operation
 
-PARTS = ("weights", "gradients", "optimizer", "activations", "temporary", "buffers", "context")
+PARTS = ("weights", "gradients", "optimizer", "activations", "temporary", "buffers", "fragmentation", "context")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +71,7 @@ class Kept:
     saved: Floats  # after the layout's recomputation
     whole: Floats  # without it: what recomputing one repetition brings back
     working: Floats  # the largest operation's tensors in the backward pass
+    logits: Floats  # elements of the logits, whose bytes are the stack's
 
 
 def elements(block: Block, table: LayoutTable) -> Elements:
@@ -74,7 +90,8 @@ def elements(block: Block, table: LayoutTable) -> Elements:
         where = "expert" if o.split in ("expert_column", "expert_row") else "dense"
         if o.weight_bits is not None:
             bits = bits + here * o.weight_bits
-            continue
+            if not o.trainable:
+                continue
         sums[where] = sums[where] + here
         if o.trainable:
             sums[f"{where}_trained"] = sums[f"{where}_trained"] + here
@@ -85,21 +102,30 @@ def elements(block: Block, table: LayoutTable) -> Elements:
     return Elements(**sums, bits=bits, sides=sides, matrix=matrix)
 
 
-def kept(block: Block, table: LayoutTable, sizes: Bytes) -> Kept:
+def kept(block: Block, table: LayoutTable, sizes: Bytes, apart: float = 0.0) -> Kept:
     """Activations that a rank keeps of one repetition of a block for one micro-batch.
 
     A product keeps its input in the type in which it multiplies: of float8 one byte, as Transformer Engine does.
+    apart: share of the elementwise work that is done by one elementary kernel after the other, each keeping its own
+    tensors.
     """
     micro = table.micro.astype(np.float64)
     act = sizes.activation
-    all_of_it = light = working = np.zeros(())
+    alone = np.maximum(apart, 1.0 - table.fused)
+    all_of_it = light = working = logits = np.zeros(())
     for o in block.operations:
         part = share(o, table)
+        if is_loss(o):
+            logits = logits + o.saved / part.saved
+            continue
         input_bytes = sizes.product if o.kind == "linear" and o.split != "vocab" else act
         saved = (o.saved * input_bytes + o.saved_bytes) / part.saved
+        if o.saved_apart:
+            saved = saved + alone * o.saved_apart * act / part.stream
         all_of_it = all_of_it + saved
         light = light + (o.kept * act / part.saved if o.core else saved)
-        working = np.maximum(working, _working(o) * act / part.stream)
+        if not (o.kind == "linear" and o.split == "vocab"):  # the logits' gradients are counted with them
+            working = np.maximum(working, _working(o) * act / part.stream)
     along = np.where(table.sp > SEQUENCE.index("off"), table.tp, 1) * table.cp
     entry = block.boundary * act / along if block.role == "layer" else all_of_it
     chosen = np.where(
@@ -107,7 +133,12 @@ def kept(block: Block, table: LayoutTable, sizes: Bytes) -> Kept:
         all_of_it,
         np.where(table.recompute == RECOMPUTE.index("selective"), light, np.minimum(entry, all_of_it)),
     )
-    return Kept(saved=micro * chosen, whole=micro * all_of_it, working=micro * working)
+    return Kept(saved=micro * chosen, whole=micro * all_of_it, working=micro * working, logits=micro * logits)
+
+
+def is_loss(o: Operation) -> bool:
+    """Whether an operation is the cross entropy over a vocabulary."""
+    return o.kind == "stream" and o.split == "vocab"
 
 
 def _working(o: Operation) -> float:
@@ -115,7 +146,7 @@ def _working(o: Operation) -> float:
     return o.writes + o.writes_backward
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class MemoryLaw:
     """All that the memory of a stage is made of, worked out once a kind of block."""
 
@@ -123,7 +154,8 @@ class MemoryLaw:
     plan: StagePlan
     sizes: Bytes
     stack: StackEfficiencies
-    state_bytes: float
+    states: States
+    state_bytes: Floats | float
     side_bytes: float  # of a factored optimizer's state, a row or column of a matrix
     micros: Floats
     on_gpu: bool
@@ -147,15 +179,41 @@ class MemoryLaw:
         return sums - both * (self.tied_trained if attribute == "dense_trained" else self.tied)
 
     def stages(self) -> Iterator[dict[str, Floats]]:
-        """Bytes by part on each different stage."""
-        for position, counts in self.plan.stages():
-            yield self._stage(position, counts)
+        """Bytes by part on each different stage, at its peak."""
+        for stage in self.plan.stages():
+            inside = self._stage(*stage)
+            outside = {
+                "buffers": self._buffers,
+                "fragmentation": self.stack.memory_slack * total(inside.values()),
+                "context": self.context,
+            }
+            yield {key: np.asarray(value, dtype=np.float64) for key, value in (inside | outside).items()}
 
-    def total(self) -> Floats:
-        """Bytes on the fullest stage."""
-        return largest(total(parts.values()) for parts in self.stages())
+    @cached_property
+    def whole(self) -> Floats:
+        """Bytes on the fullest stage, as the device counts them."""
+        inside = largest(total(self._stage(*stage).values()) for stage in self.plan.stages())
+        return np.asarray((1 + self.stack.memory_slack) * inside + (self._buffers + self.context))
 
-    def _stage(self, position: Floats, counts: Floats) -> dict[str, Floats]:
+    def tensors(self) -> Floats:
+        """Of the bytes on the fullest stage those of tensors, as torch.cuda.max_memory_allocated tells them."""
+        return largest(total(self._stage(*stage, alone=True).values()) for stage in self.plan.stages())
+
+    def reserved(self) -> Floats:
+        """Of the bytes on the fullest stage those that the allocator holds, as torch.cuda.max_memory_reserved does."""
+        return np.asarray(self.whole - self.context - self._buffers)
+
+    @cached_property
+    def _buffers(self) -> Floats:
+        """Of the communicators, one for each way in which the ranks are grouped; and of gradients in buckets."""
+        t = self.table
+        groups = sum(np.where(axis > 1, 1.0, 0.0) for axis in (t.dp, t.tp, t.pp, t.cp, t.ep))
+        bucket = self.states.bucket * ((t.zero == 1) | (t.zero == 2)) * (t.dp > 1)
+        return np.asarray((self.stack.memory_buffers * groups + bucket) * self.on_gpu)
+
+    @told("memory")
+    def _stage(self, position: Floats, counts: Floats, alone: bool = False) -> dict[str, Floats]:
+        """Bytes of tensors by part; alone: all that is alive at one instant, and nothing that is only reserved."""
         t, z, b = self.table, self.table.zero, self.sizes
         d = (t.dp * t.cp).astype(np.float64)
         e = d / np.minimum(t.ep, d)
@@ -164,47 +222,85 @@ class MemoryLaw:
         )
         first, second, third = (np.where(z >= s, d, 1.0) for s in (1, 2, 3))
         first_e, second_e, third_e = (np.where(z >= s, e, 1.0) for s in (1, 2, 3))
-        layer = largest(w.dense + w.expert for w in self.weights)
-        gathered = largest(
-            b.weight * (w.dense + w.expert) + w.bits / 8 + b.gradient * (w.dense_trained + w.expert_trained)
-            for w in self.weights
-        )
         states = self.state_bytes + b.master
         sides = self.side_bytes * self.held(counts, "sides")
         off = [(t.offload >> bit) & 1 for bit in range(3)]
         weights = b.weight * (dense / third + expert / third_e) + bits / 8 / third
-        activations = self._activations(position, counts)
-        parts = {
-            "weights": np.where(off[0], np.minimum(weights, 2 * layer * b.weight), weights),
-            "gradients": b.gradient * (dense_t / second + expert_t / second_e),
-            "optimizer": np.where(off[2], 0.0, states * (dense_t / first + expert_t / first_e) + sides / first),
-            "activations": np.where(off[1], activations / np.maximum(self.units(counts), 1) * 2, activations),
-            "temporary": self._temporary(counts) + np.where(z >= 3, 2 * gathered, 0.0),
+        if self.states.weight != 2.0:
+            weights = weights + (b.held_weight - b.weight) * (dense_t / third + expert_t / third_e)
+        gradients = b.held_gradient * (dense_t / second + expert_t / second_e)
+        stepped = dense_t / first + expert_t / first_e
+        kept_acts = self._activations(position, counts)
+        activations = np.where(off[1], kept_acts / np.maximum(self.units(counts), 1) * 2, kept_acts)
+        copies = np.where(z >= 3, 2 * self._gathered * (d > 1), b.cast * (dense_t + expert_t))
+        logits, layers = self._working(counts)
+        parts = self._peak(gradients, activations, copies, logits, layers) | {
+            "weights": np.where(off[0], np.minimum(weights, 2 * self._largest * b.weight), weights),
+            "optimizer": np.where(off[2], 0.0, states * stepped + sides / first),
         }
-        parts |= {
-            "buffers": self.stack.memory_buffers * (t.ranks > 1) * self.on_gpu,
-            "context": self.context + self.stack.memory_slack * total(parts.values()),
+        tell(W=dense + expert, W_t=dense_t + expert_t, b_w=b.weight, b_g=b.held_gradient, b_o=states, d=d, zero=z)
+        tell(slack=self.stack.memory_slack, context=self.context)
+        if self.states.step:
+            step = stepped * b.step * (1 - off[2])
+            beyond = gradients + step - parts["gradients"] - parts["activations"]
+            parts["temporary"] = np.maximum(parts["temporary"], beyond) if alone else parts["temporary"] + step
+        return parts
+
+    def _peak(
+        self, gradients: Floats, activations: Floats, copies: Floats, logits: Floats, layers: Floats
+    ) -> dict[str, Floats]:
+        """Gradients, activations and what else is there at the fullest of the first three instants."""
+        during = copies + np.maximum(logits, layers)
+        if self.states.kept:
+            return {"gradients": gradients, "activations": activations, "temporary": during}
+        there = np.where(self.micros > 1, gradients, 0.0)
+        inside = there + activations + during >= gradients + copies + layers
+        return {
+            "gradients": np.where(inside, there, gradients),
+            "activations": np.where(inside, activations, 0.0),
+            "temporary": np.where(inside, during, copies + layers),
         }
-        return {key: np.asarray(value, dtype=np.float64) for key, value in parts.items()}
+
+    @cached_property
+    def _largest(self) -> Floats:
+        """Elements of the largest block."""
+        return largest(w.dense + w.expert for w in self.weights)
+
+    @cached_property
+    def _gathered(self) -> Floats:
+        """The largest block that zero 3 gathers: its weights, and the gradients before they are scattered."""
+        b = self.sizes
+        return largest(
+            b.weight * (w.dense + w.expert) + w.bits / 8 + b.gradient * (w.dense_trained + w.expert_trained)
+            for w in self.weights
+        )
 
     def units(self, counts: Floats) -> Floats:
         """Repetitions of layers on a stage."""
         return total(counts[..., j] for j, kind in enumerate(self.plan.kinds) if kind.role == "layer")
 
+    @told("activations")
     def _activations(self, position: Floats, counts: Floats) -> Floats:
         t = self.table
         live = in_flight("interleaved", position, t.pp, self.micros, t.vpp)
-        return total(
-            counts[..., j] * act.saved * (live if kind.role != "last" else 1.0)
-            for j, (kind, act) in enumerate(zip(self.plan.kinds, self.acts, strict=True))
+        return summed(
+            *(
+                (kind.name, counts[..., j] * (live if kind.role != "last" else 1.0), act.saved)
+                for j, (kind, act) in enumerate(zip(self.plan.kinds, self.acts, strict=True))
+            )
         )
 
-    def _temporary(self, counts: Floats) -> Floats:
-        """The largest operation's tensors; with full recomputation also one layer's activations brought back."""
+    def _working(self, counts: Floats) -> tuple[Floats, Floats]:
+        """Bytes of the logits at the loss; and of the backward pass of the layer that takes most.
+
+        That is its largest operation's tensors; with full recomputation also one layer's activations brought back.
+        """
+        size = self.stack.memory_loss if self.states.loss is None else self.states.loss
         held = [(counts[..., j] > 0, act) for j, act in enumerate(self.acts)]
+        logits = total(size * here * act.logits for here, act in held)
         working = largest(here * act.working for here, act in held)
         back = largest(here * (act.whole - act.saved) for here, act in held)
-        return np.where(self.table.recompute == RECOMPUTE.index("none"), working, working + back)
+        return logits, np.where(self.table.recompute == RECOMPUTE.index("none"), working, working + back)
 
 
 assert [OFFLOAD.index(word) for word in ("weights", "activations", "optimizer")] == [1, 2, 4], "words are bit masks"

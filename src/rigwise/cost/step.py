@@ -7,6 +7,7 @@ size), d ranks that share a replica's gradients.
     pipeline                     m t_max + (sum of all stages - t_max) / v        (1F1B; interleaved)
     gradients                    what the backward pass of the last micro-batch does not hide
     optimizer                    its bytes over the memory's bandwidth
+    allocator                    a ((f - 0.9) / 0.1)^2 of all that, f > 0.9 of the memory full (above 1: as at 1)
 
 Left out: pipeline sends on links above a few GB/s, which overlap (measured: leaving them out predicts better),
 stragglers; cost/loader.py adds what the step waits for its data. A plan's best layout is walked event by event
@@ -16,7 +17,7 @@ Sources: Narayanan et al. (arXiv 2104.04473) for the pipeline; ZeRO and FSDP (ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,16 +25,19 @@ import numpy as np
 from rigwise.cost.arrays import Floats, largest, total
 from rigwise.cost.block import BLOCK_PARTS, block_parts, tensor_exposed
 from rigwise.cost.collective import Wires, send_seconds, wires
-from rigwise.cost.compute import Machine
+from rigwise.cost.compute import Machine, prepare
 from rigwise.cost.efficiencies import Efficiencies
 from rigwise.cost.exchange import Groups, groups
 from rigwise.cost.gradients import gradient_seconds, sharded_seconds
+from rigwise.cost.ledger import summed, tell, told
 from rigwise.cost.memory import ELEMENTS, Elements, MemoryLaw
+from rigwise.cost.replicas import one_interpreter, replicate_seconds
 from rigwise.cost.stageplan import StagePlan
 from rigwise.hardware.cluster import Cluster
 from rigwise.layouts.choice import by_model
 from rigwise.layouts.layout import OFFLOAD, OVERLAP, LayoutTable
 
+_BACKWARD = 2 / 3  # share of a micro-batch's work that its backward pass is: two products of three a weight
 PARTS = (
     *BLOCK_PARTS,
     "pipeline_exchange",
@@ -41,7 +45,9 @@ PARTS = (
     "gradient_exchange",
     "optimizer",
     "offload",
+    "allocator",
 )
+NEAR_FULL = 0.9  # share of a device's memory below which the caching allocator finds room at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +63,11 @@ class StepLaw:
     micros: Floats
     optimizer_bytes: float  # traffic of one parameter's step
     matrix_flops: float  # FLOP of a step for each element and each of its matrix's smaller side
+    input_bytes: float = 0.0  # of one sample
 
+    @told("step")
     def parts(self) -> Mapping[str, Floats]:
-        """Seconds by part; their sum is the step."""
+        """Seconds by part, all but the allocator's; their sum times 1 + crowding is the step."""
         over = wires(self.cluster, self.eff)
         among = groups(self.cluster, self.table)
         stage, whole = self._stages()
@@ -68,33 +76,50 @@ class StepLaw:
         for exchanged in (slowest, ramp):
             exchanged["tensor_exchange"] = exchanged["tensor_exchange"] * tensor_exposed(self.table, self.eff)
         busy = total(stage[key] for key in ("compute", "recompute", "host"))
+        one_process = self.eff.stack.one_process
         return slowest | {
-            "host": slowest["host"] + self._host_fixed(),
+            "host": slowest["host"] + self.host_fixed(),
             "pipeline_exchange": self._sends(over),
-            "bubble": np.where(self.table.pp > 1, total(ramp.values()), 0.0),
-            "gradient_exchange": self._gradients(among, over, busy),
+            "bubble": summed(*((key, self.table.pp > 1, seconds) for key, seconds in ramp.items())),
+            "gradient_exchange": self._replicas(over) if one_process else self._gradients(among, over, busy),
             "optimizer": self._optimizer(),
             "offload": self._offload(busy),
         }
 
+    def crowding(self) -> Floats:
+        """Share of a step that the allocator adds where memory is nearly full: it frees what it caches, waits for the
+        device, and asks again. Source: PyTorch's CUDA caching allocator; the exponent is an estimate."""
+        if self.cluster.device.kind == "cpu":
+            return np.zeros(())
+        full = self.memory.whole / self.cluster.device.memory
+        return np.asarray(self.eff.device.allocator * np.clip((full - NEAR_FULL) / (1 - NEAR_FULL), 0.0, 1.0) ** 2)
+
+    def kinds(self) -> list[dict[str, Floats]]:
+        """Seconds by part of each kind of block, once."""
+        prepare([kind for kind in self.plan.kinds if not by_model(kind, self.table)], self.table, self.machine)
+        eff = one_interpreter(self.eff, self.table)
+        return [block_parts(kind, self.table, self.machine, self.cluster, eff) for kind in self.plan.kinds]
+
     def _stages(self) -> tuple[dict[str, Floats], dict[str, Floats]]:
         """Seconds by part of one micro-batch on the slowest stage, and summed over all stages."""
-        per_kind = [block_parts(kind, self.table, self.machine, self.cluster, self.eff) for kind in self.plan.kinds]
+        per_kind = self.kinds()
         whole = {key: total(self.plan.whole[j] * kind[key] for j, kind in enumerate(per_kind)) for key in BLOCK_PARTS}
         best: dict[str, Floats] = {}
         longest: Floats = np.zeros(())
         for _, counts in self.plan.stages():
-            stage = {key: total(counts[..., j] * kind[key] for j, kind in enumerate(per_kind)) for key in BLOCK_PARTS}
+            stage = on_stage(counts, per_kind)
             seconds = total(stage[key] for key in BLOCK_PARTS)
             slower = seconds > longest
             best = {key: np.where(slower, stage[key], best[key]) if best else stage[key] for key in stage}
             longest = np.maximum(seconds, longest)
         return best, whole
 
-    def _host_fixed(self) -> Floats:
+    def host_fixed(self) -> Floats:
+        """Seconds of the host that a step takes whatever its kernels, and each micro-batch."""
         stack, share = self.eff.stack, self.eff.device.host_fixed
         return share * (stack.host_step_s + self.micros * self.table.vpp * stack.host_micro_s)
 
+    @told("sends")
     def _sends(self, over: Wires) -> Floats:
         """Activations and their gradients between stages: hidden on a fast link, paid in full on a slow one."""
         layers = [b for b in self.plan.kinds if b.role == "layer"]
@@ -107,6 +132,7 @@ class StepLaw:
         reach = np.where(far, over.network / sharing, over.inside)
         exposed = 1 / (1 + (reach / self.eff.slow_link) ** 2)
         seconds = send_seconds(size, far, sharing, over) * 2 * self.micros * self.table.vpp
+        tell(exposed=exposed, size=size)
         return np.where(self.table.pp > 1, exposed * seconds, 0.0)
 
     def _most(self, attribute: str, replicated: bool = False) -> Floats:
@@ -116,18 +142,38 @@ class StepLaw:
         per_stage = [self.memory.held(counts, attribute, skip) for _, counts in self.plan.stages()]
         return largest(per_stage)
 
+    def _replicas(self, over: Wires) -> Floats:
+        """The exchange of one process that drives all devices: weights go out, gradients come back, nothing hides."""
+        weights = self._most("dense") * self.memory.sizes.weight
+        tensors = total(
+            self.plan.whole[j] * sum(o.parameters > 0 for o in kind.operations)
+            for j, kind in enumerate(self.plan.kinds)
+        )
+        samples = self.table.micro * self.table.dp * self.micros
+        reach = self.cluster.node.host_link.bandwidth if self.cluster.node.host_link else np.inf
+        scattered = np.where(self.table.dp > 1, self.input_bytes * samples / reach, 0.0)
+        return replicate_seconds(weights, tensors, self.table.dp, over, self.eff.stack.host_kernel_s) + scattered
+
+    @told("gradients")
     def _gradients(self, among: Groups, over: Wires, busy: Floats) -> Floats:
         held = Elements(**{key: self._most(key, True) for key in ELEMENTS})
         exchanged = gradient_seconds(held, self.table, self.memory.sizes, self.micros, among, over)
         hideable = self.eff.stack.overlap_dp * ((self.table.overlap & OVERLAP.index("dp")) > 0)
         passes = np.where(self.table.zero == 2, self.micros, 1.0)  # backward passes that have an exchange to hide
-        hidden = hideable * np.minimum(exchanged, passes * busy * 2 / 3)
+        hidden = hideable * np.minimum(exchanged, passes * busy * _BACKWARD)
         layers = np.maximum(largest(self.memory.units(counts) for _, counts in self.plan.stages()), 1.0)
-        gathered = sharded_seconds(held, layers, self.memory.sizes, self.micros, among, over)
+        pieces = layers * self.eff.stack.sharded_pieces
+        gathered = sharded_seconds(held, pieces, self.memory.sizes, self.micros, among, over)
         power = self.eff.stack.sharded_power
         work = busy * self.micros
         together = (work**power + gathered**power) ** (1 / power) - work
-        return np.where(self.table.zero >= 3, together, exchanged - hidden)
+        sharded = self.table.zero >= 3
+        tell(busy=work, power=power, hideable=hideable)
+        return summed(
+            ("exchanged", ~sharded, exchanged),
+            ("exchanged", sharded, gathered),
+            ("hidden under work", -1, np.where(sharded, gathered - together, hidden)),
+        )
 
     def _held(self, which: str, stage: int) -> Floats:
         """Elements on a rank of the fullest stage of what ZeRO shards from `stage` on; which: "" or "_trained"."""
@@ -136,13 +182,18 @@ class StepLaw:
         dense = self._most(f"dense{which}") / np.where(sharded, d, 1)
         return dense + self._most(f"expert{which}") / np.where(sharded, copies, 1.0)
 
+    @told("optimizer")
     def _optimizer(self) -> Floats:
         """Its bytes over the memory's bandwidth, and where it multiplies whole matrices, their FLOP over the rate."""
         traffic = self.optimizer_bytes * self.eff.stack.optimizer_traffic
-        moved = self._held("_trained", 1) * traffic / self.machine.other.bandwidth
+        trained = self._held("_trained", 1)
+        moved = trained * traffic / self.machine.other.bandwidth
         shared = np.where(self.table.zero >= 1, self.table.dp * self.table.cp, 1)
-        return np.asarray(moved + self.matrix_flops * self._most("matrix") / shared / self.machine.other.rate)
+        flop = self.matrix_flops * self._most("matrix") / shared
+        tell(trained=trained, traffic=traffic, bandwidth=self.machine.other.bandwidth, flop=flop)
+        return summed(("states and weights", 1, moved), ("whole matrices", 1, flop / self.machine.other.rate))
 
+    @told("offload")
     def _offload(self, busy: Floats) -> Floats:
         """Traffic to host memory and back over the device's own link, less what overlaps with work.
 
@@ -158,4 +209,10 @@ class StepLaw:
         seconds = (per_micro * self.micros + once) / reach
         share = self.eff.stack.overlap_offload
         hidden = share * np.minimum(busy * self.micros, seconds)
+        tell(per_micro=per_micro, once=once, reach=reach, hidden=hidden)
         return np.asarray((seconds - hidden) * (t.offload > 0))
+
+
+def on_stage(counts: Floats, per_kind: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
+    """Seconds by part of one micro-batch on a stage that holds `counts` of each kind of block."""
+    return {key: total(counts[..., j] * kind[key] for j, kind in enumerate(per_kind)) for key in BLOCK_PARTS}

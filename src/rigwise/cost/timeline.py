@@ -55,7 +55,7 @@ def timeline(question: Question, layout: Layout) -> Timeline:
     after = ("gradient_exchange", "optimizer", "offload", "pipeline_exchange", "loader")
     parts = {key: float(np.max(answer.parts[key])) for key in after}
     stack, share = answer.step.eff.stack, answer.step.eff.device.host_fixed
-    fixed = share * (stack.host_step_s + micros * layout.vpp * stack.host_micro_s)
+    fixed = question.factor * share * (stack.host_step_s + micros * layout.vpp * stack.host_micro_s)
     return Timeline(
         schedule=actions,
         walk=times,
@@ -79,4 +79,4 @@ def chunk_seconds(question: Question, layout: Layout) -> tuple[np.ndarray, np.nd
         there = float(np.max(parts["forward"])) - hidden * float(np.max(parts["forward_share"]))
         forward.append(there)
         backward.append(both - there)
-    return counts @ np.array(forward), counts @ np.array(backward)
+    return counts @ np.array(forward) * question.factor, counts @ np.array(backward) * question.factor

@@ -15,6 +15,7 @@ _GRID = re.compile(r"(-?\d+)\s*[x*]\s*(-?\d+)\s*[x*]\s*(.+)")
 _TIMES = re.compile(r"(-?\d+)\s*[x*]\s*(\D.*|\d{3,4}.*)")
 _COLON = re.compile(r"(.+):\s*(-?\d+)\s*")
 _AFTER = re.compile(r"(.+?)\s+[x*]\s*(-?\d+)\s*")
+_LAST = re.compile(r"(.+?)\s+(-?\d+)\s*[x*]\s*")
 MOST_DEVICES = 10_000_000  # ten times the largest cluster that anybody has announced
 RULE = "a count and a device: 8xh100, H100:8, 2x8xh100 (nodes x devices), this, or the path of a TOML file"
 
@@ -33,7 +34,7 @@ def spell(text: str) -> Spelling:
 
     >>> spell("2x8xh100-sxm-80gb")
     Spelling(device='h100-sxm-80gb', count=8, nodes=2)
-    >>> spell("H100:8") == spell("8xH100") == Spelling("H100", 8)
+    >>> spell("H100:8") == spell("8xH100") == spell("H100 8x") == Spelling("H100", 8)
     True
     """
     text = text.strip()
@@ -43,7 +44,7 @@ def spell(text: str) -> Spelling:
         return _checked(text, found[3], int(found[2]), int(found[1]))
     if found := _TIMES.fullmatch(text):
         return _checked(text, found[2], int(found[1]))
-    for pattern in (_COLON, _AFTER):
+    for pattern in (_COLON, _AFTER, _LAST):
         if found := pattern.fullmatch(text):
             return _checked(text, found[1], int(found[2]))
     return Spelling(text, 1)

@@ -32,7 +32,10 @@ TOPICS = (
     "lengths",
     "loading",
     "epochs",
+    "states",
+    "memory",
     "peers",
+    "figures",
     "systems",
 )
 _NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")

@@ -17,6 +17,10 @@ from rigwise.models.model import Block, Model
 from rigwise.models.operations import Operation, Split, forward_only, linear, stream
 
 Kind = Literal["full", "lora", "qlora", "frozen"]
+_UNPACKED = (
+    2.0  # a product that unpacks its weight keeps its input cast to float32, two elements of 16 bits (bitsandbytes)
+)
+_COPY = 16.0  # PEFT's modules_to_save keeps the frozen tensor beside its trained copy
 NF4_BITS = 4.127  # arXiv 2305.14314 section 3: 4 bits, and 0.127 bits of scales in 8 bits
 FUSED = {"qkv": 3, "kv": 2, "cross_kv": 2}  # products that stand for several weight matrices, each with its own A
 
@@ -28,13 +32,16 @@ def adapt(
     rank: int = 16,
     targets: Collection[str] | None = None,
     train_ends: bool = False,
+    ends_bits: float | None = None,
     unfrozen: int = 0,
 ) -> Model:
     """The same network with fewer weights to train.
 
     kind: "full" changes nothing; "lora" and "qlora" freeze everything and add branches of the given rank beside the
     linears of the layers (targets: names of operations, all of them where None); "frozen" trains the last `unfrozen`
-    blocks' repetitions and the head alone. train_ends: embedding and head are trained besides (new tokens).
+    blocks' repetitions and the head alone. train_ends: embedding and head are trained besides (new tokens), as copies
+    beside the frozen ones. ends_bits: in how many bits frozen embeddings and heads are stored, None for the layout's
+    precision (PEFT's preparation of a quantised model makes them float32).
     Raises UsageError for an unknown kind, a rank below 1, or targets that the model does not have.
 
     >>> from rigwise.models.zoo import load
@@ -51,7 +58,10 @@ def adapt(
         return replace(model, blocks=tuple(_last_unfrozen(model, unfrozen)))
     chosen = _targets(model, targets)
     bits = NF4_BITS if kind == "qlora" else None
-    blocks = [_adapted(block, chosen, rank, bits, train_ends) for block in model.blocks]
+    ends = None if train_ends else ends_bits
+    blocks = [
+        _adapted(block, chosen, rank, bits if block.role == "layer" else ends, train_ends) for block in model.blocks
+    ]
     return replace(model, name=f"{model.name}+{kind}", blocks=tuple(blocks))
 
 
@@ -70,7 +80,8 @@ def _targets(model: Model, targets: Collection[str] | None) -> frozenset[str]:
 
 def _adapted(block: Block, targets: frozenset[str], rank: int, bits: float | None, train_ends: bool) -> Block:
     if block.role != "layer":
-        return block if train_ends else replace(block, operations=tuple(frozen(o) for o in block.operations))
+        made_of = (replace(o, weight_bits=_COPY) if train_ends and o.parameters else o for o in block.operations)
+        return replace(block, operations=tuple(o if train_ends else frozen(o, bits) for o in made_of))
     made: list[Operation] = []
     for operation in block.operations:
         if operation.name in targets:
@@ -91,6 +102,8 @@ def _matrices(operation: Operation, block: Block) -> int:
 def branch(beside: Operation, rank: int, matrices: int = 1) -> Iterator[Operation]:
     """The two low-rank products beside a linear and their sum with its output; A keeps the shared input.
 
+    Dropout before A keeps a mask, a byte an element, and each of several As behind one input a copy besides.
+
     matrices: weight matrices that the linear stands for, each with an A of its own; the Bs lie side by side. Along a
     column split A is held whole and B is cut with the outputs; along a row split A is cut with the inputs.
     """
@@ -99,7 +112,9 @@ def branch(beside: Operation, rank: int, matrices: int = 1) -> Iterator[Operatio
     if beside.split in ("expert_column", "expert_row"):
         first = second = beside.split
     m, batch = beside.m, beside.batch
-    yield linear(f"{beside.name}_a", batch=batch, m=m, n=rank * matrices, k=beside.k, split=first)
+    dropped = batch * m * beside.k * (0.5 + 1.5 * (matrices - 1) * (beside.name not in FUSED))
+    down = linear(f"{beside.name}_a", batch=batch, m=m, n=rank * matrices, k=beside.k, split=first)
+    yield replace(down, saved_apart=dropped)
     yield linear(f"{beside.name}_b", batch=batch, m=m, n=beside.n, k=rank, split=second)
     size = batch * m * beside.n
     joined: Split = "heads" if beside.split == "column" else "expert" if "expert" in beside.split else "sequence"
@@ -116,7 +131,7 @@ def branch(beside: Operation, rank: int, matrices: int = 1) -> Iterator[Operatio
 def frozen(operation: Operation, bits: float | None = None) -> Operation:
     """The same operation with weights that nobody trains: no weight gradient, and no input kept for one."""
     if operation.kind == "embedding":
-        return forward_only(operation)
+        return replace(forward_only(operation), weight_bits=bits)
     if not operation.parameters:
         return operation
     made = replace(operation, trainable=False, weight_bits=bits)
@@ -128,6 +143,7 @@ def frozen(operation: Operation, bits: float | None = None) -> Operation:
         flops_backward=operation.flops * operation.input_gradient,
         reads_backward=outputs * operation.input_gradient,
         saved=0.0,
+        saved_apart=0.0 if bits is None else _UNPACKED * operation.batch * operation.m * operation.k * operation.steps,
         kernels_backward=int(operation.input_gradient),
     )
 

@@ -89,6 +89,7 @@ def arrange(a: Architecture, at: Lengths, key: int, value: int, prefix: str) -> 
     queries, context = at.queries * a.heads * key, at.queries * a.heads * value
     pairs = at.keys * kv * (key + value)
     rotated = at.keys * kv * key if a.positions == "rotary" else 0
+    repeated = at.keys * (a.heads - kv) * (key + value)  # keys and values of a group, one copy a head
     moved = float(2 * queries + pairs + context + rotated)
     return stream(
         f"{prefix}heads",
@@ -97,6 +98,7 @@ def arrange(a: Architecture, at: Lengths, key: int, value: int, prefix: str) -> 
         reads_backward=moved,
         writes_backward=moved,
         saved=queries + pairs,
+        saved_apart=repeated,
         parameters=a.heads if a.sinks else 0,
         split="heads",
         kernels=2,
@@ -175,7 +177,10 @@ def norm(
     parameters: int | None = None,
     split: Split = "sequence",
 ) -> Operation:
-    """LayerNorm or RMSNorm of `copies` vectors a token; saves its input."""
+    """LayerNorm or RMSNorm of `copies` vectors a token; saves its input.
+
+    An RMSNorm of elementary kernels keeps a float32 copy, twice the size, and LayerNorm has a kernel everywhere.
+    """
     width = a.hidden if width is None else width
     size = float(tokens * width * copies)
     return stream(
@@ -185,6 +190,7 @@ def norm(
         reads_backward=4 * size,
         writes_backward=size,
         saved=size,
+        saved_apart=2 * size * (a.norm == "rmsnorm"),
         parameters=a.norm_width(width) if parameters is None else parameters,
         split=split,
         kernels_backward=2,

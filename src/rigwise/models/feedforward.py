@@ -17,7 +17,10 @@ def dense(a: Architecture, tokens: float, width: int, prefix: str = "") -> Itera
 
 
 def activation(name: str, size: float, gated: bool, split: Split) -> Operation:
-    """GELU, or SiLU times the other half; size counts outputs. Saves its input: one or two of that."""
+    """GELU, or SiLU times the other half; size counts outputs. Saves its input: one or two of that.
+
+    Of elementary kernels the product of the two halves keeps the SiLU besides.
+    """
     return stream(
         name,
         reads=size * (1 + gated),
@@ -25,6 +28,7 @@ def activation(name: str, size: float, gated: bool, split: Split) -> Operation:
         reads_backward=size * (2 + 2 * gated),
         writes_backward=size * (1 + gated),
         saved=size * (1 + gated),
+        saved_apart=size * gated,
         split=split,
         kernels=1 + gated,
         kernels_backward=1 + gated,

@@ -29,6 +29,7 @@ Split = Literal[
     "expert_row",
 ]
 
+_PLAIN_BITS = 8.0
 FLOAT_BYTES, INDEX_BYTES, MASK_BYTES = 4.0, 8.0, 1.0  # what is saved in a type of its own: float32, int64, one byte
 
 
@@ -102,14 +103,20 @@ class Operation:
     parameters: float = 0.0
     saved: float = 0.0
     saved_bytes: float = 0.0
+    saved_apart: float = 0.0  # kept besides, in elements, where every elementary kernel is one of its own
     kept: float = 0.0  # of `saved`, what selective recomputation still keeps: the inputs of the attention core
     split: Split = "none"
     core: bool = False  # part of the attention core, which selective recomputation runs again
     trainable: bool = True  # frozen weights have no gradient and no optimizer state
     input_gradient: bool = True  # False for the first layer: nobody asks for the gradient of the data
-    weight_bits: float | None = None  # storage of quantised frozen weights; None: the layout's precision
+    weight_bits: float | None = None  # storage of quantised frozen weights, or of a frozen copy beside trained ones
     kernels: int = 1  # launches, forward
     kernels_backward: int = 1
+
+    @property
+    def packed_bits(self) -> float:
+        """Bits of a weight that has to be unpacked before it multiplies; 0 of one that is stored as it is used."""
+        return self.weight_bits if self.weight_bits is not None and self.weight_bits < _PLAIN_BITS else 0.0
 
 
 def linear(
@@ -262,6 +269,7 @@ def stream(
     writes_backward: float,
     saved: float = 0.0,
     saved_bytes: float = 0.0,
+    saved_apart: float = 0.0,
     parameters: float = 0.0,
     split: Split = "none",
     core: bool = False,
@@ -282,6 +290,7 @@ def stream(
         writes_backward=writes_backward,
         saved=saved,
         saved_bytes=saved_bytes,
+        saved_apart=saved_apart,
         parameters=parameters,
         split=split,
         core=core,
@@ -326,6 +335,7 @@ def forward_only(operation: Operation) -> Operation:
         writes_backward=0.0,
         saved=0.0,
         saved_bytes=0.0,
+        saved_apart=0.0,
         kept=0.0,
         trainable=False,
         input_gradient=False,

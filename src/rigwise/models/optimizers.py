@@ -21,6 +21,7 @@ class Optimizer:
     state_bytes: kept between steps. state_reads, state_writes: bytes of state moved in a step. passes: times that
     weight and gradient are gone over. flops: on the vector units. matrix_flops: of matrix products, for each element of
     the smaller side of its weight matrix. factored: the state is a row and a column a matrix.
+    own_type: the state's type does not follow the weights'.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Optimizer:
     flops: float
     matrix_flops: float = 0.0
     factored: bool = False
+    own_type: bool = False
     source: str = ""
 
     @property

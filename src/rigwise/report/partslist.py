@@ -44,7 +44,16 @@ def parts_csv(found: Rig) -> str:
     for line in found.lines:
         part = line.item.part
         price = "" if part.price is None else f"{part.price:g}"
-        row = (part.kind, part.name, line.item.count, price, f"{part.watts:g}", part.condition, line.reason, part.source)
+        row = (
+            part.kind,
+            part.name,
+            line.item.count,
+            price,
+            f"{part.watts:g}",
+            part.condition,
+            line.reason,
+            part.source,
+        )
         writer.writerow((*row, part.date))
     return out.getvalue()
 

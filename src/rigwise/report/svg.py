@@ -36,13 +36,15 @@ _DARK = {"ink": "#e8eaed", "soft": "#a5adb8", "rule": "#3a4149", "paper": "#1619
 def _colours(page: Mapping[str, str]) -> str:
     """Rules without CSS variables, which some viewers do not know."""
     fills = f".paper{{fill:{page['paper']}}} text{{fill:{page['ink']}}} text.soft{{fill:{page['soft']}}}"
+    fills += f" .band{{fill:{page['soft']};fill-opacity:.13}}"
     strokes = f".rule{{stroke:{page['rule']}}} .edge{{stroke:{page['ink']}}} .dash{{stroke:{page['soft']}}}"
     return f"{fills} {strokes}"
 
 
 _STYLE = f"""<style>
 text{{font:12px system-ui,sans-serif}} text.title{{font-size:15px;font-weight:600}}
-.line{{fill:none;stroke-width:2}} .dash{{fill:none;stroke-dasharray:5 4}} {_HUE_RULES}
+.line{{fill:none;stroke-width:2}} .dash{{fill:none;stroke-dasharray:5 4}}
+.many{{fill:none;stroke-linecap:round}} .butt{{stroke-linecap:butt}} {_HUE_RULES}
 {_colours(_LIGHT)}
 @media (prefers-color-scheme:dark){{{_colours(_DARK)}}}
 </style>"""
@@ -90,6 +92,12 @@ class Board:
         """A line through points."""
         steps = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         self.parts.append(f'<polyline points="{steps}" class="{kind} line"/>')
+
+    def shape(self, steps: str, kind: str, says: str = "", width: float = 1, opacity: float = 1) -> None:
+        """Any path, which may be many marks in one. steps: as SVG writes them; width: of its strokes."""
+        told = f"<title>{escape(says)}</title>" if says else ""
+        ink = f'stroke-width="{width:g}" opacity="{opacity:g}"'
+        self.parts.append(f'<path d="{steps}" class="{kind}" {ink}>{told}</path>')
 
     def svg(self) -> str:
         """The file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,13 @@ def topology_svg(found: Rig) -> str:
     many = f"{found.use.nodes} machines of " if found.use.nodes > 1 else ""
     cards = found.build.gpus
     board.text(_LEFT, 28, f"{many}{len(cards)} x {cards[0].device.full_name if cards else 'no GPU'}", "title")
-    legend(board, _LEFT, 50, [(_CPU, "processor"), (_GPU, "GPU"), (_NIC, "network card"), (_MEMORY, "RAM"), (_DISK, "drive")], width)
+    legend(
+        board,
+        _LEFT,
+        50,
+        [(_CPU, "processor"), (_GPU, "GPU"), (_NIC, "network card"), (_MEMORY, "RAM"), (_DISK, "drive")],
+        width,
+    )
     places = _processors(board, found, width)
     _hosted(board, found, places)
     if cards and cards[0].cooling == "sxm":
@@ -82,7 +89,7 @@ def _processors(board: Board, found: Rig, width: float) -> list[float]:
         lanes = f"{cpu.lanes} lanes of PCIe {cpu.gen}" if cpu and cpu.lanes else ""
         _box(board, middle - 110, 84, 220, _CPU, [name, f"{cpu.cores} cores; {lanes}" if cpu else ""], name)
         middles.append(middle)
-    for left, right in zip(middles, middles[1:], strict=False):
+    for left, right in pairwise(middles):
         board.line(left + 110, 107, right - 110, 107, "edge")
         cross = [pair.link for pair in found.pairs if pair.way == "socket"]
         if cross:
@@ -134,7 +141,13 @@ def _modules(board: Board, found: Rig, places: list[float]) -> None:
     left, right = _LEFT, _LEFT + len(cards) * (_WIDE + _GAP) - _GAP
     link = found.pairs[0].link if found.pairs else None
     board.bar(left, 226, right - left, 16, _SWITCH, "baseboard")
-    board.text((left + right) / 2, 238, f"{link.name}: {units.show_rate(link.bandwidth)} each way" if link else "", "", "middle")
+    board.text(
+        (left + right) / 2,
+        238,
+        f"{link.name}: {units.show_rate(link.bandwidth)} each way" if link else "",
+        "",
+        "middle",
+    )
     for place in places:
         board.line(place, 130, place, 226, "edge")
     for i, card in enumerate(cards):

@@ -24,9 +24,10 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """A machine. limit: watts that each GPU is held to, None for its own.
-    bridges: NVLink bridges between pairs. risers: cards on cables, wherever there is room. spare: watts that parts which
-    are not decided yet will draw at least.
+    """A machine.
+
+    limit: watts that each GPU is held to, None for its own. bridges: NVLink bridges between pairs. risers: cards on
+    cables, wherever there is room. spare: watts that parts which are not decided yet will draw at least.
     """
 
     items: tuple[Item, ...]
@@ -126,9 +127,7 @@ class Build:
 
     def but(self, items: Iterable[Item]) -> Build:
         """The machine with other items, the rest of it the same."""
-        return Build(
-            items=tuple(items), limit=self.limit, bridges=self.bridges, risers=self.risers, spare=self.spare
-        )
+        return Build(items=tuple(items), limit=self.limit, bridges=self.bridges, risers=self.risers, spare=self.spare)
 
     def swapped(self, kind: str, items: Iterable[Item]) -> Build:
         """The machine with other items of one kind."""

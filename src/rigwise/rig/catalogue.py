@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
+from typing import TypedDict
 
 from rigwise.errors import UsageError, not_found
 from rigwise.hardware.catalog import devices
@@ -86,9 +87,27 @@ def _count(row: Row, key: str, least: int = 0) -> int:
     return whole(row.get(key, "")) or least
 
 
-def common(row: Row) -> dict[str, str]:
+class Common(TypedDict):
+    """The text that every part has."""
+
+    id: str
+    name: str
+    set: str
+    source: str
+    date: str
+    weak: str
+
+
+def common(row: Row) -> Common:
     """The fields that every part has."""
-    return {key: row.get(key, "") for key in ("id", "name", "set", "source", "date", "weak")}
+    return Common(
+        id=row.get("id", ""),
+        name=row.get("name", ""),
+        set=row.get("set", ""),
+        source=row.get("source", ""),
+        date=row.get("date", ""),
+        weak=row.get("weak", ""),
+    )
 
 
 def read_plugs(text: str) -> dict[str, int] | None:
@@ -298,11 +317,15 @@ _READERS: Mapping[str, Callable[[Row], Part]] = {
 
 
 def read_part(kind: str, row: Row) -> Part:
-    """A part from a row of text in the columns of its table; a price_usd and a condition may stand in it. Raises UsageError."""
+    """A part from a row of text in the columns of its table; price_usd and condition may stand in it. Raises
+    UsageError.
+    """
     try:
         part = _READERS[TABLES[kind]](row)
     except (ValueError, KeyError) as wrong:
-        raise UsageError(f"cannot read the {kind} {row.get('name', '')!r}: {wrong}", rule=f"columns of {TABLES[kind]}.csv") from None
+        raise UsageError(
+            f"cannot read the {kind} {row.get('name', '')!r}: {wrong}", rule=f"columns of {TABLES[kind]}.csv"
+        ) from None
     return replace(part, price=number(row.get("price_usd", "")), condition=row.get("condition") or "new")
 
 

@@ -5,8 +5,8 @@ is decided already, or where even the least that the open kinds can add is no be
 is left over at the end is proved: every machine was either looked at, or is no better than one that was, or breaks a
 rule. Rules are those of the check (rules.py); errors and warnings forbid, waste and notes do not.
 
-Entries of a kind are sorted by price. The least that an open kind can add is the price of its first entry that goes with
-all that is chosen; as more is chosen that entry only moves on. Whether two entries go together is asked once.
+Entries of a kind are sorted by price. The least that an open kind can add is the price of its first entry that goes
+with all that is chosen; as more is chosen that entry only moves on. Whether two entries go together is asked once.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def _drawn(items: Iterable[Item]) -> float:
 class Judge:
     """What is to be small: `before` first, and among machines alike in it the `total`.
 
-    before: of a partial machine, at most what it is of any that completes it. weight: what an entry adds to the total at
-    least. total: of a whole machine and the sum of its weights, at least that sum.
+    before: of a partial machine, at most what it is of any that completes it. weight: what an entry adds to the total
+    at least. total: of a whole machine and the sum of its weights, at least that sum.
     """
 
     before: Callable[[Build], Value] = lambda build: ()
@@ -64,7 +64,8 @@ class Proof:
         """The proof in words."""
         cut = ", ".join(f"{name} {count:,}" for name, count in Counter(dict(self.broken)).most_common(4))
         return (
-            f"best of {self.machines:.2g} machines of {self.parts}, proved: {self.looked:,} partial machines looked at, "
+            f"best of {self.machines:.2g} machines of {self.parts}, proved: {self.looked:,} partial machines looked "
+            f"at, "
             f"{self.dearer:,} could not become better, {sum(self.broken.values()):,} break a rule ({cut})"
         )
 
@@ -116,8 +117,8 @@ class _Search:
         return exact + [rule for rule in self.rules if rule.grows and set(rule.reads) == both and rule not in exact]
 
     def _asked(self, rule: Rule, order: Sequence[str]) -> list[str]:
-        """Kinds with which a rule of one kind, or of three and more, is asked: the last that it reads; where it can only
-        find more with more parts, each one from the moment that those it needs are there."""
+        """Kinds with which a rule of one kind, or of three and more, is asked: the last that it reads; where it can
+        only find more with more parts, each one from the moment that those it needs are there."""
         kinds = sorted(self.kinds[rule.name], key=order.index)
         if len(kinds) == 2 or not kinds:
             return []
@@ -125,7 +126,9 @@ class _Search:
             return kinds[-1:]
         return [kind for kind in kinds if set(order[: order.index(kind) + 1]).issuperset(rule.reads)]
 
-    def walk(self, order: Sequence[str], chosen: dict[str, int], first: Mapping[str, int], spent: float, before: Value) -> None:
+    def walk(
+        self, order: Sequence[str], chosen: dict[str, int], first: Mapping[str, int], spent: float, before: Value
+    ) -> None:
         """Decide the next kind in every way that can still be the best. first: of each open kind the first entry that
         may go with what is chosen. before: the judge's, of what is chosen."""
         if not order:
@@ -242,7 +245,5 @@ def choose(
         machines *= len(domain)
     order = [kind for kind in ORDER if kind in domains]
     search.walk(order, {}, dict.fromkeys(order, 0), 0.0, ())
-    proof = Proof(
-        parts=name, machines=machines, looked=search.looked, dearer=search.dearer, broken=dict(search.broken)
-    )
+    proof = Proof(parts=name, machines=machines, looked=search.looked, dearer=search.dearer, broken=dict(search.broken))
     return Choice(build=search.best, value=search.value, proof=proof)

@@ -1,8 +1,8 @@
 """A whole parts database that the user gives: a folder of tables, or a clone of BuildCores OpenDB.
 
-Tables: one CSV a kind, named as those in catalog/ (gpus.csv, boards.csv, ...), in their columns; any column may be left out
-but id and name; price_usd and condition may stand in them. OpenDB: open-db/<Category>/*.json, read by the paths in
-data/opendb.toml; it has no prices, so a prices.csv (part, price_usd) may lie beside it, by opendb_id or name.
+Tables: one CSV a kind, named as those in catalog/ (gpus.csv, boards.csv, ...), in their columns; any column may be
+left out but id and name; price_usd and condition may stand in them. OpenDB: open-db/<Category>/*.json, read by the
+paths in data/opendb.toml; it has no prices, so a prices.csv (part, price_usd) may lie beside it, by opendb_id or name.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from rigwise.rig.parts import Part
 
 
 def read_database(folder: Path) -> Catalogue:
-    """The parts of a folder; what cannot be read is left out and counted in the name. Raises NotFoundError, UsageError."""
+    """The parts of a folder; what cannot be read is left out and counted in the name. Raises NotFoundError,
+    UsageError.
+    """
     if not folder.is_dir():
         raise NotFoundError(f"no folder {str(folder)!r}")
     found: list[Part] = []
@@ -37,7 +39,9 @@ def read_database(folder: Path) -> Catalogue:
         except (UsageError, NotFoundError):
             skipped += 1
     if not found:
-        raise UsageError(f"no parts in {folder}", rule="CSV tables named as in catalog/, or a clone of BuildCores OpenDB")
+        raise UsageError(
+            f"no parts in {folder}", rule="CSV tables named as in catalog/, or a clone of BuildCores OpenDB"
+        )
     left = f", {skipped:,} left out" if skipped else ""
     return Catalogue(name=f"{folder.name} ({len(found):,} parts{left})", parts=tuple(_priced(found, folder)))
 
@@ -104,12 +108,21 @@ def _finished(kind: str, row: dict[str, str], data: Mapping[str, Any]) -> dict[s
     if kind == "cooler":
         row["kind"] = "water" if data.get("water_cooled") else "air"
     if kind == "memory":
-        row["kind"] = "RDIMM" if "register" in str(data.get("registered", "")).lower().replace("unbuffered", "") else "UDIMM"
+        row["kind"] = (
+            "RDIMM" if "register" in str(data.get("registered", "")).lower().replace("unbuffered", "") else "UDIMM"
+        )
     return row
 
 
 def _cooling(text: str) -> str:
-    kinds = {"passive": "passive", "blower": "blower", "turbo": "blower", "hybrid": "hybrid", "aio": "hybrid", "water": "water"}
+    kinds = {
+        "passive": "passive",
+        "blower": "blower",
+        "turbo": "blower",
+        "hybrid": "hybrid",
+        "aio": "hybrid",
+        "water": "water",
+    }
     return next((kind for word, kind in kinds.items() if word in text), "open")
 
 

@@ -2,12 +2,13 @@
 
     two machines      a cable from card to card, no switch
     one tier          every card on one switch of p ports, for up to p cards
-    two tiers         leaves with half their ports down and half up: ceil(e / (p/2)) leaves, ceil(leaves (p/2) / p) spines
+    two tiers         leaves with half their ports down and half up: ceil(e / (p/2)) leaves, ceil(leaves (p/2) / p)
+    spines
 
-A message from GPU to GPU of another machine takes three hops where the card reads GPU memory (GPU, network, GPU) and five
-where it does not (GPU, RAM, network, RAM, GPU). Hops work on pieces at once (the slowest counts) or one after the other
-(their sum). Source: T. Dettmers, "How To Build and Use a Multi GPU System for Deep Learning" (article 6); fat trees after
-C. Leiserson 1985. Left out: oversubscription, adaptive routing, a third tier, uplinks to storage.
+A message from GPU to GPU of another machine takes three hops where the card reads GPU memory (GPU, network, GPU) and
+five where it does not (GPU, RAM, network, RAM, GPU). Hops work on pieces at once (the slowest counts) or one after
+the other (their sum). Source: T. Dettmers, "How To Build and Use a Multi GPU System for Deep Learning" (article 6); fat
+trees after C. Leiserson 1985. Left out: oversubscription, adaptive routing, a third tier, uplinks to storage.
 """
 
 from __future__ import annotations
@@ -31,7 +32,22 @@ from rigwise.units import GIGA, MEGA, show_rate, show_seconds, show_usd
 
 _FAULTY = 5.0  # times slower than expected: from here something is broken rather than busy
 _MESSAGE = 4e6  # bytes: article 6's layer of 1000 x 1000 float32
-_RDMA_CLASS = ("a", "h", "b", "v", "p", "l", "t4", "rtx-a", "rtx-6000", "rtx-5000-ada", "rtx-4000-ada", "rtx-pro", "quadro", "mi")
+_RDMA_CLASS = (
+    "a",
+    "h",
+    "b",
+    "v",
+    "p",
+    "l",
+    "t4",
+    "rtx-a",
+    "rtx-6000",
+    "rtx-5000-ada",
+    "rtx-4000-ada",
+    "rtx-pro",
+    "quadro",
+    "mi",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +61,9 @@ class Hop:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fabric:
     """The network of equal machines. tiers: of switches, 0 for a direct cable. ends: cards' ports in use, all machines.
-    path: hops from a GPU to one of another machine. alone_s: the step of one machine with the same batch; step_s of all.
-    rent: dollars an hour for the same GPUs, None where nobody says; breaks_even: hours after which owning is cheaper.
+    path: hops from a GPU to one of another machine. alone_s: the step of one machine with the same batch; step_s of
+    all. rent: dollars an hour for the same GPUs, None where nobody says; breaks_even: hours after which owning is
+    cheaper.
     """
 
     technology: str
@@ -79,13 +96,16 @@ class Fabric:
     def says(self) -> list[str]:
         """The network and its verdicts in words."""
         hops = " - ".join(hop.name for hop in self.path)
-        what = f"{plural(self.cables, 'cable')}, no switch" if not self.tiers else (
-            f"{self.switches} x {self.switch} in {plural(self.tiers, 'tier')}, {plural(self.cables, 'cable')}"
+        what = (
+            f"{plural(self.cables, 'cable')}, no switch"
+            if not self.tiers
+            else (f"{self.switches} x {self.switch} in {plural(self.tiers, 'tier')}, {plural(self.cables, 'cable')}")
         )
         lines = [
             f"{self.technology} {self.rate / GIGA:g} Gbit/s: {what}, {show_usd(self.price)}",
             f"every pair across machines: {hops}: {show_rate(self.bandwidth)}; 4 MB in "
-            f"{show_seconds(self.seconds(_MESSAGE))}, or {show_seconds(self.seconds(_MESSAGE, pipelined=False))} hop by hop",
+            f"{show_seconds(self.seconds(_MESSAGE))}, or {show_seconds(self.seconds(_MESSAGE, pipelined=False))} hop "
+            f"by hop",
         ]
         return [*lines, *self._verdicts()]
 
@@ -101,7 +121,11 @@ class Fabric:
             )
         if self.rent:
             hours = self.breaks_even
-            when = "never" if hours is None else f"after {hours:,.0f} hours at work ({hours / 8760:.1f} years without a pause)"
+            when = (
+                "never"
+                if hours is None
+                else f"after {hours:,.0f} hours at work ({hours / 8760:.1f} years without a pause)"
+            )
             out.append(f"renting the same GPUs costs {show_usd(self.rent)} an hour: owning is cheaper {when}")
         return out
 
@@ -269,6 +293,7 @@ def slower(measured: float, expected: float) -> str:
         return ""
     shown = f"{measured / MEGA:.0f} MB/s" if measured < GIGA else show_rate(measured)
     return (
-        f"{shown} measured where {show_rate(expected)} are expected, {times:.0f} times less: faulty RDMA, another chipset "
+        f"{shown} measured where {show_rate(expected)} are expected, {times:.0f} times less: faulty RDMA, another "
+        f"chipset "
         "or slot"
     )

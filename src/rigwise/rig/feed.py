@@ -73,7 +73,8 @@ def _ram_waste(build: Build, use: Use) -> Iterator[Found]:
     useful = max(_PLENTY * largest, 2 * total, 32 * GIBI, _set_bytes(use) / 0.8)
     if build.ram > useful:
         yield Found(
-            says=f"{show_bytes(build.ram)} of RAM; {show_bytes(max(largest, 32 * GIBI))} are enough, more GPUs need no more",
+            says=f"{show_bytes(build.ram)} of RAM; {show_bytes(max(largest, 32 * GIBI))} are enough, more GPUs "
+            "need no more",
             fix="a smaller kit",
         )
 
@@ -93,7 +94,8 @@ def _ram_clock(build: Build, use: Use) -> Iterator[Found]:
     for kit, _ in build.all(Memory):
         if kit.speed and kit.speed > usual.get(kit.type, 10**6):
             yield Found(
-                says=f"{kit.type}-{kit.speed}: the clock of RAM gains 0 to 3 %", fix=f"a kit of {usual[kit.type]} or less"
+                says=f"{kit.type}-{kit.speed}: the clock of RAM gains 0 to 3 %",
+                fix=f"a kit of {usual[kit.type]} or less",
             )
 
 
@@ -128,7 +130,8 @@ def _threads(build: Build, use: Use) -> Iterator[Found]:
     if have < need and cpu.cores * build.count(Cpu) < need:
         when = "while training" if use.preprocess == "while" else "before training"
         yield Found(
-            says=f"{have} threads for {plural(len(build.gpus), 'GPU')}; samples prepared {when} want {need} ({cores} cores)",
+            says=f"{have} threads for {plural(len(build.gpus), 'GPU')}; samples prepared {when} want {need} "
+            f"({cores} cores)",
             fix=f"a processor with {need} threads" + (", or prepare samples before training" if need > 2 else ""),
         )
 
@@ -163,7 +166,8 @@ def _cores(build: Build, use: Use) -> Iterator[Found]:
     cores = cpu.cores * build.count(Cpu)
     if cores < len(build.gpus):
         yield Found(
-            says=f"{plural(cores, 'core')} for {plural(len(build.gpus), 'GPU')}: each wants one that starts its kernels",
+            says=f"{plural(cores, 'core')} for {plural(len(build.gpus), 'GPU')}: each wants one that starts its "
+            "kernels",
             fix=f"a processor with {len(build.gpus)} cores or more",
         )
 
@@ -203,7 +207,8 @@ def _disk(build: Build, use: Use) -> Iterator[Found]:
     if all(drive.medium == "HDD" for drive, _ in drives):
         batch = 32 * 225 * 225 * 3 * 4
         yield Found(
-            says=f"only a hard disk of {show_rate(rate)}: {show_seconds(batch / rate)} for a batch of 32 images as floats, "
+            says=f"only a hard disk of {show_rate(rate)}: {show_seconds(batch / rate)} for a batch of 32 images "
+            "as floats, "
             "hidden behind the step where a loader reads ahead, else added to it",
             fix="an SSD for the set in use, the hard disk for the rest",
             severity="warning",
@@ -236,7 +241,8 @@ def _mixed(build: Build, use: Use) -> Iterator[Found]:
     if len(kinds) > 1:
         least = min(kinds.values(), key=lambda device: device.memory)
         yield Found(
-            says=f"{' and '.join(sorted(kinds))} in one machine: trained together they have {show_bytes(least.memory)} each "
+            says=f"{' and '.join(sorted(kinds))} in one machine: trained together they have "
+            f"{show_bytes(least.memory)} each "
             "and the pace of the slowest",
             fix="GPUs of one kind, or separate runs",
         )
@@ -260,7 +266,9 @@ def _used(build: Build, use: Use) -> Iterator[Found]:
     if used:
         more = f" and {len(used) - 1} more" if len(used) > 1 else ""
         yield Found(
-            says=f"bought used: {used[0]}{more}", fix="test each at full load while it can still be returned", unknown=True
+            says=f"bought used: {used[0]}{more}",
+            fix="test each at full load while it can still be returned",
+            unknown=True,
         )
 
 

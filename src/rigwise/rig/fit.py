@@ -34,13 +34,16 @@ def _cooler(build: Build, use: Use) -> Iterator[Found]:
         missing = "no cooler" if not coolers else f"{plural(coolers, 'cooler')} for {cpus} processors"
         yield Found(says=f"{missing}, and none comes in the box of {cpu.name}", fix=f"add a cooler for {cpu.socket}")
     elif coolers > cpus:
-        yield Found(says=f"{plural(coolers, 'cooler')} for {plural(cpus, 'processor')}", fix="one each", severity="warning")
+        yield Found(
+            says=f"{plural(coolers, 'cooler')} for {plural(cpus, 'processor')}", fix="one each", severity="warning"
+        )
 
 
 @looks_after("socket")
 def _socket(build: Build, use: Use) -> Iterator[Found]:
     cpu, board, count = build.cpu, build.board, build.count(Cpu)
-    assert cpu and board
+    assert cpu
+    assert board
     if _plain(cpu.socket) != _plain(board.socket):
         yield Found(
             says=f"{cpu.name} is made for {cpu.socket}, {board.name} has {board.socket}",
@@ -62,7 +65,8 @@ def _plain(socket: str) -> str:
 @looks_after("chipset")
 def _chipset(build: Build, use: Use) -> Iterator[Found]:
     cpu, board = build.cpu, build.board
-    assert cpu and board
+    assert cpu
+    assert board
     for row in rows("chipsets"):
         if board.chipset and re.fullmatch(row["chipset"], board.chipset) and _plain(cpu.socket) == _plain(board.socket):
             if not re.search(row["processors"], cpu.name):
@@ -85,7 +89,9 @@ def _memory_type(build: Build, use: Use) -> Iterator[Found]:
     assert board
     for kit, _ in build.all(Memory):
         if board.memory and kit.type != board.memory:
-            yield Found(says=f"{kit.name} is {kit.type}, {board.name} takes {board.memory}", fix=f"a kit of {board.memory}")
+            yield Found(
+                says=f"{kit.name} is {kit.type}, {board.name} takes {board.memory}", fix=f"a kit of {board.memory}"
+            )
         elif board.dimm_kinds and kit.dimm not in board.dimm_kinds:
             yield Found(
                 says=f"{kit.name} is {kit.dimm}, {board.name} takes {' or '.join(board.dimm_kinds)}",
@@ -139,7 +145,8 @@ def _slots(build: Build, use: Use) -> Iterator[Found]:
 @looks_after("spacing")
 def _spacing(build: Build, use: Use) -> Iterator[Found]:
     board, case = build.board, build.case
-    assert board and case
+    assert board
+    assert case
     flat = seat(build, spaced=False)
     if not board.slots or flat is None or case.style == "frame" or build.risers:
         return
@@ -185,7 +192,8 @@ def _card_length(build: Build, use: Use) -> Iterator[Found]:
 @looks_after("board-form")
 def _board_form(build: Build, use: Use) -> Iterator[Found]:
     board, case = build.board, build.case
-    assert board and case
+    assert board
+    assert case
     if board.set or case.set:
         return
     forms = {_form(form) for form in case.boards}
@@ -202,7 +210,9 @@ def _board_form(build: Build, use: Use) -> Iterator[Found]:
 def _form(text: str) -> str:
     """E-ATX and EATX, Mini-ITX and ITX, Micro ATX and mATX alike."""
     plain = re.sub(r"[\s-]", "", text.lower())
-    return {"miniitx": "itx", "microatx": "matx", "eeb": "ssieeb", "ceb": "ssiceb", "extendedatx": "eatx"}.get(plain, plain)
+    return {"miniitx": "itx", "microatx": "matx", "eeb": "ssieeb", "ceb": "ssiceb", "extendedatx": "eatx"}.get(
+        plain, plain
+    )
 
 
 @looks_after("set")
@@ -247,7 +257,9 @@ def _sxm(build: Build, use: Use) -> Iterator[Found]:
             says=f"{len(modules)} modules for a baseboard of {board.modules_sxm}", fix=f"{board.modules_sxm} modules"
         )
     elif modules and board.modules_sxm and _baseboard(board.set) not in _generation(modules[0].device.name):
-        yield Found(says=f"{modules[0].name} does not go onto {board.name}", fix="modules of the baseboard's generation")
+        yield Found(
+            says=f"{modules[0].name} does not go onto {board.name}", fix="modules of the baseboard's generation"
+        )
     elif board.modules_sxm and not modules:
         yield Found(says=f"{board.name} carries SXM modules, the GPUs are cards", fix="a server for PCIe cards")
 
@@ -289,9 +301,12 @@ def _cooler_fit(build: Build, use: Use) -> Iterator[Found]:
 @looks_after("cooler-power")
 def _cooler_power(build: Build, use: Use) -> Iterator[Found]:
     cpu, cooler = build.cpu, build.cooler
-    assert cpu and cooler
+    assert cpu
+    assert cooler
     if cooler.takes is None:
-        yield Found(says=f"what {cooler.name} carries away is not known", fix=f"{cpu.watts:.0f} W are wanted", unknown=True)
+        yield Found(
+            says=f"what {cooler.name} carries away is not known", fix=f"{cpu.watts:.0f} W are wanted", unknown=True
+        )
     elif cooler.takes < cpu.watts:
         yield Found(
             says=f"{cpu.name} turns {cpu.watts:.0f} W into heat, {cooler.name} carries {cooler.takes:.0f} W away",
@@ -313,11 +328,14 @@ def _cooler_room(build: Build, use: Use) -> Iterator[Found]:
             )
         elif cooler.radiator and case.radiator is not None and cooler.radiator > case.radiator:
             yield Found(
-                says=f"the radiator of {cooler.name} is {cooler.radiator:.0f} mm, {case.name} takes {case.radiator:.0f} mm",
+                says=f"the radiator of {cooler.name} is {cooler.radiator:.0f} mm, {case.name} takes "
+                f"{case.radiator:.0f} mm",
                 fix="a shorter radiator, air, or another case",
             )
         elif (case.cooler_height if cooler.type == "air" else case.radiator) is None and case.style == "desktop":
-            yield Found(says=f"whether {cooler.name} fits into {case.name} is not known", fix="look it up", unknown=True)
+            yield Found(
+                says=f"whether {cooler.name} fits into {case.name} is not known", fix="look it up", unknown=True
+            )
 
 
 @looks_after("supply-fit")
@@ -350,7 +368,9 @@ def _same_frame(form: str, allowed: tuple[str, ...]) -> bool:
     """An SFX supply goes into an ATX frame with a bracket, not the other way round."""
     forms = {_form(word) for word in allowed}
     mine = _form(form)
-    return mine in forms or ("atx" in forms and mine in ("sfx", "sfxl", "atx/eps")) or ("sfxl" in forms and mine == "sfx")
+    return (
+        mine in forms or ("atx" in forms and mine in ("sfx", "sfxl", "atx/eps")) or ("sfxl" in forms and mine == "sfx")
+    )
 
 
 @looks_after("drives")

@@ -1,4 +1,4 @@
-"""Rules of power and cooling. Each function is a row of data/rules.toml; numbers in data/power.toml and cooling.toml."""
+"""Rules of power and cooling, each a row of data/rules.toml; numbers in data/power.toml and cooling.toml."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def wall_watts(build: Build) -> float:
 def _supply(build: Build, use: Use) -> Iterator[Found]:
     rest = build.watts - build.gpu_watts - (build.cpu.watts * build.count(Cpu) if build.cpu else 0.0)
     says = (
-        f"{build.gpu_watts:.0f} W of GPUs, {build.watts - build.gpu_watts - rest:.0f} W of processor and {rest:.0f} W of "
+        f"{build.gpu_watts:.0f} W of GPUs, {build.watts - build.gpu_watts - rest:.0f} W of processor and {rest:.0f} "
+        f"W of "
         f"the rest are {build.watts:.0f} W; with a tenth more {wanted(build):.0f} W"
     )
     if build.rating < build.watts:
@@ -137,7 +138,8 @@ def _cpu_plugs(build: Build, use: Use) -> Iterator[Found]:
         )
     elif board.eps and None not in have and given < board.eps:
         yield Found(
-            says=f"{board.name} has {plural(board.eps, 'processor plug')}, the supply {given}: one carries 235 W or more",
+            says=f"{board.name} has {plural(board.eps, 'processor plug')}, the supply {given}: one carries 235 "
+            "W or more",
             fix="one plug is enough for a processor of up to about 235 W",
             severity="warning" if build.cpu and build.cpu.watts > 235 else "note",
         )
@@ -159,7 +161,8 @@ def _circuit(build: Build, use: Use) -> Iterator[Found]:
     if use.circuit is not None:
         if drawn > use.circuit.lasting:
             yield Found(
-                says=f"{drawn:.0f} W at the wall, a circuit of {use.circuit} gives {use.circuit.lasting:.0f} W for hours",
+                says=f"{drawn:.0f} W at the wall, a circuit of {use.circuit} gives {use.circuit.lasting:.0f} W "
+                "for hours",
                 fix=_less(build, use.circuit.lasting),
             )
         return
@@ -192,7 +195,8 @@ def _efficiency(build: Build, use: Use) -> Iterator[Found]:
         hours = power.year_hours(power.constants()["years"]["use"]) * power.constants()["years"]["years"]
         more = build.watts * hours / 1e3 * use.per_kwh * (1 / mine - 1 / gold)
         yield Found(
-            says=f"{supply.name} wastes {percent(1 - mine)} of {build.watts:.0f} W: {show_usd(more)} more in three years "
+            says=f"{supply.name} wastes {percent(1 - mine)} of {build.watts:.0f} W: {show_usd(more)} more in "
+            "three years "
             "than a Gold one, at 15 % of the hours",
             fix="a supply of 80 PLUS Gold or better",
             money=more,
@@ -215,7 +219,8 @@ def _adjacent(build: Build, use: Use) -> Iterator[Found]:
     if tight and len(fans) >= 2:
         many = len(fans) >= cooling()["rules"]["open_adjacent"]
         yield Found(
-            says=f"{len(fans)} cards with open fans side by side lose {low:.0%} to {high:.0%} by throttling and die sooner",
+            says=f"{len(fans)} cards with open fans side by side lose {low:.0%} to {high:.0%} by throttling and "
+            "die sooner",
             fix="blower or water cooled cards, an open frame with risers, or a power limit of "
             f"{power.constants()['supply']['limit'] * max(c.watts for c in fans) // 10 * 10:.0f} W a card",
             severity="error" if many else "warning",
@@ -290,7 +295,8 @@ def _power_limit(build: Build, use: Use) -> Iterator[Found]:
     hours = power.year_hours(power.constants()["years"]["use"])
     saved = power.running_cost(cards * (each - held), hours, use.per_kwh)[1]
     yield Found(
-        says=f"{each:.0f} W to {held:.0f} W a card saves {cards * (each - held):.0f} W ({show_usd(saved)} a year at 15 % of "
+        says=f"{each:.0f} W to {held:.0f} W a card saves {cards * (each - held):.0f} W ({show_usd(saved)} a "
+        "year at 15 % of "
         f"the hours) for about {shares['limit_loss']:.0%} of the speed",
         fix=f"nvidia-smi -pl {held:.0f}",
     )

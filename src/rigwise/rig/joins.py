@@ -62,7 +62,11 @@ def _loss(build: Build, use: Use) -> float | None:
 
 
 def _wider(lanes: int) -> str:
-    return "a board with eight lanes for each GPU" if lanes < ENOUGH else "a platform with more lanes, where its price is worth it"
+    return (
+        "a board with eight lanes for each GPU"
+        if lanes < ENOUGH
+        else "a platform with more lanes, where its price is worth it"
+    )
 
 
 def _hidden(build: Build, use: Use) -> str:
@@ -110,7 +114,9 @@ def _peers(build: Build, use: Use) -> Iterator[Found]:
     if use.work is not None and set(found) & {"host", "socket"}:
         now = wiring_of(build)
         lost = f"; direct access would save {percent(use.work.loss(now, replace(now, direct=True)))} of the step"
-    text = ", ".join(f"{plural(n, 'pair')} through {WAYS[way]} at {show_rate(rate)}" for way, (n, rate) in found.items())
+    text = ", ".join(
+        f"{plural(n, 'pair')} through {WAYS[way]} at {show_rate(rate)}" for way, (n, rate) in found.items()
+    )
     if set(found) & {"host", "socket", "chipset"}:
         yield Found(says=f"{text}{lost}", fix="an NVLink bridge where the card takes one; one processor for all cards")
 
@@ -144,7 +150,8 @@ def _nic_rdma(build: Build, use: Use) -> Iterator[Found]:
             )
         elif not direct:
             yield Found(
-                says=f"{build.gpus[0].device.full_name} does not let network cards read its memory with the stock driver: "
+                says=f"{build.gpus[0].device.full_name} does not let network cards read its memory with the "
+                "stock driver: "
                 "messages cross host memory",
                 fix="workstation or data-centre cards, where the network is what binds",
                 severity="note",

@@ -160,7 +160,9 @@ def _gaps(chosen: Sequence[Slot], thick: Sequence[int], brackets: int | None) ->
     return None if any(gap < 0 for gap in gaps) else [*gaps, None]
 
 
-def _free(usable: Sequence[int], chosen: Sequence[int], slots: Sequence[Slot], thick: Sequence[int], near: bool) -> list[int]:
+def _free(
+    usable: Sequence[int], chosen: Sequence[int], slots: Sequence[Slot], thick: Sequence[int], near: bool
+) -> list[int]:
     """Slots that are left, those under a thick card apart."""
     taken = set(chosen)
     covered: set[int] = set()
@@ -218,5 +220,3 @@ def transfer_seconds(size: float, lanes: int) -> float:
     [1.13, 2.26, 4.53]
     """
     return size / (lanes * _LANE)
-
-

@@ -1,7 +1,7 @@
 """A list of parts of one's own: a TOML, a PCPartPicker list as text or Markdown, or a CSV with headings.
 
-A TOML has [[part]] with kind, name and count, and may say any column of the kind's table in catalog/ beside them. A name
-that the catalogue knows brings its facts; what the list says itself counts more.
+A TOML has [[part]] with kind, name and count, and may say any column of the kind's table in catalog/ beside them. A
+name that the catalogue knows brings its facts; what the list says itself counts more.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ KIND_WORDS: Mapping[str, str] = {
 _TOP = ("limit_w", "bridges", "risers", "part")
 _PRICE = re.compile(r"\$\s*([\d,]+(?:\.\d+)?)")
 _COUNT = re.compile(r"(?:^|\s)(?:x\s*(\d+)|(\d+)\s*x)\s|\(\s*x?\s*(\d+)\s*x?\s*\)")
-_IGNORED = r"monitor|operating system|software|keyboard|mouse|headphones|speakers|thermal compound|ups|wireless|sound|optical|fan controller|custom|total|type|generated|pcpartpicker|price breakdown"
+_IGNORED = (
+    r"monitor|operating system|software|keyboard|mouse|headphones|speakers|thermal compound|ups|wireless|sound|optical"
+    r"|fan controller|custom|total|type|generated|pcpartpicker|price breakdown"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,9 @@ class Entry:
 
 
 def read_list(path: Path, parts: Catalogue) -> Build:
-    """The machine of a file. Raises NotFoundError for parts that nobody knows and UsageError for a file that is wrong."""
+    """The machine of a file. Raises NotFoundError for parts that nobody knows and UsageError for a file that is
+    wrong.
+    """
     text = path.read_text(encoding="utf-8")
     return read_text(text, parts, toml=path.suffix.lower() == ".toml")
 
@@ -63,7 +68,9 @@ def read_text(text: str, parts: Catalogue, *, toml: bool | None = None) -> Build
         return _from_toml(text, parts)
     entries = list(_csv(text)) if _is_csv(text) else list(_lines(text))
     if not entries:
-        raise UsageError("no part in the list", rule="lines such as 'CPU: AMD Ryzen 5 5600', a CSV, or a TOML with [[part]]")
+        raise UsageError(
+            "no part in the list", rule="lines such as 'CPU: AMD Ryzen 5 5600', a CSV, or a TOML with [[part]]"
+        )
     return Build(items=tuple(_joined(entries, parts)))
 
 
@@ -101,9 +108,13 @@ def _entry(row: Mapping[str, Any]) -> Entry:
         if key not in known:
             raise _unknown(key, known)
     facts = {key: _cell(value) for key, value in row.items() if key not in ("kind", "name", "count", "price_usd")}
-    facts |= {"kind": facts.pop(key) for key in ("medium", "style") if key in facts}
+    for key in ("medium", "style"):
+        if key in facts:
+            facts["kind"] = facts.pop(key)
     price = row.get("price_usd")
-    return Entry(kind=kind, name=str(row["name"]), count=count, price=None if price is None else float(price), facts=facts)
+    return Entry(
+        kind=kind, name=str(row["name"]), count=count, price=None if price is None else float(price), facts=facts
+    )
 
 
 def _cell(value: Any) -> str:
@@ -132,7 +143,9 @@ def _is_csv(text: str) -> bool:
 
 def _csv(text: str) -> Iterable[Entry]:
     for row in csv.DictReader(text.strip().splitlines()):
-        cells = {(key or "").strip().lower(): (value or "").strip() for key, value in row.items() if isinstance(value, str)}
+        cells = {
+            (key or "").strip().lower(): (value or "").strip() for key, value in row.items() if isinstance(value, str)
+        }
         kind = kind_of(cells.get("component") or cells.get("type") or cells.get("kind") or "")
         name = cells.get("selection") or cells.get("name") or cells.get("item") or ""
         if kind and name:
@@ -170,7 +183,9 @@ def _split(line: str) -> tuple[str, str, str]:
             return body.partition(mark)
         if mark == "|" and line.startswith("|") and mark in body:
             return body.partition(mark)
-    found = re.match(r"(?i)(video card|cpu cooler|power supply|case fan|cpu|motherboard|memory|storage|case)\s+(.+)", line)
+    found = re.match(
+        r"(?i)(video card|cpu cooler|power supply|case fan|cpu|motherboard|memory|storage|case)\s+(.+)", line
+    )
     return (found[1], " ", found[2]) if found else (line, "", "")
 
 
@@ -211,7 +226,11 @@ def _item(entry: Entry, parts: Catalogue) -> Item:
         part = replace(fresh, price=part.price if part is not None and fresh.price is None else fresh.price)
     if part is None:
         raise _stranger(entry, parts)
-    bought = part if entry.price is None else replace(part, price=entry.price, condition=entry.condition or facts.get("condition", "new"))
+    bought = (
+        part
+        if entry.price is None
+        else replace(part, price=entry.price, condition=entry.condition or facts.get("condition", "new"))
+    )
     return Item(part=bought, count=entry.count)
 
 
@@ -220,6 +239,7 @@ def _stranger(entry: Entry, parts: Catalogue) -> NotFoundError:
     near = sorted(parts.of(entry.kind), key=lambda part: -len(words(part.name) & asked) / (len(words(part.name)) + 1))
     return NotFoundError(
         f"no {entry.kind} {entry.name!r} in {parts.name}",
-        rule="a part that is not known needs its facts: columns of its table beside its name in a TOML, or --parts FOLDER",
+        rule="a part that is not known needs its facts: columns of its table beside its name in a TOML, or "
+        "--parts FOLDER",
         nearest="; ".join(part.name for part in near[:3]),
     )

@@ -13,8 +13,40 @@ from rigwise.rig.parts import Gpu, Memory, Part
 from rigwise.units import GIBI
 
 # Words that tell one model from another: a text with one that the part lacks means another part.
-_TELLING = {"ti", "super", "xt", "xtx", "pro", "max", "plus", "evo", "xl", "mini", "elite", "hybrid", "d", "s", "ii", "x3d"}
-_SKIP = {"geforce", "nvidia", "amd", "intel", "radeon", "the", "for", "of", "with", "and", "desktop", "processor", "card", "video"}
+_TELLING = {
+    "ti",
+    "super",
+    "xt",
+    "xtx",
+    "pro",
+    "max",
+    "plus",
+    "evo",
+    "xl",
+    "mini",
+    "elite",
+    "hybrid",
+    "d",
+    "s",
+    "ii",
+    "x3d",
+}
+_SKIP = {
+    "geforce",
+    "nvidia",
+    "amd",
+    "intel",
+    "radeon",
+    "the",
+    "for",
+    "of",
+    "with",
+    "and",
+    "desktop",
+    "processor",
+    "card",
+    "video",
+}
 _GB = re.compile(r"(\d+)\s*(?:gb|gib)\b")
 _KIT = re.compile(r"(\d+)\s*x\s*(\d+)\s*g")
 _TYPE = re.compile(r"(ddr[345])[- ]?(\d{4,5})?")
@@ -66,7 +98,9 @@ def _kit(name: str, parts: Catalogue) -> Memory | None:
     each = int(count[2]) if count else int(total[1]) if total else 0
     dimm = "RDIMM" if re.search(r"rdimm|registered|reg\b|ecc reg|lrdimm", text) else "UDIMM"
     kits = [part for part in parts.of("memory") if isinstance(part, Memory)]
-    alike = [k for k in kits if k.type == kind[1].upper() and (k.modules, k.module, k.dimm) == (modules, each * GIBI, dimm)]
+    alike = [
+        k for k in kits if k.type == kind[1].upper() and (k.modules, k.module, k.dimm) == (modules, each * GIBI, dimm)
+    ]
     price = alike[0].price if alike else None
     return Memory(
         id=name,
@@ -88,7 +122,9 @@ def _card(name: str) -> Gpu | None:
     device = None
     asked = re.sub(r"\b(\d+) ?gb\b", r"\1gb", name.lower())
     chip = re.search(
-        r"((?:rtx|gtx|titan|quadro|tesla|radeon|rx|arc)\b[a-z ]*\d*[a-z]*\d*(?: (?:ti super|ti|super|xtx|xt|ada|pro))?)", asked
+        r"((?:rtx|gtx|titan|quadro|tesla|radeon|rx|arc)\b[a-z ]*\d*[a-z]*\d*"
+        r"(?: (?:ti super|ti|super|xtx|xt|ada|pro))?)",
+        asked,
     )
     for text in (name, chip[1] if chip else ""):
         try:

@@ -52,7 +52,7 @@ def _dollars(watts: float, use: Use) -> float:
 
 
 def _owned(items: Sequence[Item], use: Use, gpu_watts: float) -> float:
-    """US dollars of items and of their electricity through the best supply; of a supply, what it wastes of the GPUs'."""
+    """US dollars of items and their electricity through the best supply; of a supply, what it wastes of the GPUs'."""
     rest = cost(items) + electricity(Build(items=tuple(i for i in items if i.part.kind != "psu")), use)
     gpus = _dollars(gpu_watts, use)
     losses = [1 / power.efficiency(i.part.efficiency) for i in items if isinstance(i.part, Supply)]

@@ -1,4 +1,6 @@
-"""Parts of a machine as records. Amounts are bytes, bytes/s, watts, dollars; lengths are millimetres; None is unknown."""
+"""Parts of a machine as records. Amounts are bytes, bytes/s, watts, dollars; lengths are millimetres; None is
+unknown.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Watts: what the parts draw, what a supply must deliver, what the wall gives, and what it costs.
 
-    supply   S = 1.1 (G + C + R)          article 3: GPUs, processor, about a tenth of the GPUs for the rest, a tenth more
-    peak     W + (k - 1) sqrt(sum P_i^2) <= q S_rated    k: short peaks of a card over its limit, not all at once
+    supply   S = 1.1 (G + C + R)          article 3: GPUs, processor, about a tenth of the GPUs for the rest, a tenth
+    more peak     W + (k - 1) sqrt(sum P_i^2) <= q S_rated    k: short peaks of a card over its limit, not all at once
     wall     W / e(level) <= 0.8 V A      a circuit carries four fifths of its rating for hours
     cost     W t p / e
 

@@ -10,7 +10,7 @@ from rigwise.rig.choose import FORBIDDING, cost
 from rigwise.rig.feed import threads_wanted
 from rigwise.rig.heat import wanted
 from rigwise.rig.lanes import seat
-from rigwise.rig.parts import Cooler, Cpu, Drive, Gpu, Memory, Nic, Part, Supply
+from rigwise.rig.parts import Cooler, Cpu, Drive, Gpu, Nic, Part, Supply
 from rigwise.rig.rules import rules
 from rigwise.rig.wanted import Domain
 from rigwise.rig.wiring import read_rate
@@ -31,7 +31,8 @@ class Alternative:
 
 def reason(part: Part, build: Build, use: Use) -> str:
     """Why a part is what is needed, with its numbers."""
-    return _REASONS.get(part.kind, lambda build, use: "")(build, use)
+    why = _REASONS.get(part.kind)
+    return why(build, use) if why else ""
 
 
 def _gpu(build: Build, use: Use) -> str:
@@ -95,20 +96,26 @@ def _case(build: Build, use: Use) -> str:
         return "cards on risers with air between them"
     if case.style == "server":
         return "board, supplies, heatsinks and wind in one price"
-    longest = f"cards of {card.length:.0f} of {case.gpu_length:.0f} mm" if card and card.length and case.gpu_length else ""
+    longest = (
+        f"cards of {card.length:.0f} of {case.gpu_length:.0f} mm" if card and card.length and case.gpu_length else ""
+    )
     return f"{longest}, {case.slots or '?'} brackets, {build.board.form if build.board else ''} board"
 
 
 def _cooler(build: Build, use: Use) -> str:
     cooler, cpu = build.one(Cooler), build.cpu
-    assert cooler and cpu
+    assert cooler
+    assert cpu
     return f"carries {cooler.takes or 0:.0f} W of the processor's {cpu.watts:.0f} W, fits {cpu.socket}"
 
 
 def _nic(build: Build, use: Use) -> str:
     card = build.one(Nic)
     assert card
-    return f"{card.technology} {card.rate / GIGA:g} Gbit/s{' with RDMA' if card.rdma else ''} to {use.nodes - 1} other machines"
+    return (
+        f"{card.technology} {card.rate / GIGA:g} Gbit/s{' with RDMA' if card.rdma else ''} to "
+        f"{use.nodes - 1} other machines"
+    )
 
 
 _REASONS: Mapping[str, Callable[[Build, Use], str]] = {
@@ -133,7 +140,11 @@ def alternatives(build: Build, kind: str, domain: Domain, use: Use) -> list[Alte
     for items in sorted(domain, key=cost)[:_TRIED]:
         ids = tuple(i.part.id for i in items)
         other = build.swapped(kind, items)
-        if ids not in taken and items and not any(r.forbids(other, use, FORBIDDING) for r in asked if other.has(r.reads)):
+        if (
+            ids not in taken
+            and items
+            and not any(r.forbids(other, use, FORBIDDING) for r in asked if other.has(r.reads))
+        ):
             found.append(Alternative(names=names(items), more=cost(items) - cost(mine)))
             taken.add(ids)
             if len(found) == _SHOWN:

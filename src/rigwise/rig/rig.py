@@ -55,9 +55,9 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Rig:
-    """A machine, or several alike. lines: its parts. wiring, pairs: its lanes and what each two GPUs go through. fabric:
-    what joins several machines. step_s: seconds of the network's step, with its 80 % interval; None without a network.
-    proof: how the choice was made, None for a list that was checked.
+    """A machine, or several alike. lines: its parts. wiring, pairs: its lanes and what each two GPUs go through.
+    fabric: what joins several machines. step_s: seconds of the network's step, with its 80 % interval; None without a
+    network. proof: how the choice was made, None for a list that was checked.
     """
 
     build: Build
@@ -121,7 +121,13 @@ class Rig:
             "lanes": self.wiring.lanes,
             "pcie_gen": self.wiring.gen,
             "pairs": [
-                {"first": p.first, "second": p.second, "way": p.way, "link": p.link.name, "bytes_per_s": p.link.bandwidth}
+                {
+                    "first": p.first,
+                    "second": p.second,
+                    "way": p.way,
+                    "link": p.link.name,
+                    "bytes_per_s": p.link.bandwidth,
+                }
                 for p in self.pairs
             ],
             "network": self.fabric and self.fabric.to_dict(),
@@ -190,16 +196,15 @@ def _each(wanted: Wanted, use: Use) -> float | None:
     return None if wanted.budget is None else wanted.budget / use.nodes
 
 
-def _none(
-    space: Mapping[str, Domain], wanted: Wanted, use: Use, objective: str, parts: Catalogue
-) -> InfeasibleError:
+def _none(space: Mapping[str, Domain], wanted: Wanted, use: Use, objective: str, parts: Catalogue) -> InfeasibleError:
     """Why there is no machine: the budget, or the rule without which there would be one, and what lifts it."""
     what = f"{wanted.gpus} x {wanted.device.name}"
     free = _searched(space, wanted, use, "price", parts, ("error",), budget=False)
     if free.build is not None:
         least = (free.build.price or 0.0) * use.nodes
         return InfeasibleError(
-            f"no machine of {what} for {show_usd(wanted.budget or 0.0)}: the cheapest that works costs {show_usd(least)}",
+            f"no machine of {what} for {show_usd(wanted.budget or 0.0)}: the cheapest that works costs "
+            f"{show_usd(least)}",
             rule="the budget binds",
             nearest=f"a budget of {show_usd(least)}, or fewer GPUs",
         )
@@ -207,7 +212,8 @@ def _none(
         return InfeasibleError(
             f"no machine of {what}: the largest board of {parts.name} has {most} slots",
             rule="slots binds",
-            nearest=_lifted(wanted, use, parts) or f"several machines: {-(-wanted.gpus // 8)}x{min(8, wanted.gpus)}x...",
+            nearest=_lifted(wanted, use, parts)
+            or f"several machines: {-(-wanted.gpus // 8)}x{min(8, wanted.gpus)}x...",
         )
     for rule, _ in sorted(free.proof.broken.items(), key=lambda row: -row[1])[:_RELAXED]:
         relaxed = _searched(space, wanted, use, "price", parts, ("error",), [rule], False, _TRIES)
@@ -244,7 +250,11 @@ def _lifted(wanted: Wanted, use: Use, parts: Catalogue) -> str:
     fewer = [n for n in range(wanted.gpus - 1, 0, -1) if n in (wanted.gpus - 1, 8, 6, 4, 3, 2, 1)]
     changes += [(f"{n} GPUs a machine", replace(wanted, gpus=n, budget=None), True) for n in fewer]
     for words, other, asked in changes:
-        if asked and (words[0] not in "0123456789" or _most_slots(parts) >= other.gpus) and _feasible(other, use, parts):
+        if (
+            asked
+            and (words[0] not in "0123456789" or _most_slots(parts) >= other.gpus)
+            and _feasible(other, use, parts)
+        ):
             return words
     return ""
 

@@ -62,7 +62,8 @@ Look = Callable[[Build, Use], Iterable[Found]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """A row of the table. reads: kinds of parts that it needs; also: kinds that it reads where they are there. missing:
-    whether it is asked where a kind that it needs is not there. grows: what it finds with some parts it finds with more.
+    whether it is asked where a kind that it needs is not there. grows: what it finds with some parts it finds with
+    more.
     """
 
     name: str

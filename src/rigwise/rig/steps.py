@@ -1,8 +1,8 @@
 """What a bottleneck costs the user's own step: the cost model asked again with another wiring of the machine.
 
-A Wiring is what of a machine the laws of cost/ can feel: lanes and generation of the GPUs' slots, whether they reach each
-other directly, how many share a port, cores, RAM and disk, the network card. The best layouts of the machine with every
-lane are found once; a wiring's step is that of the best of them on it.
+A Wiring is what of a machine the laws of cost/ can feel: lanes and generation of the GPUs' slots, whether they reach
+each other directly, how many share a port, cores, RAM and disk, the network card. The best layouts of the machine
+with every lane are found once; a wiring's step is that of the best of them on it.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def wired_node(node: Node, wiring: Wiring) -> Node:
     """The node with a machine's own lanes, host and network card."""
     device = node.device
     if device.pcie_gen is None or not device.pcie_lanes:
-        return replace(node, host=_host(node, wiring), **_card(wiring))
+        return _carded(replace(node, host=_host(node, wiring)), wiring)
     lanes = min(wiring.lanes or device.pcie_lanes, device.pcie_lanes)
     lanes = next(width for width in PCIE_WIDTHS if width <= lanes)
     gen = min(wiring.gen or device.pcie_gen, device.pcie_gen)
@@ -174,11 +174,12 @@ def wired_node(node: Node, wiring: Wiring) -> Node:
         pair = bridge(device.name) if wiring.bridged else None
         node = replace(node, link=pair, pair=None) if pair and node.count == 2 else replace(node, pair=pair)
     up = own_link(device, gen, lanes, peer=True)
-    return replace(node, host_link=up, host=_host(node, wiring, up), **_card(wiring))
+    return _carded(replace(node, host_link=up, host=_host(node, wiring, up)), wiring)
 
 
-def _card(wiring: Wiring) -> dict[str, Link | int]:
-    return {"nic": links()[wiring.nic], "nics": wiring.nics} if wiring.nic else {}
+def _carded(node: Node, wiring: Wiring) -> Node:
+    """The node with the network card of the wiring, where it has one."""
+    return replace(node, nic=links()[wiring.nic], nics=wiring.nics) if wiring.nic else node
 
 
 def _host(node: Node, wiring: Wiring, up: Link | None = None) -> Host:

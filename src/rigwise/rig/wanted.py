@@ -20,9 +20,9 @@ _FRAME = 3  # GPUs from which an open frame is worth its looks
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """device, gpus: kind and number of GPUs of a machine. budget: US dollars. ram, storage: bytes at least. nic: bit/s
-    between machines, 0 for none; technology: of the network, "" for any. cooling: of the cards, "" for any. new: nothing
-    used. limit: watts that each GPU is held to. keep: ids of parts that are already there or must be taken. cases: styles of
-    case, by default every one, an open frame only from three GPUs on.
+    between machines, 0 for none; technology: of the network, "" for any. cooling: of the cards, "" for any. new:
+    nothing used. limit: watts that each GPU is held to. keep: ids of parts that are already there or must be taken. cases:
+    styles of case, by default every one, an open frame only from three GPUs on.
     """
 
     device: Device
@@ -44,7 +44,7 @@ Domain = tuple[tuple[Item, ...], ...]
 
 
 def domains(wanted: Wanted, parts: Catalogue) -> Mapping[str, Domain]:
-    """What can be taken of each kind. Raises InfeasibleError where a kind has nothing, NotFoundError for unknown ids."""
+    """What can be taken of each kind. Raises InfeasibleError where a kind has nothing, NotFoundError for an id."""
     kept = [parts.part(ident) for ident in wanted.keep]
     found = {
         "gpu": _items(_gpus(wanted, parts), [wanted.gpus]),
@@ -63,7 +63,9 @@ def domains(wanted: Wanted, parts: Catalogue) -> Mapping[str, Domain]:
         )
     for kind, domain in found.items():
         if not domain:
-            raise InfeasibleError(f"{parts.name} has no {kind} that comes into question", nearest=_nearest(kind, wanted))
+            raise InfeasibleError(
+                f"{parts.name} has no {kind} that comes into question", nearest=_nearest(kind, wanted)
+            )
     return found
 
 

@@ -21,6 +21,7 @@ _NAMES = {
     "gradient_exchange": "exchanging gradients",
     "optimizer": "the optimizer's step",
     "offload": "moving states to host memory and back",
+    "allocator": "looking for free memory on a nearly full device",
     "loader": "waiting for data",
 }
 

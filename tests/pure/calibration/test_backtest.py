@@ -60,7 +60,7 @@ def _near(outcome: Outcome) -> bool:
 
 def test_a_rate_and_the_time_of_the_same_run_agree() -> None:
     row = next(o.row for o in report().outcomes if o.row.metric == "step_s" and o.row.seq_len)
-    tokens = replace(row, id="x-1", metric="tokens_per_s_per_gpu", value=1.0)
+    tokens = replace(row, id=f"{row.prefix}-x", metric="tokens_per_s_per_gpu", value=1.0)
     time, rate = predict_rows([row, tokens])
     assert time.predicted is not None
     assert time.low is not None

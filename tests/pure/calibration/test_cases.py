@@ -213,7 +213,7 @@ def test_the_tables_of_this_room_name_what_exists() -> None:
         if "{" not in word.get("zoo", "{"):
             assert zoo.find(word["zoo"]), word["zoo"]
     assumptions = table("assumptions")
-    assert all("says" in assumptions[name] for name in assumptions if name not in ("kernel", "memory"))
+    assert all("says" in assumptions[name] for name in assumptions if name != "kernel")
 
 
 def test_assumptions_add_in_quadrature() -> None:
@@ -227,6 +227,44 @@ def test_no_stack_word_rests_on_the_name_of_one_table() -> None:
     prefixes = {row.prefix for row in SAMPLE.values()}
     for prefix in prefixes - {"megatron"}:
         assert words.read("stacks", prefix) is None, prefix
+
+
+@pytest.mark.parametrize(
+    ("degrees", "said", "zero"),
+    [
+        ({"tp": 1, "pp": 1}, "none", 0),
+        ({"tp": 1, "pp": 1}, "", 3),
+        ({"tp": 1, "pp": 2}, "", 1),
+        ({"tp": 8, "pp": 1}, "", 0),
+    ],
+)
+def test_states_that_a_device_cannot_hold_are_sharded_where_the_row_does_not_tell(degrees, said, zero) -> None:
+    row = replace(MEGATRON, **degrees, zero_stage_or_fsdp=said, micro_batch=1)
+    assert {layout.zero for layout in step(row).layouts} == {zero}
+
+
+@pytest.mark.parametrize(
+    ("source", "notes", "counts", "unit", "states"),
+    [
+        ("github:Lightning-AI/litgpt: config_hub", "peak memory as printed (GB)", "tensors", 1e9, "short"),
+        ("github:pytorch/torchtune", "unit GiB", "tensors", 2**30, "short-chunked"),
+        ("github:pytorch/torchtune", "+ Activation Offloading", "tensors", 2**30, "short-stepped"),
+        ("chronicles-prequel.md [Rebalancing layers]", "", "device", 2**20 * 1e3, "deepspeed-bfloat16"),
+        ("a table", "nvidia-smi style GB", "device", 2**20 * 1e3, None),
+        ("a table", "", "device", 2**30, None),
+    ],
+)
+def test_what_a_printed_peak_counts_and_how_states_were_held(source, notes, counts, unit, states) -> None:
+    row = replace(MEGATRON, source=source, notes=notes, precision="bf16")
+    printed = words.read("memory", row.text)
+    assert printed is not None
+    assert (printed["counts"], printed["unit"]) == (counts, unit)
+    assert (words.read("states", row.text) or {}).get("states") == states
+
+
+def test_peaks_of_several_devices_are_summed_over_all_of_the_run() -> None:
+    row = replace(MEGATRON, metric="peak_mem_gib", notes="appears summed over GPUs", n_devices=256)
+    assert step(row).memory_devices == 256
 
 
 @pytest.mark.parametrize(

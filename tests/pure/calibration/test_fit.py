@@ -16,9 +16,9 @@ from rigwise.calibration.constants import constants_of, prior_of, read, with_val
 from rigwise.calibration.crossvalidate import SCHEMES, cross_validate
 from rigwise.calibration.fit import fit
 from rigwise.calibration.predict import Predictor
+from rigwise.calibration.regimes import classes_of, covering, novelty_of, seen, spreads_of
 from rigwise.calibration.sample import sample
 from rigwise.calibration.sensitivity import candidate_residuals, residuals, sensitivities
-from rigwise.calibration.spread import link_spreads, spreads
 from rigwise.calibration.write import written
 from rigwise.cost.efficiencies import current, shipped, using
 from rigwise.errors import UsageError
@@ -166,38 +166,57 @@ def test_calibrate_needs_rows_and_rounds(tmp_path: Path) -> None:
 def test_what_a_calibration_writes_holds_the_fitted_values() -> None:
     cases = quick_cases()
     found = Calibration(
-        cases=tuple(cases), fit=fit(cases, rounds=1), spreads={"eager": 0.123}, link_spreads={"rdma": 0.234}
+        cases=tuple(cases),
+        fit=fit(cases, rounds=1),
+        spreads={"convnet_eager": {"layout": 0.123, "device": 0.2, "family": 0.3, "source": 0.4}},
+        sources=["here"],
+        measured={"eager": ["rtx-3090", "v100-sxm2-16gb"]},
     )
     tables = tomllib.loads(found.text())
     for constant, value in zip(found.fit.constants, found.fit.values, strict=True):
         layer, name, key = constant.path
         assert tables[layer][name][key] == pytest.approx(value, rel=5e-3)
-    assert tables["stack"]["eager"]["spread"] == 0.123
-    assert tables["link"]["rdma"]["spread"] == 0.234
+    assert tables["spread"]["convnet_eager"] == {"layout": 0.123, "device": 0.2, "family": 0.3, "source": 0.4}
+    assert tables["measured"]["sources"] == ["here"]
+    assert tables["measured"]["stacks"]["eager"] == ["rtx-3090", "v100-sxm2-16gb"]
     said = found.to_dict()
     assert said["rows"] == len(cases)
     assert {g["group"] for g in said["groups"]} == {g.group for g in found.groups()}
 
 
 def test_a_spread_is_the_deviation_that_has_four_in_five_inside() -> None:
+    errors = np.random.default_rng(0).normal(0.0, 0.2, 4000)
+    assert covering(errors, np.zeros(4000)) == pytest.approx(0.2, rel=0.05)
+    assert covering(errors, np.full(4000, 0.15)) == pytest.approx(np.sqrt(0.2**2 - 0.15**2), rel=0.1)
+    assert covering(errors, np.full(4000, 0.3)) == 0.0
+    assert covering(np.array([np.nan]), np.zeros(1)) == 0.0
+
+
+def test_a_class_with_few_cases_is_left_to_a_wider_one() -> None:
     case = next(case_of(row) for row in rows() if row.family == "vision" and row.metric != "peak_mem_gib")
-    many = [case] * 1000
-    errors = np.random.default_rng(0).normal(0.0, 0.2, len(many))
-    assert spreads(many, errors)[case.stack] == pytest.approx(0.2, rel=0.1)
-    assert spreads(many[:5], errors[:5]) == {}
-    assert spreads(quick_cases(), np.zeros(len(quick_cases()))) == {}
+    narrow, wide = classes_of(case)
+    for count, names in ((29, {"step"}), (30, {"step", narrow, wide})):
+        errors = {"layout": np.full(count, 0.1), "source": np.full(count, 0.3)}
+        found = spreads_of([case] * count, errors)
+        assert found.keys() == names
+        assert found["step"]["source"] > found["step"]["layout"]
 
 
-def test_a_link_is_as_sure_as_devices_that_were_left_out() -> None:
-    """A kind with many cases has its own spread, one with few is drawn to that of all, one with none is the widest."""
-    found = [case_of(row) for row in rows() if row.family == "collective"]
-    sums = [case for case in found if isinstance(case, TransferCase) and case.between == "all"]
-    many, few = (next(case for case in sums if case.wire == kind) for kind in ("nvswitch", "pcie-p2p"))
-    draws = np.random.default_rng(0)
-    errors = np.concatenate([draws.normal(0.0, 0.2, 1000), draws.normal(0.0, 0.6, 5)])
-    spread = link_spreads([many] * 1000 + [few] * 5, errors)
-    assert spread["nvswitch"] == pytest.approx(0.2, rel=0.1)
-    assert spread["nvswitch"] < spread["pcie-p2p"] < 0.5
-    assert spread["default"] == max(spread.values())
-    copy = next(case for case in found if isinstance(case, TransferCase) and case.between != "all")
-    assert link_spreads([copy], np.array([0.3])) == {}
+def test_what_is_new_about_a_case() -> None:
+    case = next(case_of(row) for row in rows() if row.family == "vision" and row.metric != "peak_mem_gib")
+    case = replace(case, assumed=())
+    sources, measured = seen([case])
+    assert (sources, measured) == ([case.row.prefix], {case.stack: [case.device]})
+    tables = {**shipped(), "measured": {"sources": sources, "stacks": measured}}
+    with using(tables):
+        assert novelty_of(case) == "layout"
+        assert novelty_of(replace(case, row=replace(case.row, id="elsewhere-1"))) == "source"
+        assert novelty_of(replace(case, assumed=("stack",))) == "source"
+    with using({**tables, "measured": {"sources": sources, "stacks": {case.stack: []}}}):
+        assert novelty_of(case) == "device"
+
+
+@pytest.mark.parametrize("novelty", ["layout", "device", "family", "source"])
+def test_a_fit_that_saw_less_is_less_sure(novelty: str) -> None:
+    known = shipped()["spread"]["step"]
+    assert 0.047 <= known["layout"] <= known[novelty]

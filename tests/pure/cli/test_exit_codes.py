@@ -51,6 +51,8 @@ TABLE = [
     (2, "plan gpt2 --cluster 8xh100 --usd-per-hour inf"),
     (2, "estimate gpt2 --cluster 8xh100 --batch 64 --layout dp=99999999999999999999999"),
     (2, "validate ."),
+    (2, "validate --page page.txt"),
+    (2, "validate --page nowhere/page.md"),
     (2, "plan gpt2 --cluster 8xh100 --objective speed"),
     (2, "plan gpt2 --cluster 8xh100 --top 0"),
     (2, "plan gpt2 --cluster 8xh100 --fix tp=x"),

@@ -123,36 +123,41 @@ def test_detect_says_how_it_was_found_out(call) -> None:
     assert said["machine"]["packages"]["numpy"]
 
 
-def test_validate_sums_up(call, tmp_path) -> None:
+KNOWN = {
+    "id": "a-1",
+    "family": "llm",
+    "model": "GPT-3 175B",
+    "layers": "96",
+    "hidden": "12288",
+    "heads": "96",
+    "vocab": "51200",
+    "seq_len": "2048",
+    "precision": "bf16",
+    "device": "A100-SXM-80GB",
+    "n_devices": "64",
+    "devices_per_node": "8",
+    "dp": "1",
+    "tp": "8",
+    "pp": "8",
+    "micro_batch": "1",
+    "global_batch": "64",
+    "recompute": "full",
+    "metric": "step_s",
+    "value": "16.9",
+    "source": "arXiv 2205.05198",
+    "verified": "yes",
+}
+
+
+def write_table(path, rows: list[dict[str, str]]) -> None:
     from rigwise.measurements.tables import COLUMNS
 
-    known = {
-        "id": "a-1",
-        "family": "llm",
-        "model": "GPT-3 175B",
-        "layers": "96",
-        "hidden": "12288",
-        "heads": "96",
-        "vocab": "51200",
-        "seq_len": "2048",
-        "precision": "bf16",
-        "device": "A100-SXM-80GB",
-        "n_devices": "64",
-        "devices_per_node": "8",
-        "dp": "1",
-        "tp": "8",
-        "pp": "8",
-        "micro_batch": "1",
-        "global_batch": "64",
-        "recompute": "full",
-        "metric": "step_s",
-        "value": "16.9",
-        "source": "arXiv 2205.05198",
-        "verified": "yes",
-    }
-    rows = [known, {**known, "id": "a-2", "device": "no such device"}]
     lines = [",".join(COLUMNS), *(",".join(row.get(column, "") for column in COLUMNS) for row in rows)]
-    (tmp_path / "table.csv").write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_validate_sums_up(call, tmp_path) -> None:
+    write_table(tmp_path / "table.csv", [KNOWN, {**KNOWN, "id": "a-2", "device": "no such device"}])
     answer = call("validate", "table.csv", "--rows", "out.csv", "--json")
     assert answer.code == 0, answer.out
     said = answer.json
@@ -160,6 +165,21 @@ def test_validate_sums_up(call, tmp_path) -> None:
     out = (tmp_path / "out.csv").read_text().splitlines()
     assert len(out) == 3
     assert "no such device" in out[2]
+
+
+def test_validate_writes_a_page_and_its_pictures(call, tmp_path) -> None:
+    write_table(tmp_path / "table.csv", [KNOWN, {**KNOWN, "id": "a-2", "value": "17.1"}])
+    said = call("validate", "table.csv", "--page", "page.md", "--json").json
+    figures = {f["statistic"] for entry in said["aims"] for f in entry["figures"]}
+    assert {"mean", "median"} <= figures
+    assert not said["crossed"]
+    page = (tmp_path / "page.md").read_text()
+    assert page.startswith("# Validation")
+    assert "pictures/validation-llm.svg" in page
+    assert (tmp_path / "pictures" / "validation-llm.svg").read_text().startswith("<svg")
+    drawn = call("validate", "table.csv", "--page", "page.md")
+    assert "LLM throughput" in drawn.out
+    assert (tmp_path / "page.md").read_text() == page
 
 
 @pytest.mark.parametrize("words", [PLAN, ("scale", "gpt2", "--cluster", "8xh100")], ids=lambda words: words[0])

@@ -83,7 +83,7 @@ def test_trees_are_sooner_for_small_messages_on_many_nodes_and_rings_for_large_o
     ]
     assert (np.diff(gain[0]) > 0).all()
     assert gain[0][-1] > 10
-    assert gain[1][1:].tolist() == [1.0, 1.0, 1.0]
+    assert gain[1][1:] == pytest.approx(1.0, abs=0.02)
 
 
 def test_two_nodes_add_up_inside_first_and_so_pass_their_cards() -> None:

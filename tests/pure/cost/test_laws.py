@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from machines import A100, NVSWITCH, selene
 from rigwise.cost.collective import all_reduce_seconds, all_to_all_seconds, gather_seconds, group, wires
-from rigwise.cost.convolution import PASSES, conv_seconds
 from rigwise.cost.efficiencies import efficiencies, stack_names
 from rigwise.cost.energy import PowerShares, energy_joules
 from rigwise.cost.host import with_host
@@ -19,7 +18,6 @@ from rigwise.cost.matmul import attention_seconds, engine, gemm_seconds
 from rigwise.cost.money import Rates, cost_usd
 from rigwise.errors import NotFoundError, UsageError
 from rigwise.hardware.cluster import Cluster, Node
-from rigwise.models.operations import Conv
 
 EFF = efficiencies(A100)
 ON = engine(A100, "bfloat16", EFF.device)
@@ -55,21 +53,6 @@ def test_attention_is_half_where_causal_and_quadratic() -> None:
     longer, _ = attention_seconds(512, 8192, 8192, 128, ON, causal=False)
     assert half / full == pytest.approx(0.5, rel=0.05)
     assert longer / full == pytest.approx(4.0, rel=0.05)
-
-
-@pytest.mark.parametrize("which", PASSES)
-def test_a_convolution_is_never_faster_than_its_flops(which: str) -> None:
-    shape = Conv(c=256, k=256, size=(28, 28), kernel=(3, 3), stride=(1, 1), pad=(1, 1))
-    assert conv_seconds(shape, 64, which, ON) >= shape.flops * 64 / A100.peak["bfloat16"]
-
-
-def test_winograd_may_beat_the_flop_count_on_vector_units_only() -> None:
-    shape = Conv(c=512, k=512, size=(56, 56), kernel=(3, 3), stride=(1, 1), pad=(1, 1))
-    vector = engine(A100, "float32", EFF.device)
-    plain = engine(A100, "float32", replace(EFF.device, winograd=0.0))
-    assert conv_seconds(shape, 64, "forward", vector) < conv_seconds(shape, 64, "forward", plain)
-    tensor = engine(A100, "bfloat16", replace(EFF.device, winograd=0.0))
-    assert conv_seconds(shape, 64, "forward", ON) == conv_seconds(shape, 64, "forward", tensor)
 
 
 def test_one_rank_exchanges_nothing() -> None:

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
+from rigs import build
 from rigwise.cost.loader import copy_seconds, through
 from rigwise.layouts.pieces import divide
+from rigwise.rig.build import Use
 from rigwise.rig.fabric import slower
 from rigwise.rig.feed import epoch_seconds, ram_wanted, threads_wanted
 from rigwise.rig.lanes import lanes_wanted, transfer_seconds
 from rigwise.rig.power import running_cost, supply_watts, whole_supply
-from rigwise.rig.build import Use
 from rigwise.rig.rules import findings
-from rigs import build
 
 BATCH = 32 * 225 * 225 * 3 * 4
 QUAD = (
@@ -33,7 +33,7 @@ def severities(machine, rule: str, use: Use | None = None) -> list[str]:
 
 def test_3_1_a_batch_of_images_in_bytes() -> None:
     assert BATCH == 19_440_000
-    assert BATCH / 2**20 == pytest.approx(18.539, abs=1e-3)
+    assert pytest.approx(18.539, abs=1e-3) == BATCH / 2**20
 
 
 def test_3_2_its_transfer_over_16_8_and_4_lanes() -> None:
@@ -43,7 +43,7 @@ def test_3_2_its_transfer_over_16_8_and_4_lanes() -> None:
 def test_3_3_what_4_to_16_lanes_gain_and_that_pinned_loading_hides_it() -> None:
     practice = {n: float(copy_seconds(BATCH, n * 2.0**30, pinned=False)) for n in (16, 4)}
     assert [round(practice[n] * 1e3) for n in (16, 4)] == [2, 9]
-    assert (0.216 + 0.009) / (0.216 + 0.002) - 1 == pytest.approx(0.0321, abs=1e-4)
+    assert pytest.approx(0.0321, abs=1e-4) == (0.216 + 0.009) / (0.216 + 0.002) - 1
     assert (0.216 + practice[4]) / (0.216 + practice[16]) - 1 == pytest.approx(0.0321, abs=2e-3)
     pinned = [max(0.216, float(copy_seconds(BATCH, n * 2.0**30, pinned=True))) for n in (16, 4)]
     assert pinned[0] == pinned[1]
@@ -102,9 +102,9 @@ def test_3_10_four_open_cards_side_by_side() -> None:
 
 
 def test_6_1_a_message_over_the_network_and_over_pcie() -> None:
-    assert 4e6 / 4e9 == pytest.approx(1e-3)
-    assert 4e6 / 15.75e9 == pytest.approx(0.254e-3, abs=1e-6)
-    assert 15.75 / 4 == pytest.approx(3.94, abs=0.01)
+    assert pytest.approx(1e-3) == 4e6 / 4e9
+    assert pytest.approx(0.254e-3, abs=1e-6) == 4e6 / 15.75e9
+    assert pytest.approx(3.94, abs=0.01) == 15.75 / 4
 
 
 def test_6_2_five_hops_one_after_the_other_or_pipelined() -> None:

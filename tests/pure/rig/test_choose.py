@@ -71,7 +71,9 @@ def test_it_finds_what_brute_force_finds(seed: int) -> None:
 def test_it_finds_what_an_integer_program_finds(seed: int) -> None:
     optimize = pytest.importorskip("scipy.optimize")
     space = small(seed, 6)
-    pairwise = [rule for rule in rules() if len(kinds_of(rule)) <= 2 and rule.severity in FORBIDDING and not rule.missing]
+    pairwise = [
+        rule for rule in rules() if len(kinds_of(rule)) <= 2 and rule.severity in FORBIDDING and not rule.missing
+    ]
     others = {rule.name for rule in rules()} - {rule.name for rule in pairwise}
     found = choose(space, Use(), name="a few parts", without=others)
     entries = [(kind, entry) for kind in KINDS for entry in space[kind]]
@@ -105,9 +107,12 @@ def clash(asked, pair) -> bool:
     build = Build(items=tuple(i for entry in pair.values() for i in entry))
     for rule in asked:
         kinds = kinds_of(rule)
-        if kinds and kinds <= set(pair) and set(rule.reads) <= set(build.by_kind) and rule.forbids(build.but(
-            i for i in build.items if i.part.kind in kinds
-        ), Use(), FORBIDDING):
+        if (
+            kinds
+            and kinds <= set(pair)
+            and set(rule.reads) <= set(build.by_kind)
+            and rule.forbids(build.but(i for i in build.items if i.part.kind in kinds), Use(), FORBIDDING)
+        ):
             return True
     return False
 

@@ -31,8 +31,8 @@ Type|Item|Price
 :----|:----|:----
 **CPU** | [AMD Ryzen 5 5600 3.5 GHz 6-Core Processor](https://pcpartpicker.com/product/x) | $115.00 @ Amazon
 **Motherboard** | [MSI MAG B550 TOMAHAWK ATX AM4 Motherboard](https://pcpartpicker.com/product/y) | $139.99 @ Newegg
-**Video Card** | [MSI GeForce RTX 3060 Ventus 2X 12G 12 GB Video Card](https://pcpartpicker.com/product/z) | $285.00 @ Amazon
- | *Prices include shipping* |
+**Video Card** | [MSI GeForce RTX 3060 Ventus 2X 12G 12 GB Video Card](https://pcpartpicker.com/product/z) | $285.00 @
+Amazon | *Prices include shipping* |
 """
 TOML = """
 limit_w = 280
@@ -112,7 +112,9 @@ def test_a_card_that_the_catalogue_lacks_is_known_by_its_chip() -> None:
     assert isinstance(part, Gpu)
     assert part.device.name == "rtx-3080-ti"
     assert part.length is None
-    found = rigwise.check_rig(TEXT.replace("MSI GeForce RTX 3060 Ventus 2X 12G 12 GB", "Zotac GeForce RTX 3080 Ti Trinity 12 GB"))
+    found = rigwise.check_rig(
+        TEXT.replace("MSI GeForce RTX 3060 Ventus 2X 12G 12 GB", "Zotac GeForce RTX 3080 Ti Trinity 12 GB")
+    )
     assert any("length" in text for text in found.by_hand)
 
 

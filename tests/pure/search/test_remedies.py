@@ -31,7 +31,7 @@ def test_the_remedy_is_legal_fits_and_keeps_the_degrees(model, cluster, layout, 
 
 def test_one_change_is_taken_where_one_is_enough() -> None:
     asked = api.ask("llama-3-8b", "8xh100", batch=32)
-    short = asked.estimate("dp=8,zero=2,recompute=selective")
+    short = asked.estimate("dp=8,micro=2,zero=2,recompute=selective")
     found = remedy(asked.question, short.layout)
     assert not short.fits
     assert found is not None

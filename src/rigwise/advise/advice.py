@@ -1,0 +1,180 @@
+"""Advice: which GPUs to get for a need; choices in order, the reasons, and why not the others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rigwise.advise.candidates import kept, ways
+from rigwise.advise.caveats import caveats
+from rigwise.advise.choice import Choice, choose, scale
+from rigwise.advise.flow import Path, walk
+from rigwise.advise.judge import Verdict, judge, sizes
+from rigwise.advise.money import BreakEven, break_even
+from rigwise.advise.needs import Need, check
+from rigwise.advise.prices import PriceBook
+from rigwise.advise.rank import frontier, ranked, refusal
+from rigwise.advise.reasons import binding, reasons
+from rigwise.advise.upgrade import Beside, Now, beside, now
+from rigwise.errors import InfeasibleError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """What to get. choices: best first. pareto: nothing beats these in money and speed together.
+
+    every: all candidates. refused: why not, by device (all its numbers and conditions alike) and by candidate.
+    verdicts: by device and number. path: of the flowchart. even: buying against renting. now, beside: what is there
+    already, and other cards beside it.
+    """
+
+    need: Need
+    book: PriceBook
+    choices: tuple[Choice, ...]
+    pareto: tuple[Choice, ...]
+    every: tuple[Choice, ...]
+    refused: Mapping[str, str]
+    verdicts: Mapping[tuple[str, int], Verdict]
+    path: Path
+    even: Mapping[str, Any] | None
+    now: Now | None
+    beside: tuple[Beside, ...]
+    seconds: float
+
+    @property
+    def best(self) -> Choice:
+        """The first choice."""
+        return self.choices[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of an advice; prices stand in it as they were, so that it can be read years later."""
+        need, today = self.need, self.book.today
+        per, unit = scale(need)
+        return {
+            "need": {
+                "model": need.model.name,
+                "persona": need.persona,
+                "batch": need.batch,
+                "work": None if need.work is None else need.work * per,
+                "unit": unit,
+                "budget_usd": need.budget,
+                "deadline_s": need.deadline,
+                "goal": need.goal,
+                "conditions": list(need.conditions),
+                "memory_gib": need.memory / 2**30,
+                "most": need.most,
+                "hours_per_week": need.hours_per_week,
+                "years": need.years,
+                "usd_per_kwh": need.per_kwh,
+                "owned": [{"device": device.name, "count": count} for device, count in need.owned],
+            },
+            "date": today.isoformat(),
+            "choices": [choice.to_dict(need, today) for choice in self.choices],
+            "pareto": [choice.to_dict(need, today) for choice in self.pareto],
+            "path": self.path.to_dict(),
+            "break_even": self.even,
+            "now": self.now and self.now.to_dict(),
+            "beside": [row.to_dict() for row in self.beside],
+            "refused": dict(self.refused),
+            "search": {"devices": len({name for name, _ in self.verdicts}), "machines": len(self.verdicts)}
+            | {"candidates": len(self.every), "seconds": self.seconds},
+        }
+
+
+def advise(need: Need, book: PriceBook, *, top: int = 10) -> Advice:
+    """Rank what there is to get for a need.
+
+    Raises UsageError for amounts that cannot be, InfeasibleError where nothing answers the need, with what binds.
+    """
+    check(need)
+    started = time.perf_counter()
+    allowed, refused = kept(need, book)
+    verdicts = judge(need, allowed)
+    every = [
+        choose(candidate, verdicts[device.name, count], need)
+        for device in allowed
+        for count in sizes(need.most)
+        if not _there_already(need, device.name, count)
+        if (device.name, count) in verdicts
+        for candidate in ways(need, device, count, book)
+    ]
+    reasons_against = {choice.candidate.name: refusal(choice, need) for choice in every}
+    fitting = [choice for choice in every if not reasons_against[choice.candidate.name]]
+    refused = refused | {name: why for name, why in reasons_against.items() if why}
+    if not fitting:
+        raise _nothing(need, every, refused)
+    order = ranked(fitting, need)
+    there = now(need, verdicts)
+    shown = [_told(choice, need, book, order) for choice in order[:top]]
+    return Advice(
+        need=need,
+        book=book,
+        choices=tuple(shown),
+        pareto=tuple(frontier(fitting)),
+        every=tuple(every),
+        refused=refused,
+        verdicts=verdicts,
+        path=walk(need),
+        even=_even(order, need, book),
+        now=there,
+        beside=tuple(sorted(beside(need, book, there, every), key=lambda row: -row.gain) if there else ()),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _there_already(need: Need, name: str, count: int) -> bool:
+    """Whether so many of a device are there, so that there is nothing to get."""
+    return any(device.name == name and owned >= count for device, owned in need.owned)
+
+
+def _told(choice: Choice, need: Need, book: PriceBook, order: Sequence[Choice]) -> Choice:
+    """The choice with its reasons and its warnings."""
+    says = (*caveats(choice.candidate, choice.verdict, need, book.today), *choice.warnings)
+    return replace(choice, reasons=tuple(reasons(choice, order, need)), warnings=says)
+
+
+def _nothing(need: Need, every: Sequence[Choice], refused: Mapping[str, str]) -> InfeasibleError:
+    """What binds, and the nearest thing that would do."""
+    says, rule, nearest = binding(need, every, refused)
+    return InfeasibleError(says, rule=rule, nearest=nearest)
+
+
+def _even(order: Sequence[Choice], need: Need, book: PriceBook) -> dict[str, Any] | None:
+    """The break-even of the best choice that is bought against renting the same, or the nearest in speed."""
+    owned = next((c for c in order if c.candidate.bought and c.candidate.capital > 0), None)
+    if owned is None or owned.verdict.watts is None:
+        return None
+    hired = _rental(owned, order, need, book)
+    if hired is None:
+        return None
+    rent, what = hired
+    found = against(owned, rent, need)
+    return {"buy": owned.candidate.name, "rent": what, "rent_usd_per_hour": rent, "use": need.use, **found.to_dict()}
+
+
+def against(owned: Choice, rent_per_hour: float, need: Need) -> BreakEven:
+    """The break-even of a bought choice with a rent for the same work; what it fetches when sold is taken off."""
+    return break_even(
+        owned.candidate.capital,
+        rent_per_hour,
+        watts=owned.verdict.watts or 0.0,
+        per_kwh=need.per_kwh,
+        use=need.use,
+        resale=-owned.owning["resale"],
+    )
+
+
+def _rental(owned: Choice, order: Sequence[Choice], need: Need, book: PriceBook) -> tuple[float, str] | None:
+    """Dollars an hour for as much work as a bought choice does: of the same devices, else of those nearest in speed."""
+    c = owned.candidate
+    same = book.hour(c.device, min(c.count, 8), spot=False)
+    if same:
+        return same.usd * c.count, f"{c.count}x {c.device.name} ({same.source})"
+    hired = [other for other in order if other.candidate.condition == "rent"]
+    if not hired:
+        return None
+    near = min(hired, key=lambda other: other.candidate.hourly / other.throughput)
+    times = owned.throughput / near.throughput
+    return near.candidate.hourly * times, f"{near.candidate.name}, for as much work"

@@ -1,0 +1,93 @@
+"""Caveats: what can go wrong with a choice that fits: power supply, circuit, heat, slots, links, types, old prices.
+
+The rules are those of Dettmers' articles (A Full Hardware Guide, 2018; Which GPU(s) to Get, 2020 and 2023), each with
+its numbers in data/assumptions.toml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from rigwise.advise.assumptions import assumed
+from rigwise.advise.candidates import Candidate
+from rigwise.advise.judge import Verdict
+from rigwise.advise.needs import Need
+from rigwise.units import GIGA
+
+_CROWD = 3  # adjacent open cards that heat each other
+_FAST = 50e9 / 8  # bytes/s between machines, from which parallel training is worth it
+_FULL = 0.9  # of a device's memory
+
+
+def supply_watts(cards: int, watts: float, host: float | None = None) -> float:
+    """Watts of the power supply: processor and cards, and a tenth.
+
+    >>> round(supply_watts(4, 350.0))
+    1705
+    """
+    room = assumed("headroom")
+    return (cards * watts + (room["host_cpu"] if host is None else host)) * float(room["psu"])
+
+
+def caveats(candidate: Candidate, verdict: Verdict, need: Need, today: date) -> Iterator[str]:
+    """What to warn of, the weightiest first."""
+    if candidate.bought and candidate.device.form == "pcie":
+        yield from _power(candidate, need)
+        yield from _room(candidate, need)
+    yield from _links(candidate, verdict)
+    yield from _types(candidate, verdict)
+    if verdict.fits and verdict.memory > _FULL * candidate.device.memory:
+        yield "memory is more than nine tenths full: allocators retry near the limit"
+    if doubt := candidate.card.doubt(today):
+        yield doubt
+    if candidate.device.weak:
+        yield f"the catalogue is unsure: {candidate.device.weak}"
+
+
+def _power(c: Candidate, need: Need) -> Iterator[str]:
+    watts = c.device.tdp
+    if watts is None or c.host is None:
+        yield "its power is not known"
+        return
+    here = min(c.count, 8)
+    room, wanted = assumed("headroom"), supply_watts(here, watts)
+    if wanted > room["psu_largest"] and c.host.name != "server":
+        yield (
+            f"power supply: {here} x {watts:.0f} W and {room['host_cpu']:.0f} W, and a tenth, is {wanted:.0f} W, above "
+            f"the largest usual one of {room['psu_largest']:.0f} W: cap the cards' power, or two supplies"
+        )
+    drawn = here * watts + c.host.watts
+    if need.circuit is not None and drawn > need.circuit:
+        yield f"wall circuit: {drawn:.0f} W is above the {need.circuit:.0f} W that it carries for hours"
+
+
+def _room(c: Candidate, need: Need) -> Iterator[str]:
+    width, here = c.device.slots or 2.0, min(c.count, 8)
+    board = assumed("slots")["board"]
+    if here <= 4 < here * width / (board / 4) and width > 2:
+        yield f"slots: {here} cards of {width:g} slots need {here * width:g}, a board has {board}: extenders or water"
+    if _CROWD <= here <= 4:
+        yield "heat: adjacent cards need blowers or water, open fans lose 10 to 25 % of their speed"
+    if need.quiet and here >= _CROWD:
+        yield "noise: blowers are loud; water is quiet"
+
+
+def _links(c: Candidate, verdict: Verdict) -> Iterator[str]:
+    node = verdict.cluster.node
+    if c.count > 1 and node.link.kind == "pcie-host" and c.device.peer_access is False:
+        yield "no peer access: cards exchange through the host's memory, at about half of PCIe's rate"
+    if verdict.cluster.nodes > 1 and node.network < _FAST:
+        yield f"network: {node.network * 8 / GIGA:.0f} Gbit/s between machines; more than two want 50 or more"
+
+
+def _types(c: Candidate, verdict: Verdict) -> Iterator[str]:
+    device, kind = c.device, verdict.layout.precision
+    if kind == "float32":
+        yield "no tensor cores for 16 bit: it computes in float32, with twice the memory"
+    elif kind == "float16":
+        yield "no bfloat16: float16 needs loss scaling"
+    if device.kind != "gpu":
+        yield f"{device.vendor}'s accelerators need their own software stack"
+    elif device.vendor != "NVIDIA":
+        yield f"{device.vendor}: less software is written for it, and its efficiencies were measured less"

@@ -1,0 +1,132 @@
+"""Fleet: machines that differ in figures alone, put into the laws at once as arrays.
+
+The laws broadcast, so a card's rate may be an array of all cards' rates. Machines whose words agree (the kind of link,
+tensor cores or none, a host link or none) form a fleet; their figures are stacked to arrays of shape (P, 1, 1), which
+broadcast to a layout table of two dims, and one evaluation answers for P machines. There is no second version of any
+law: what a fleet says of a machine is what `estimate` says of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rigwise.cost.compute import Machine
+from rigwise.cost.efficiencies import Efficiencies
+from rigwise.cost.estimate import Answer, Question, evaluate, machine_of
+from rigwise.hardware.cluster import Cluster
+from rigwise.hardware.device import Link
+from rigwise.hardware.meshes import ring_shares
+from rigwise.layouts.defaults import default_precision
+from rigwise.layouts.layout import PRECISIONS, LayoutTable
+
+Floats = NDArray[np.float64]
+Record = TypeVar("Record")
+_DECIDES = ("winograd", "host_power")  # efficiencies whose value chooses a law, not only its result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """Machines that one evaluation answers for. precision: the type that their products are computed in."""
+
+    members: tuple[Cluster, ...]
+    precision: str
+    machines: tuple[tuple[Efficiencies, Machine], ...]
+
+    def evaluate(self, question: Question, table: LayoutTable) -> Answer:
+        """The laws for every member and every layout: arrays broadcast to (members, *table.shape), two dims a table.
+
+        question: its cluster is any; the members take its place.
+        """
+        code = np.full((1, 1), PRECISIONS.index(self.precision))
+        asked = replace(question, cluster=_cluster(self.members))
+        return evaluate(asked, replace(table, precision=code), self.stacked())
+
+    def stacked(self) -> tuple[Efficiencies, Machine]:
+        """The members' efficiencies and engines as arrays of shape (members, 1, 1)."""
+        first_eff, first = self.machines[0]
+        near = _stacked([eff.link(m.node.link.kind) for m, (eff, _) in zip(self.members, self.machines, strict=True)])
+        links = {**first_eff.links, self.members[0].node.link.kind: near}
+        eff = replace(first_eff, device=_stacked([eff.device for eff, _ in self.machines]), links=links)
+        machine = Machine(
+            product=_engine([m.product for _, m in self.machines], eff),
+            other=_engine([m.other for _, m in self.machines], eff),
+            stack=first.stack,
+            summed=first.summed,
+        )
+        return eff, machine
+
+
+def fleets(clusters: Iterable[Cluster], stack: str, precision: str | None = None) -> list[Fleet]:
+    """The fewest fleets that hold all clusters. precision: of the products; None: the best of 16 bit that each has.
+
+    Clusters without a rate for the precision are left out.
+    """
+    sorted_out: dict[tuple[Any, ...], list[tuple[Cluster, tuple[Efficiencies, Machine]]]] = {}
+    for cluster in clusters:
+        kind = precision or default_precision(cluster)
+        if kind not in cluster.device.peak:
+            continue
+        machine = machine_of(cluster.device, kind, stack)
+        sorted_out.setdefault((kind, *_words(cluster, machine)), []).append((cluster, machine))
+    return [
+        Fleet(members=tuple(c for c, _ in rows), precision=key[0], machines=tuple(m for _, m in rows))
+        for key, rows in sorted_out.items()
+    ]
+
+
+def _words(cluster: Cluster, machine: tuple[Efficiencies, Machine]) -> tuple[Any, ...]:
+    """What must agree inside a fleet: all that decides which law applies, or is no figure."""
+    node, (eff, on) = cluster.node, machine
+    far = cluster.nodes > 1 and node.nic
+    engine = [(e.tensor, e.cpu, e.element, e.activation) for e in (on.product, on.other)]
+    decides = [bool(np.all(getattr(eff.device, key) > 0)) for key in _DECIDES[:1]]
+    return (
+        (node.link.multicast, eff.ways(node.link.kind), node.pair and node.pair.kind, node.host_link is None),
+        (far.name, node.link.kind) if far else (),
+        ring_shares(node.link.name, cluster.mesh) is not None and (node.link.name, cluster.mesh),
+        (node.count, node.domain, cluster.nodes, cluster.oversubscription, node.nics),
+        (cluster.device.kind == "cpu", cluster.device.tdp is None),
+        tuple(engine),
+        (*decides, eff.device.host_power, tuple(eff.device.misaligned_powers)),
+    )
+
+
+def _engine(engines: Sequence[Any], eff: Efficiencies) -> Any:
+    return replace(_stacked([replace(e, eff=engines[0].eff) for e in engines]), eff=eff.device)
+
+
+def _cluster(members: Sequence[Cluster]) -> Cluster:
+    """The members as one cluster whose figures are arrays."""
+    nodes = [member.node for member in members]
+    parts: dict[str, Any] = {
+        key: _links([getattr(n, key) for n in nodes]) for key in ("link", "pair", "nic", "host_link")
+    }
+    device = _stacked([replace(m.device, peak=members[0].device.peak) for m in members])
+    return replace(members[0], node=replace(nodes[0], device=device, built=members[0].mesh, **parts))
+
+
+def _links(links: Sequence[Link | None]) -> Link | None:
+    return None if links[0] is None else _stacked(links)
+
+
+def _stacked(records: Sequence[Record]) -> Record:
+    """One record of many: a figure that differs becomes an array of shape (P, 1, 1), a word is the first's."""
+    first: Any = records[0]
+    assert is_dataclass(first)
+    changed: Mapping[str, Any] = {
+        f.name: np.array([float(value) for value in values], dtype=np.float64)[:, None, None]
+        for f in fields(first)
+        if _differ(values := [getattr(record, f.name) for record in records])
+    }
+    whole: Any = replace(first, **changed)  # type: ignore[type-var]
+    return cast(Record, whole)
+
+
+def _differ(values: Sequence[Any]) -> bool:
+    figures = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    return figures and any(v != values[0] for v in values)

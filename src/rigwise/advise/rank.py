@@ -1,0 +1,63 @@
+"""Ranking: which choices the need allows, in which order, and which of them nothing beats in money and time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import inf
+
+from rigwise.advise.choice import Choice
+from rigwise.advise.needs import Need
+from rigwise.units import show_bytes, show_seconds, show_usd
+
+
+def refusal(choice: Choice, need: Need) -> str:
+    """Why a choice is no answer to the need; empty where it is one."""
+    c, v = choice.candidate, choice.verdict
+    if not v.fits:
+        return f"it does not fit: {show_bytes(v.memory)} at the least, a device has {show_bytes(c.device.memory)}"
+    if need.budget is not None and choice.spend > need.budget * 1.0001:
+        over = show_usd(choice.spend)
+        return f"it costs {over} ({'to own' if c.bought else 'of rent'}), the budget is {show_usd(need.budget)}"
+    if need.deadline is not None and choice.time_s is not None and choice.time_s > need.deadline:
+        return f"it takes {show_seconds(choice.time_s)}, the deadline is {show_seconds(need.deadline)}"
+    if need.circuit is not None and c.bought and c.device.tdp and c.host:
+        drawn = min(c.count, 8) * c.device.tdp + c.host.watts
+        if drawn > need.circuit:
+            return f"it draws {drawn:.0f} W, the circuit carries {need.circuit:.0f} W for hours"
+    if need.one_machine and v.cluster.nodes > 1:
+        return f"it is {v.cluster.nodes} machines, asked was for one"
+    return ""
+
+
+def score(choice: Choice, need: Need) -> tuple[float, float]:
+    """What the goal has least of, and what decides between equals.
+
+    Work and time are counted at the low end of their interval, so that a device that was never measured has to promise
+    more than one that was.
+    """
+    sure = choice.assured
+    if need.goal == "soonest":
+        speed = choice.throughput * sure
+        return (need.work / speed if need.work is not None else -speed), choice.total
+    if need.goal == "most":
+        return -choice.samples * sure, choice.total
+    return choice.per_sample / sure, choice.verdict.step_s
+
+
+def ranked(choices: Iterable[Choice], need: Need) -> list[Choice]:
+    """Best first, the best number of each device in each condition."""
+    best: dict[tuple[str, str], Choice] = {}
+    for choice in sorted(choices, key=lambda c: score(c, need)):
+        best.setdefault((choice.candidate.device.name, choice.candidate.condition), choice)
+    return list(best.values())
+
+
+def frontier(choices: Sequence[Choice]) -> list[Choice]:
+    """Choices that no other beats in money spent and in speed together, the cheapest first."""
+    kept: list[Choice] = []
+    fastest = -inf
+    for choice in sorted(choices, key=lambda c: (c.spend, -c.throughput)):
+        if choice.throughput > fastest:
+            kept.append(choice)
+            fastest = choice.throughput
+    return kept

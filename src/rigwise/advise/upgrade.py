@@ -1,0 +1,98 @@
+"""Upgrade: what the cards that are there do now, and what one more card of another kind beside them would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rigwise.advise.candidates import SOLD
+from rigwise.advise.choice import Choice
+from rigwise.advise.judge import Verdict, judge
+from rigwise.advise.mixed import Mixed, mix
+from rigwise.advise.needs import Need
+from rigwise.advise.prices import PriceBook
+from rigwise.hardware.catalog import device as find_device
+
+_TRIED = 6  # cards that are looked at beside the old ones
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Now:
+    """What is there: samples a second, and in words how."""
+
+    what: str
+    throughput: float
+    fits: bool
+    how: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"what": self.what, "throughput": self.throughput, "fits": self.fits, "how": self.how}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """One more card beside the old ones. gain: throughput over what there is, minus 1."""
+
+    device: str
+    condition: str
+    price: float
+    throughput: float
+    gain: float
+    mixed: Mixed
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "device": self.device,
+            "condition": self.condition,
+            "price_usd": self.price,
+            "throughput": self.throughput,
+            "gain": self.gain,
+            "mixed": self.mixed.to_dict(),
+        }
+
+
+def now(need: Need, verdicts: Mapping[tuple[str, int], Verdict]) -> Now | None:
+    """What the owned cards do; None where nothing is owned."""
+    if not need.owned:
+        return None
+    what = ", ".join(f"{count}x {device.name}" for device, count in need.owned)
+    device, count = need.owned[0]
+    if len(need.owned) == 1 and (count & (count - 1)) == 0:
+        own = verdicts.get((device.name, count)) or judge(need, [device]).get((device.name, count))
+        if own is None:
+            return None
+        return Now(what=what, throughput=own.samples_per_s, fits=own.fits, how=str(own.layout))
+    found = mix(need.owned, need)
+    return Now(what=what, throughput=found.throughput or 0.0, fits=found.throughput is not None, how="mixed cards")
+
+
+def beside(need: Need, book: PriceBook, there: Now, every: Sequence[Choice]) -> Iterator[Beside]:
+    """Other cards of one kind to put beside the owned ones within the budget, the fastest alone first."""
+    if not there.fits or sum(count for _, count in need.owned) > 3:
+        return
+    mine = {device.name for device, _ in need.owned}
+    seen: set[str] = set()
+    for choice in sorted(every, key=lambda c: -c.throughput):
+        c = choice.candidate
+        price = c.card.usd
+        if c.count > 1 or c.condition not in SOLD or c.device.name in mine | seen or c.device.form != "pcie":
+            continue
+        if not choice.verdict.fits or (need.budget is not None and price > need.budget):
+            continue
+        seen.add(c.device.name)
+        if len(seen) > _TRIED:
+            return
+        found = mix([*need.owned, (find_device(c.device.name), 1)], need)
+        if found.throughput:
+            gain = found.throughput / there.throughput - 1
+            yield Beside(
+                device=c.device.name,
+                condition=c.condition,
+                price=price,
+                throughput=found.throughput,
+                gain=gain,
+                mixed=found,
+            )

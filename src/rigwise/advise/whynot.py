@@ -1,0 +1,74 @@
+"""Why not: where a device stands among the choices, or what keeps it out, and what would make it fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rigwise.advise.advice import Advice
+from rigwise.advise.judge import Verdict
+from rigwise.advise.rank import ranked, refusal
+from rigwise.cost.estimate import Question
+from rigwise.hardware.device import Device
+from rigwise.models.adapt import adapt
+from rigwise.search.remedies import remedy
+from rigwise.units import show_bytes
+
+
+def lines(advice: Advice, device: Device) -> list[str]:
+    """One line for each of its numbers and conditions, or the one reason that keeps all of them out."""
+    if device.name in advice.refused:
+        return [f"{device.name}: {advice.refused[device.name]}"]
+    own = [choice for choice in advice.every if choice.candidate.device.name == device.name]
+    if not own:
+        return [f"{device.name}: no number of it can share the batch, or has a rate for the precision"]
+    order = ranked([c for c in advice.every if not refusal(c, advice.need)], advice.need)
+    places = {choice.candidate.name: place for place, choice in enumerate(order, start=1)}
+    says = []
+    for choice in own:
+        name, why = choice.candidate.name, refusal(choice, advice.need)
+        if why:
+            says.append(f"{name}: {why}")
+        elif name in places:
+            says.append(f"{name}: place {places[name]} of {len(order)}")
+        else:
+            says.append(f"{name}: another number of the same card does better")
+    short = next((choice.verdict for choice in own if not choice.verdict.fits), None)
+    return [*says, *(f"what would make it fit: {way}" for way in (remedies(advice, short) if short else ()))]
+
+
+def remedies(advice: Advice, verdict: Verdict) -> Iterator[str]:
+    """Changes that make a model fit on a machine, of article 7's list, the least first."""
+    need = advice.need
+    question = Question(
+        model=need.model,
+        cluster=verdict.cluster,
+        batch=need.batch,
+        optimizer=need.optimizer,
+        stack=need.stack,
+    )
+    found = remedy(question, verdict.layout)
+    if found:
+        yield f"the layout {found}"
+    for optimizer in ("adam8bit", "adafactor"):
+        if need.optimizer == "adamw" and _fits(question, verdict, optimizer=optimizer):
+            yield f"--optimizer {optimizer}"
+            break
+    for kind in ("lora", "qlora"):
+        if "+" not in need.model.name and need.model.unit == "token" and _fits(question, verdict, kind=kind):
+            yield f"--adapt {kind}"
+            break
+    counts = sorted(n for name, n in advice.verdicts if name == verdict.cluster.device.name)
+    enough = [n for n in counts if advice.verdicts[verdict.cluster.device.name, n].fits]
+    if enough:
+        spread = advice.verdicts[verdict.cluster.device.name, enough[0]].layout
+        yield f"{enough[0]} of them: {spread}"
+    elif not found:
+        yield f"a device of more than {show_bytes(verdict.memory)}, or more devices: --most 64"
+
+
+def _fits(question: Question, verdict: Verdict, *, optimizer: str = "", kind: str = "") -> bool:
+    from dataclasses import replace
+
+    model = adapt(question.model, kind) if kind else question.model
+    changed = replace(question, model=model, optimizer=optimizer or question.optimizer)
+    return remedy(changed, verdict.layout) is not None

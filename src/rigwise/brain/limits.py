@@ -1,0 +1,120 @@
+"""The limits that the article names, as switches: each slows growth from a year on, or bounds the level or the rate.
+
+    atoms, factory   from a drawn year on, a path keeps a drawn share of its steps
+    energy           level <= watts of a site or a device / joules of an operation x share of peak reached
+    interconnect     level <= today's x 2^(years / drawn years of a doubling)
+
+    year of factory = 2015 + ln(affordable / 9e9) / ln(1 + growth)
+
+Left out: that limits push on each other, and what people do about them. Source and ranges: data/scenarios.toml, which
+says what is the article's and what is assumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rigwise.brain.history import History
+from rigwise.brain.parameters import as_words, read_range, read_sets
+from rigwise.brain.tables import toml
+from rigwise.errors import not_found
+
+Floats = NDArray[np.float64]
+_KINDS = ("limit", "scenario", "start")
+
+
+def limit_names() -> list[str]:
+    """Limits that can be switched on."""
+    return list(toml("scenarios")["limit"])
+
+
+def chosen_limits(limits: str | Sequence[str]) -> tuple[str, ...]:
+    """The limits that are on, in their order; "all" takes every one. Raises NotFoundError for another name."""
+    every, wanted = limit_names(), as_words(limits)
+    for name in wanted:
+        if name not in every and name != "all":
+            raise not_found("limit", name, every, hint=", ".join(["all", *every]))
+    return tuple(name for name in every if "all" in wanted or name in wanted)
+
+
+def settable() -> list[str]:
+    """Figures of limits, scenarios and starts that can be set: limit.figure, scenario.years, start.flops."""
+    return [
+        f"{name}.{key}"
+        for kind in _KINDS
+        for name, row in toml("scenarios")[kind].items()
+        for key, value in row.items()
+        if isinstance(value, int | float | list)
+    ]
+
+
+def assumptions(sets: Mapping[str, float | str] | Sequence[str] = ()) -> Mapping[str, Any]:
+    """The tables of scenarios.toml with figures set: ["energy.watts=1e9", "atoms.year=2030..2050", "moore.years=2"].
+
+    Raises NotFoundError for an unknown figure and UsageError for a value that cannot be.
+
+    >>> assumptions(["energy.watts=1e9"])["limit"]["energy"]["watts"]
+    [1000000000.0, 1000000000.0]
+    """
+    data = deepcopy(dict(toml("scenarios")))
+    for name, text in read_sets(sets).items():
+        if name not in settable():
+            raise not_found("figure of a limit", name, settable(), hint=", ".join(settable()))
+        low, high = read_range(f"{name}={text}", text)
+        key, _, figure = name.partition(".")
+        row = next(data[kind][key] for kind in _KINDS if key in data[kind])
+        row[figure] = [low, low if high is None else high] if isinstance(row[figure], list) else low
+    return data
+
+
+def bend(
+    level: Floats, years: Floats, past: History, limits: Sequence[str], data: Mapping[str, Any], seed: int
+) -> Floats:
+    """Paths under limits, draws x years of log2. Every limit draws, on or off, so that one does not move another."""
+    if not limits:
+        return level
+    rng, draws = np.random.default_rng([seed, 8]), len(level)
+    slow = np.ones((draws, len(years)))
+    for name, when in (("atoms", _atoms), ("factory", _factory)):
+        row = data["limit"][name]
+        start, left = when(row, draws, rng), _uniform(row["left"], draws, rng)
+        if name in limits:
+            slow = np.minimum(slow, np.where(years[None, :] >= start[:, None], left[:, None], 1.0))
+    cap = _energy(data["limit"]["energy"], past.name, draws, rng)
+    rate = 1 / _uniform(data["limit"]["interconnect"]["years"], draws, rng)
+    now = past.log2[-1]
+    steps = np.diff(np.concatenate([np.full((draws, 1), now), level], axis=1), axis=1)
+    bent = now + np.cumsum(steps * slow, axis=1)
+    if "interconnect" in limits:
+        bent = np.minimum(bent, now + (years - past.years[-1])[None, :] * rate[:, None])
+    if "energy" in limits:
+        bent = np.minimum(bent, np.maximum(cap, now)[:, None])
+    return np.asarray(bent)
+
+
+def _atoms(row: Mapping[str, Any], draws: int, rng: np.random.Generator) -> Floats:
+    return _uniform(row["year"], draws, rng)
+
+
+def _factory(row: Mapping[str, Any], draws: int, rng: np.random.Generator) -> Floats:
+    affordable, growth = _log_uniform(row["affordable"], draws, rng), _uniform(row["growth"], draws, rng)
+    return np.asarray(row["from_year"] + np.log(affordable / row["usd"]) / np.log1p(growth))
+
+
+def _energy(row: Mapping[str, Any], metric: str, draws: int, rng: np.random.Generator) -> Floats:
+    power = row["device_watts" if metric == "device" else "watts"]
+    watts, joules, share = (_log_uniform(ends, draws, rng) for ends in (power, row["joules"], row["share"][metric]))
+    return np.asarray(np.log2(watts / joules * share))
+
+
+def _uniform(ends: Sequence[float], draws: int, rng: np.random.Generator) -> Floats:
+    return np.asarray(rng.uniform(ends[0], ends[1], draws), dtype=np.float64)
+
+
+def _log_uniform(ends: Sequence[float], draws: int, rng: np.random.Generator) -> Floats:
+    return np.asarray(np.exp(rng.uniform(np.log(ends[0]), np.log(ends[1]), draws)))

@@ -1,0 +1,79 @@
+"""Runs of one's own in a measured table: what they say of a question (cost/likeness.py)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from math import exp, hypot
+from pathlib import Path
+
+from rigwise.calibration.cases import StepCase, case_of
+from rigwise.calibration.oneshot import log_error
+from rigwise.calibration.outcomes import Outcome
+from rigwise.calibration.patterns import said, spread_of
+from rigwise.calibration.predict import Predictor
+from rigwise.cost.efficiencies import efficiencies
+from rigwise.cost.interval import doubts
+from rigwise.cost.likeness import RUN, Run
+from rigwise.errors import RigwiseError, UsageError
+from rigwise.measurements.tables import Row, read_table
+
+
+def runs_of(path: str | Path, stack: str) -> list[Run]:
+    """The steps of a table as runs under a software stack; rows that cannot be predicted or do not count are left out.
+
+    Raises NotFoundError or UsageError for a table that cannot be read, and UsageError where no row is left.
+    """
+    rows = read_table(path)
+    found, refused = _cases(rows, stack)
+    predictor, runs = Predictor(found), []
+    for case in found:
+        try:
+            runs.append(_run(case, predictor))
+        except RigwiseError as why:
+            refused[str(why)] += 1
+    if not runs:
+        reason, count = refused.most_common(1)[0] if refused else ("it is empty", 0)
+        raise UsageError(f"no row of {path} is a step that can be predicted: {reason} ({count} of {len(rows)} rows)")
+    return runs
+
+
+def _cases(rows: list[Row], stack: str) -> tuple[list[StepCase], Counter[str]]:
+    parents = {row.id: row for row in rows}
+    found, refused = [], Counter[str]()
+    for row in rows:
+        try:
+            case = case_of(row, parents.get(row.derived_from))
+        except RigwiseError as why:
+            refused[str(why)] += 1
+            continue
+        if not isinstance(case, StepCase) or row.metric == "peak_mem_gib":
+            refused["no time or rate of a training step"] += 1
+        elif flag := Outcome(row=row).flag:
+            refused[f"{flag} rows do not count"] += 1
+        else:
+            assumed = tuple(name for name in case.assumed if name != "stack")
+            found.append(replace(case, stack=stack, assumed=assumed))
+    return found, refused
+
+
+def _run(case: StepCase, predictor: Predictor) -> Run:
+    predicted = predictor.predict(case).value
+    error = log_error(Outcome(row=case.row, predicted=predicted))
+    if error is None:
+        raise UsageError(f"{case.row.metric} of a step", rule="a time or a rate above 0")
+    cluster, model = case.machine.cluster, case.subject.model
+    eff = efficiencies(cluster.device, case.stack)
+    unknown = doubts(model, cluster, eff, case.layouts[0].precision)
+    told = f"{case.row.id}: {model.name} on {cluster.devices} x {cluster.device.name}, x{exp(error):.3g}"
+    return Run(
+        error=error,
+        doubts=with_assumed(unknown, case.assumed),
+        says=f"{told}; {said(case.assumed)}" if case.assumed else told,
+    )
+
+
+def with_assumed(doubts: Mapping[str, float], assumed: tuple[str, ...]) -> dict[str, float]:
+    """The doubts of a run whose settings were not all told: what was assumed is the run's own."""
+    return {**doubts, RUN: hypot(doubts[RUN], spread_of(assumed))}

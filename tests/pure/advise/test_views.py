@@ -1,0 +1,209 @@
+"""The views beside the ranking: charts, mixtures, caps, words, prices and their refresh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rigwise import api
+from rigwise.advise.charts import works
+from rigwise.advise.mixed import shares
+from rigwise.advise.money import break_even, spot_usd
+from rigwise.advise.needs import personas
+from rigwise.advise.prices import packaged_offers, price_book
+from rigwise.advise.refresh import refresh
+from rigwise.advise.terms import term, terms, worked
+from rigwise.errors import LaunchError, NotFoundError, UsageError
+from rigwise.hardware.catalog import device, devices
+from rigwise.models.zoo import names
+
+
+@pytest.mark.parametrize("work", works())
+def test_a_chart_has_every_card_with_its_speed_and_its_value(work: str, today) -> None:
+    found = api.chart(work, today=today)
+    assert len(found) > 100
+    assert found[0].relative == 1
+    assert max(bar.value for bar in found if bar.value) == pytest.approx(1)
+    assert [bar.speed for bar in found] == sorted((bar.speed for bar in found), reverse=True)
+
+
+def test_article_7s_best_for_the_money_in_16_bit_training_is_near_the_top(today) -> None:
+    measured = [bar for bar in api.chart("training-convnet", today=today) if bar.value and bar.measured]
+    order = sorted(measured, key=lambda bar: -bar.value)
+    assert "rtx-3080-10gb" in [bar.device for bar in order[:3]]
+
+
+def test_an_h100_is_about_three_rtx_4090_in_8_bit_inference(today) -> None:
+    speed = {bar.device: bar.speed for bar in api.chart("inference-8bit", today=today)}
+    assert 2 < speed["h100-sxm-80gb"] / speed["rtx-4090"] < 4.5
+
+
+def test_a_work_that_is_unknown_is_refused() -> None:
+    with pytest.raises(NotFoundError):
+        api.chart("knitting")
+
+
+def test_shares_follow_speed_and_stages_memory() -> None:
+    found = api.mixed("bert-large", "rtx-3090,rtx-4090", seq=512, batch=64)
+    assert sum(found.data) == 64
+    assert sum(found.layers) == 24
+    assert found.data[1] > found.data[0]
+    assert found.data_throughput <= sum(found.alone)
+    assert found.pipeline_throughput <= sum(found.alone)
+
+
+def test_equal_cards_share_equally() -> None:
+    found = api.mixed("bert-base", "2x rtx-3090", batch=64)
+    assert found.data == (32, 32)
+    assert found.layers == (6, 6)
+
+
+def test_a_card_that_is_too_small_leaves_the_pipeline() -> None:
+    found = api.mixed("gpt2-xl", "rtx-3060,rtx-4090", batch=32)
+    assert found.precision == "bfloat16"
+    small = api.mixed("llama-2-7b", "rtx-3060,rtx-4090", batch=32)
+    assert small.data is None
+    assert small.why
+
+
+def test_one_card_is_no_mixture() -> None:
+    with pytest.raises(UsageError):
+        api.mixed("resnet50", "rtx-3090")
+
+
+@given(st.integers(1, 500), st.lists(st.floats(0.1, 100), min_size=1, max_size=8))
+def test_shares_add_up_and_are_near_their_weights(total: int, weights: list[float]) -> None:
+    parts = shares(total, weights)
+    assert sum(parts) == total
+    assert all(abs(part - total * w / sum(weights)) < 1 for part, w in zip(parts, weights, strict=True))
+
+
+def test_a_cap_costs_less_speed_than_power_and_streams_less_than_products() -> None:
+    language, images = (api.power_caps(model, "rtx-3090", batch=64) for model in ("bert-large", "resnet50"))
+    assert language[0].speed == images[0].speed == 1
+    for before, after in pairwise(language):
+        assert after.speed < before.speed
+        assert after.per_watt > before.per_watt
+        assert after.speed > after.watts / 350 - 1e-9
+    assert images[-1].speed > language[-1].speed
+    at_300 = min(language, key=lambda row: abs(row.watts - 300))
+    assert 1 - at_300.speed == pytest.approx(0.07, abs=0.02)
+
+
+def test_a_card_of_unknown_power_has_no_curve() -> None:
+    with pytest.raises(UsageError):
+        api.power_caps("resnet50", "tpu-v5e")
+
+
+@given(st.floats(100, 1e5), st.floats(0.2, 50), st.floats(0.01, 1), st.floats(0, 3000))
+def test_at_break_even_owning_and_renting_cost_the_same(price: float, rent: float, use: float, watts: float) -> None:
+    found = break_even(price, rent, watts=watts, per_kwh=0.1, use=use)
+    if not found.never:
+        assert found.rent_usd == pytest.approx(found.own_usd)
+        assert found.days * 24 * use == pytest.approx(found.hours)
+
+
+def test_a_rent_below_the_electricity_never_breaks_even() -> None:
+    assert break_even(1000.0, 0.01, watts=1000.0, per_kwh=0.2, use=0.5).never
+    assert spot_usd(1.0, 100.0, 20.0) == float("inf")
+
+
+def test_every_word_of_the_glossary_is_explained_with_arithmetic_that_holds() -> None:
+    for name in terms():
+        found = term(name)
+        assert found.says
+        assert found.formula
+        assert found.source
+        assert worked(found.worked) == pytest.approx(found.gives, rel=1e-5), name
+
+
+@pytest.mark.parametrize("spelt", ["tensor-cores", "Tensor cores", "tensor_core", "TENSOR CORE"])
+def test_a_word_is_found_however_it_is_spelt(spelt: str) -> None:
+    found = term(spelt)
+    assert found.name == "tensor core"
+    assert [line.value for line in found.lesson][3:5] == [504, 235]
+
+
+def test_a_word_that_is_unknown_names_the_nearest() -> None:
+    with pytest.raises(NotFoundError, match="all-reduce"):
+        term("all-reduction")
+
+
+def test_personas_and_works_name_models_of_the_zoo() -> None:
+    from rigwise.advise.assumptions import data
+
+    for table in ("personas", "works"):
+        assert {row["model"] for row in data(table).values()} <= set(names())
+    assert len(personas()) == 9
+
+
+def test_offers_name_devices_of_the_catalogue_and_serve_what_they_say() -> None:
+    for offer in packaged_offers():
+        assert offer.device in devices()
+        assert offer.serves(offer.count)
+        assert offer.usd_per_hour > 0
+
+
+@pytest.mark.parametrize(("day", "old"), [(date(2026, 9, 1), False), (date(2027, 6, 1), True)])
+def test_a_price_is_marked_when_it_is_older_than_180_days(day: date, old: bool) -> None:
+    book = price_book(today=day)
+    price = book.hour(device("h100-sxm-80gb"), 1, spot=False)
+    assert bool(price.doubt(day)) is old
+    assert price.to_dict(day)["old"] is old
+
+
+def test_prices_of_a_device_have_date_and_source(today) -> None:
+    rows, _ = api.prices_of("rtx 4090", today=today)
+    assert {row.condition for row in rows} == {"new", "used", "rent"}
+    assert all(row.date and row.source for row in rows)
+
+
+@dataclass
+class Item:
+    gpu_name: str | None
+    price: float
+    gpu_count: int = 1
+    gpu_memory: float | None = None
+    spot: bool = False
+    instance_name: str = "box"
+    location: str = "here"
+
+
+def test_a_refresh_survives_sources_that_fail(tmp_path) -> None:
+    def ask(name: str):
+        if name == "aws":
+            raise ConnectionError("no route")
+        if name == "gcp":
+            return []
+        return [
+            Item("H100", 2.0, gpu_memory=80),
+            Item("H100", 1.5, gpu_memory=80),
+            Item("Quantum9000", 1.0),
+            Item(None, 1),
+        ]
+
+    path = tmp_path / "new" / "cloud.csv"
+    said = []
+    found = refresh(["aws", "gcp", "runpod"], said.append, ask=ask, path=path)
+    assert found["prices"] == 1
+    assert set(found["failed"]) == {"aws", "gcp"}
+    assert len(said) == 3
+    price = price_book(refreshed=path).hour(device("h100-sxm-80gb"), 1, spot=False)
+    assert price.usd == 1.5
+    kept = refresh(["nebius"], ask=lambda name: [Item("L4", 0.3)], path=path)
+    assert kept["providers"] == ["Nebius"]
+    assert price_book(refreshed=path).hour(device("h100-sxm-80gb"), 1, spot=False).usd == 1.5
+
+
+def test_a_refresh_without_any_answer_keeps_what_there_was(tmp_path) -> None:
+    path = tmp_path / "cloud.csv"
+    with pytest.raises(LaunchError):
+        refresh(["aws"], ask=lambda name: [], path=path)
+    assert not path.exists()
+    with pytest.raises(UsageError):
+        refresh(["nobody"], ask=lambda name: [], path=path)

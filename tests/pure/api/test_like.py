@@ -1,0 +1,141 @@
+"""One's own measured runs correct estimate, plan and scale: settings that a run does not say are the question's."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import log
+from pathlib import Path
+
+import pytest
+
+import rigwise
+from rigwise.errors import RigwiseError
+from rigwise.measurements.tables import COLUMNS
+
+ASK = ("gpt3-1.3b", "dp=8,zero=1", "8xa100-sxm-80gb")
+SAID = {"batch": 64, "seq": 2048}
+PLAIN = rigwise.estimate(*ASK, **SAID)
+
+
+def factor(like, **said) -> float:
+    return rigwise.estimate(*ASK, **SAID | said, like=like).step_s / PLAIN.step_s
+
+
+def test_the_same_run_that_took_as_long_as_predicted_changes_nothing_but_the_interval() -> None:
+    found = rigwise.estimate(*ASK, **SAID, like=f"{PLAIN.step_s} s")
+    assert found.step_s == pytest.approx(PLAIN.step_s)
+    assert log(found.interval[1] / found.interval[0]) < log(PLAIN.interval[1] / PLAIN.interval[0])
+
+
+@pytest.mark.parametrize(
+    "like",
+    [
+        f"8xa100-sxm-80gb, gpt3-1.3b, dp=8, zero=1, {1.2 * PLAIN.step_s} s",
+        f"a100-sxm-80gb 8x, gpt3-1.3b, {1.2 * PLAIN.step_s} s",
+        f"{PLAIN.tokens_per_s_per_device / 1.2} tokens/s/gpu",
+        f"{PLAIN.samples_per_s / 1.2} samples/s, zero=1",
+        f"{100 * PLAIN.mfu / 1.2} % mfu",
+    ],
+)
+def test_every_way_to_tell_the_run_means_the_same(like: str) -> None:
+    assert factor(like) == pytest.approx(factor(f"{1.2 * PLAIN.step_s} s"), rel=1e-9)
+    assert 1.05 < factor(like) < 1.2
+
+
+def test_two_runs_say_more_than_one_and_another_device_less() -> None:
+    slow = f"{1.3 * PLAIN.step_s} s"
+    other = rigwise.estimate(*ASK[:2], "8xh100", **SAID).step_s
+    one, two, far = (factor(like) for like in (slow, [slow, slow], f"8xh100, {1.3 * other} s, dp=8, zero=1"))
+    assert 1 < far < one < two < 1.3
+
+
+def test_a_run_of_the_same_model_says_more_than_one_of_another() -> None:
+    slow = {}
+    for model in ("gpt3-1.3b", "gpt2-xl"):
+        plain = rigwise.estimate(model, "dp=8,zero=1", "8xa100-sxm-80gb", batch=64, seq=1024).step_s
+        slow[model] = f"8xa100-sxm-80gb, {model}, seq=1024, {1.3 * plain} s, dp=8, zero=1"
+    assert 1 < factor(slow["gpt2-xl"]) < factor(slow["gpt3-1.3b"]) < 1.3
+    basis = rigwise.estimate(*ASK, **SAID, like=slow["gpt2-xl"]).basis
+    assert "count for less: not on model of" in basis
+
+
+def test_a_layout_that_is_not_told_is_that_of_the_best_plan_and_said_so() -> None:
+    best = rigwise.plan(ASK[0], "8xh100", top=1, **SAID).best
+    found = rigwise.estimate(*ASK, **SAID, like=f"8xh100, {best.step_s} s")
+    assert found.step_s == pytest.approx(PLAIN.step_s)
+
+
+def test_plan_and_scale_are_corrected_too_and_keep_their_order() -> None:
+    like = f"{1.3 * PLAIN.step_s} s, dp=8, zero=1"
+    plain, plan = (rigwise.plan(*ASK[::2], top=5, **SAID, **more) for more in ({}, {"like": like}))
+    assert [row.layout for row in plan.layouts] == [row.layout for row in plain.layouts]
+    for before, after in zip(plain.layouts, plan.layouts, strict=True):
+        assert after.step_s == pytest.approx(before.step_s * factor(like))
+    curves = [rigwise.scale(*ASK[::2], devices=[8], **SAID, **more).base.step_s for more in ({}, {"like": like})]
+    assert curves[1] == pytest.approx(curves[0] * factor(like))
+
+
+def test_a_run_of_another_kind_of_model_does_not_take_the_questions_sequence() -> None:
+    assert factor("8xa100-sxm-80gb, resnet50, 20000 images/s, dp=8, micro=8") > 0
+
+
+ROW = {
+    "id": "mine-1",
+    "family": "llm",
+    "model": "GPT-3 1.3B",
+    "layers": "24",
+    "hidden": "2048",
+    "heads": "16",
+    "vocab": "51200",
+    "seq_len": "2048",
+    "precision": "bf16",
+    "device": "A100-SXM-80GB",
+    "n_devices": "8",
+    "devices_per_node": "8",
+    "dp": "8",
+    "tp": "1",
+    "pp": "1",
+    "micro_batch": "1",
+    "global_batch": "64",
+    "recompute": "none",
+    "metric": "step_s",
+    "source": "my own",
+    "verified": "yes",
+}
+
+
+def table(path: Path, *values: str, **more: str) -> Path:
+    rows = [{**ROW, **more, "id": f"mine-{i}", "value": value} for i, value in enumerate(values)]
+    columns = sorted(COLUMNS)
+    path.write_text("\n".join([",".join(columns), *(",".join(row.get(c, "") for c in columns) for row in rows)]) + "\n")
+    return path
+
+
+def test_a_measured_table_counts_row_by_row(tmp_path: Path) -> None:
+    slow = factor(table(tmp_path / "one.csv", "9"))
+    slower = [factor(table(tmp_path / f"{n}.csv", *["9"] * n)) for n in (2, 3, 4)]
+    assert all(a < b for a, b in pairwise([1.0, slow, *slower]))
+    basis = rigwise.estimate(*ASK, **SAID, like=[tmp_path / "2.csv", "2.0 s"]).basis
+    assert "corrected by 3 measured runs" in basis
+
+
+def test_a_table_without_a_usable_row_says_why(tmp_path: Path) -> None:
+    with pytest.raises(RigwiseError, match=r"no row of .* can be predicted: .*unverified rows do not count"):
+        factor(table(tmp_path / "t.csv", "9", verified="no"))
+
+
+@pytest.mark.parametrize(
+    ("like", "says"),
+    [
+        ("8xa10o, gpt2, 3 s", "no device 'a10o', for a cluster"),
+        ("gpt-2x, 3 s", "no model 'gpt-2x'"),
+        ("gpt2, llama-8b, 3 s", "two models"),
+        ("8xh100, 4xh100, 3 s", "two clusters"),
+        ("3 s, batch=x", "batch is a whole number"),
+        ("1xh100, gpt3-175b, 3 s", "its layout"),
+    ],
+)
+def test_what_cannot_be_told_says_so(like: str, says: str) -> None:
+    with pytest.raises(RigwiseError) as refused:
+        factor(like)
+    assert says in str(refused.value)
