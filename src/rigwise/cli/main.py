@@ -74,8 +74,8 @@ _OWN = {"rig"}
 """Groups that do something themselves; the parser wants such an action imported, so only where the group is called."""
 
 
-def build(words: Sequence[str] = ()) -> App:
-    """The app with every command registered by its import path. words: what is called, as far as it is known."""
+def build(words: Sequence[str] | None = None) -> App:
+    """The app with every command registered by its import path. words: what is called; None where anything may be."""
     from rigwise import __version__
 
     app = App(
@@ -91,7 +91,7 @@ def build(words: Sequence[str] = ()) -> App:
         group = App(name=name, help=group_help)
         for verb, text in verbs.items():
             group.command(f"rigwise.cli.{name}:{verb}_", name=verb, help=text)
-        if name in _OWN & set(words):
+        if name in _OWN and (words is None or name in words):
             group.default(getattr(import_module(f"rigwise.cli.{name}"), name))
         app.command(group)
     for name, text in _COMMANDS.items():
@@ -130,7 +130,7 @@ def options() -> list[str]:
     >>> "plan --cluster" in options(), "model show NAME" in options()
     (True, True)
     """
-    return sorted(line for name, app in _walk(build(tuple(_OWN)), "") for line in _words(name, app))
+    return sorted(line for name, app in _walk(build(), "") for line in _words(name, app))
 
 
 def _walk(app: App, path: str) -> list[tuple[str, App]]:

@@ -46,19 +46,43 @@ class Around:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
+@Parameter(name="*", group=_MACHINE)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What is wished of a machine that is designed."""
+
+    budget: float | None = None
+    """US dollars for all of it; without one the best is found at any price."""
+    objective: Literal["price", "cost", "time"] = "price"
+    """What the best machine has least of: price, cost with three years of electricity, or the time of a step."""
+    ram: str | None = None
+    """At least this much RAM: "64 GiB"; a plain number is GiB."""
+    storage: str | None = None
+    """At least this much storage: "2 TB"."""
+    network: str = ""
+    """Between machines: "100 Gbit/s infiniband", "25 GbE"."""
+    cooling: Literal["blower", "open", "hybrid", "water", "passive", "sxm", ""] = ""
+    """Only cards that are cooled so."""
+    case: Annotated[list[str] | None, Parameter(negative="")] = None
+    """Only cases of this style: desktop, rack, server, frame; may be given several times."""
+    new: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    """No used parts."""
+    power_limit: float | None = None
+    """Watts that each GPU is held to."""
+    keep: Annotated[list[str] | None, Parameter(negative="")] = None
+    """A part that must be in it; may be given several times."""
+
+    def said(self) -> dict[str, Any]:
+        """The options as arguments of the verb."""
+        said = {field.name: getattr(self, field.name) for field in fields(self)}
+        limit = said.pop("power_limit")
+        return {**said, "case": self.case or (), "keep": self.keep or (), "limit": limit}
+
+
 def rig(
     *,
     gpus: str,
-    budget: float | None = None,
-    objective: Literal["price", "cost", "time"] = "price",
-    ram: str | None = None,
-    storage: str | None = None,
-    network: str = "",
-    cooling: Literal["blower", "open", "hybrid", "water", "passive", "sxm", ""] = "",
-    case: Annotated[list[str] | None, Parameter(negative="")] = None,
-    new: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    power_limit: float | None = None,
-    keep: Annotated[list[str] | None, Parameter(negative="")] = None,
+    wish: Wish = Wish(),
     around: Around = Around(),
     output: Annotated[Path | None, Parameter(name="--output")] = None,
     picture: Path | None = None,
@@ -71,26 +95,6 @@ def rig(
     ----------
     gpus
         4xrtx-3090, or machines x GPUs: 2x4xrtx-3090.
-    budget
-        US dollars for all of it; without one the cheapest is found.
-    objective
-        What the best machine has least of: price, cost with three years of electricity, or the time of a step.
-    ram
-        At least this much RAM: "64 GiB"; a plain number is GiB.
-    storage
-        At least this much storage: "2 TB".
-    network
-        Between machines: "100 Gbit/s infiniband", "25 GbE".
-    cooling
-        Only cards that are cooled so.
-    case
-        Only cases of this style: desktop, rack, server, frame; may be given several times.
-    new
-        No used parts.
-    power_limit
-        Watts that each GPU is held to.
-    keep
-        A part that must be in it; may be given several times.
     output
         Write the list here as .md or .csv.
     picture
@@ -98,21 +102,7 @@ def rig(
     """
     check_picture(picture)
     _check_output(output)
-    found = api.rig(
-        gpus,
-        budget=budget,
-        objective=objective,
-        ram=ram,
-        storage=storage,
-        network=network,
-        cooling=cooling,
-        case=case or (),
-        new=new,
-        limit=power_limit,
-        keep=keep or (),
-        **around.said(),
-        **_trained(around, training),
-    )
+    found = api.rig(gpus, **wish.said(), **around.said(), **_trained(around, training))
     _tell(found, look, output, picture)
 
 

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rigwise.rig.build import Build, Item, Use
-from rigwise.rig.rules import Rule, rules
+from rigwise.rig.findings import Rule
+from rigwise.rig.rules import rules
 from rigwise.rig.wanted import Domain
 
 Value = tuple[float, ...]

@@ -9,9 +9,9 @@ from math import inf
 from rigwise.cost.datakinds import supply
 from rigwise.rig import power
 from rigwise.rig.build import Build, Use
+from rigwise.rig.findings import Found, looks_after
 from rigwise.rig.heat import wanted
 from rigwise.rig.parts import Cpu, Drive, Memory
-from rigwise.rig.rules import Found, looks_after
 from rigwise.rig.steps import Wiring
 from rigwise.rig.wiring import disk_rate, eased, read_rate, wiring_of
 from rigwise.rig.words import percent, plural

@@ -1,4 +1,4 @@
-"""Rules of what fits: sockets, memory, slots, cases, coolers, drives. Each function is a row of data/rules.toml."""
+"""Rules of what fits the board: sockets, memory, slots, drives. Each function is a row of data/rules.toml."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 
 from rigwise.rig.build import Build, Use
 from rigwise.rig.catalogue import rows
+from rigwise.rig.findings import Found, looks_after
 from rigwise.rig.lanes import seat, thickness
 from rigwise.rig.parts import Board, Cooler, Cpu, Drive, Memory, Part, Supply
-from rigwise.rig.rules import Found, looks_after
+from rigwise.rig.sockets import plain_socket
 from rigwise.rig.words import plural
 from rigwise.units import show_bytes
 
@@ -44,7 +45,7 @@ def _socket(build: Build, use: Use) -> Iterator[Found]:
     cpu, board, count = build.cpu, build.board, build.count(Cpu)
     assert cpu
     assert board
-    if _plain(cpu.socket) != _plain(board.socket):
+    if plain_socket(cpu.socket) != plain_socket(board.socket):
         yield Found(
             says=f"{cpu.name} is made for {cpu.socket}, {board.name} has {board.socket}",
             fix=f"a processor for {board.socket}, or a board with {cpu.socket}",
@@ -57,18 +58,17 @@ def _socket(build: Build, use: Use) -> Iterator[Found]:
         )
 
 
-def _plain(socket: str) -> str:
-    """LGA1700 and LGA 1700 alike; LGA 2011-3 comes in a narrow form too."""
-    return re.sub(r"[\s-]|narrow", "", socket.lower())
-
-
 @looks_after("chipset")
 def _chipset(build: Build, use: Use) -> Iterator[Found]:
     cpu, board = build.cpu, build.board
     assert cpu
     assert board
     for row in rows("chipsets"):
-        if board.chipset and re.fullmatch(row["chipset"], board.chipset) and _plain(cpu.socket) == _plain(board.socket):
+        if (
+            board.chipset
+            and re.fullmatch(row["chipset"], board.chipset)
+            and plain_socket(cpu.socket) == plain_socket(board.socket)
+        ):
             if not re.search(row["processors"], cpu.name):
                 yield Found(
                     says=f"the chipset {board.chipset} of {board.name} does not serve {cpu.name}",
@@ -172,49 +172,6 @@ def _spacing(build: Build, use: Use) -> Iterator[Found]:
         )
 
 
-@looks_after("card-length")
-def _card_length(build: Build, use: Use) -> Iterator[Found]:
-    case = build.case
-    assert case
-    lengths = [(card.length, card.name) for card in build.gpus if card.length]
-    if case.gpu_length is None or not lengths:
-        if case.style != "server" and any(c.cooling != "sxm" for c in build.gpus):
-            yield Found(says="the length of the cards or of the case is not known", fix="measure both", unknown=True)
-        return
-    length, name = max(lengths)
-    if length > case.gpu_length:
-        yield Found(
-            says=f"{name} is {length:.0f} mm long, {case.name} takes {case.gpu_length:.0f} mm",
-            fix=f"a card of at most {case.gpu_length:.0f} mm, or a case for {length:.0f} mm",
-        )
-
-
-@looks_after("board-form")
-def _board_form(build: Build, use: Use) -> Iterator[Found]:
-    board, case = build.board, build.case
-    assert board
-    assert case
-    if board.set or case.set:
-        return
-    forms = {_form(form) for form in case.boards}
-    forms |= {"ssiceb"} if forms & {"eatx", "ssieeb"} else set()  # CEB is 267 mm deep, E-ATX and EEB 330 mm
-    if not board.form or not case.boards:
-        yield Found(says="the standard of the board or of the case is not known", fix="look it up", unknown=True)
-    elif _form(board.form) not in forms and case.style != "frame":
-        yield Found(
-            says=f"{board.name} is {board.form}, {case.name} takes {', '.join(case.boards)}",
-            fix=f"a case for {board.form}, or a board of {case.boards[0]}",
-        )
-
-
-def _form(text: str) -> str:
-    """E-ATX and EATX, Mini-ITX and ITX, Micro ATX and mATX alike."""
-    plain = re.sub(r"[\s-]", "", text.lower())
-    return {"miniitx": "itx", "microatx": "matx", "eeb": "ssieeb", "ceb": "ssiceb", "extendedatx": "eatx"}.get(
-        plain, plain
-    )
-
-
 @looks_after("set")
 def _set(build: Build, use: Use) -> Iterator[Found]:
     yield from _strangers(build, build.all(Board))
@@ -283,94 +240,6 @@ def _generation(device: str) -> tuple[str, ...]:
     """Baseboards that take a module: those of its generation, H200 that of H100."""
     first = device.split("-")[0]
     return (first, "h100") if first == "h200" else (first,)
-
-
-@looks_after("cooler-fit")
-def _cooler_fit(build: Build, use: Use) -> Iterator[Found]:
-    cpu = build.cpu
-    assert cpu
-    for cooler, _ in build.all(Cooler):
-        fits = {_plain(socket) for socket in cooler.sockets}
-        if cooler.sockets and _plain(cpu.socket) not in fits:
-            yield Found(
-                says=f"{cooler.name} is made for {', '.join(cooler.sockets)}, {cpu.name} sits in {cpu.socket}",
-                fix=f"a cooler for {cpu.socket}",
-            )
-
-
-@looks_after("cooler-power")
-def _cooler_power(build: Build, use: Use) -> Iterator[Found]:
-    cpu, cooler = build.cpu, build.cooler
-    assert cpu
-    assert cooler
-    if cooler.takes is None:
-        yield Found(
-            says=f"what {cooler.name} carries away is not known", fix=f"{cpu.watts:.0f} W are wanted", unknown=True
-        )
-    elif cooler.takes < cpu.watts:
-        yield Found(
-            says=f"{cpu.name} turns {cpu.watts:.0f} W into heat, {cooler.name} carries {cooler.takes:.0f} W away",
-            fix=f"a cooler for {cpu.watts:.0f} W, or a lower power limit of the processor",
-        )
-
-
-@looks_after("cooler-room")
-def _cooler_room(build: Build, use: Use) -> Iterator[Found]:
-    case = build.case
-    assert case
-    for cooler, _ in build.all(Cooler):
-        if case.set and cooler.set:
-            continue
-        if cooler.type == "air" and cooler.height and case.cooler_height and cooler.height > case.cooler_height:
-            yield Found(
-                says=f"{cooler.name} is {cooler.height:.0f} mm high, {case.name} takes {case.cooler_height:.0f} mm",
-                fix="a lower cooler or a wider case",
-            )
-        elif cooler.radiator and case.radiator is not None and cooler.radiator > case.radiator:
-            yield Found(
-                says=f"the radiator of {cooler.name} is {cooler.radiator:.0f} mm, {case.name} takes "
-                f"{case.radiator:.0f} mm",
-                fix="a shorter radiator, air, or another case",
-            )
-        elif (case.cooler_height if cooler.type == "air" else case.radiator) is None and case.style == "desktop":
-            yield Found(
-                says=f"whether {cooler.name} fits into {case.name} is not known", fix="look it up", unknown=True
-            )
-
-
-@looks_after("supply-fit")
-def _supply_fit(build: Build, use: Use) -> Iterator[Found]:
-    case = build.case
-    assert case
-    if case.set:
-        return
-    for supply, _ in build.all(Supply):
-        if supply.form and case.supply_forms and not _same_frame(supply.form, case.supply_forms):
-            yield Found(
-                says=f"{supply.name} is {supply.form}, {case.name} takes {', '.join(case.supply_forms)}",
-                fix=f"a supply of {case.supply_forms[0]}",
-            )
-        elif supply.length and case.supply_length and supply.length > case.supply_length:
-            yield Found(
-                says=f"{supply.name} is {supply.length:.0f} mm long, {case.name} takes {case.supply_length:.0f} mm",
-                fix="a shorter supply or another case",
-            )
-    count = build.count(Supply)
-    if count > case.supplies:
-        yield Found(
-            says=f"{plural(count, 'supply', 'supplies')}, {case.name} holds {case.supplies}",
-            fix="one stronger supply, or a case or frame for several",
-            severity="warning",
-        )
-
-
-def _same_frame(form: str, allowed: tuple[str, ...]) -> bool:
-    """An SFX supply goes into an ATX frame with a bracket, not the other way round."""
-    forms = {_form(word) for word in allowed}
-    mine = _form(form)
-    return (
-        mine in forms or ("atx" in forms and mine in ("sfx", "sfxl", "atx/eps")) or ("sfxl" in forms and mine == "sfx")
-    )
 
 
 @looks_after("drives")

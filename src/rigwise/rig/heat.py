@@ -11,9 +11,9 @@ from typing import Any
 
 from rigwise.rig import power
 from rigwise.rig.build import Build, Use
+from rigwise.rig.findings import Found, looks_after
 from rigwise.rig.lanes import seat, thickness
 from rigwise.rig.parts import Case, Cooler, Cpu, Supply
-from rigwise.rig.rules import Found, looks_after
 from rigwise.rig.words import percent, plural
 from rigwise.units import show_usd
 

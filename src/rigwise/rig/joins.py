@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from rigwise.rig.build import Build, Use
+from rigwise.rig.findings import Found, looks_after
 from rigwise.rig.lanes import ENOUGH, lanes_wanted, seat, transfer_seconds
-from rigwise.rig.rules import Found, looks_after
 from rigwise.rig.wiring import WAYS, direct_link, eased, pairs, ways, wiring_of
 from rigwise.rig.words import percent, plural
 from rigwise.units import BITS_PER_BYTE, GIGA, show_rate, show_seconds

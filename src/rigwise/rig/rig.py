@@ -12,11 +12,12 @@ from rigwise.rig.build import Build, Item, Use
 from rigwise.rig.catalogue import Catalogue, catalogue
 from rigwise.rig.choose import FORBIDDING, Choice, Proof, choose
 from rigwise.rig.fabric import Fabric, fabric_of
+from rigwise.rig.findings import Finding
 from rigwise.rig.heat import BTU, noise_db, wall_watts
 from rigwise.rig.objective import electricity, judge_of
 from rigwise.rig.parts import KINDS, Board, Gpu
 from rigwise.rig.reasons import Alternative, alternatives, reason
-from rigwise.rig.rules import Finding, findings, ranked
+from rigwise.rig.rules import findings, ranked
 from rigwise.rig.savings import with_savings
 from rigwise.rig.steps import Wiring
 from rigwise.rig.wanted import Domain, Wanted, check_wanted, domains

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from rigwise.rig.build import Build, Item, Use
 from rigwise.rig.choose import FORBIDDING, ORDER, choose, cost
+from rigwise.rig.findings import Finding
 from rigwise.rig.parts import Memory
 from rigwise.rig.reasons import names
-from rigwise.rig.rules import Finding, findings
+from rigwise.rig.rules import findings
 from rigwise.rig.wanted import Domain
 from rigwise.units import show_usd
 

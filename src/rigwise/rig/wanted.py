@@ -21,8 +21,8 @@ _FRAME = 3  # GPUs from which an open frame is worth its looks
 class Wanted:
     """device, gpus: kind and number of GPUs of a machine. budget: US dollars. ram, storage: bytes at least. nic: bit/s
     between machines, 0 for none; technology: of the network, "" for any. cooling: of the cards, "" for any. new:
-    nothing used. limit: watts that each GPU is held to. keep: ids of parts that are already there or must be taken. cases:
-    styles of case, by default every one, an open frame only from three GPUs on.
+    nothing used. limit: watts that each GPU is held to. keep: ids of parts that are already there or must be taken.
+    cases: styles of case, by default every one, an open frame only from three GPUs on.
     """
 
     device: Device
