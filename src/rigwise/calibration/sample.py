@@ -6,11 +6,13 @@ shape a fixed number is kept, evenly spread over the group in the order of their
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from rigwise.calibration.cases import Case, KernelCase, StepCase, TransferCase, case_of
 from rigwise.calibration.outcomes import Outcome
+from rigwise.calibration.patterns import table
 from rigwise.errors import RigwiseError
 from rigwise.measurements.tables import Row
 
@@ -22,7 +24,8 @@ def sample(rows: Iterable[Row]) -> tuple[list[Case], list[Case]]:
     cases = [case for row in rows if not Outcome(row=row).flag and (case := _case(row)) is not None]
     groups: dict[tuple[object, ...], list[Case]] = defaultdict(list)
     for case in cases:
-        groups[_kind(case)].append(case)
+        if not _unfitted(case):
+            groups[_kind(case)].append(case)
     kept = {case.row.id for kind, members in groups.items() for case in _spread(members, kind)}
     ordered = sorted(cases, key=lambda case: case.row.id)
     return [c for c in ordered if c.row.id in kept], [c for c in ordered if c.row.id not in kept]
@@ -33,6 +36,10 @@ def _case(row: Row) -> Case | None:
         return case_of(row)
     except RigwiseError:
         return None
+
+
+def _unfitted(case: Case) -> bool:
+    return any(re.search(rule["label"], case.row.model) for rule in table("fitted")["unfitted"])
 
 
 def _kind(case: Case) -> tuple[object, ...]:
