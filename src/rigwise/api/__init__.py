@@ -20,6 +20,8 @@ from rigwise.api.brain import brain_neuron as brain_neuron
 from rigwise.api.explaining import Explained as Explained
 from rigwise.api.explaining import explain as explain
 from rigwise.api.explaining import explained as explained
+from rigwise.api.machines import check_rig as check_rig
+from rigwise.api.machines import rig as rig
 from rigwise.api.names import HERE as HERE
 from rigwise.api.names import device as device
 from rigwise.api.names import device_names as device_names

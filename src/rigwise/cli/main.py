@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from cyclopts import App, CycloptsError
 
@@ -64,11 +65,17 @@ _GROUPS = {
             "neuron": "The walk along a neuron as a network, and a cell run on spike trains.",
         },
     ),
+    "rig": (
+        "A whole machine around GPUs, or several: every part with its reason, proved to be the best.",
+        {"check": "What is wrong with a list of parts, and what is wasted."},
+    ),
 }
+_OWN = {"rig"}
+"""Groups that do something themselves; the parser wants such an action imported, so only where the group is called."""
 
 
-def build() -> App:
-    """The app with every command registered by its import path."""
+def build(words: Sequence[str] | None = None) -> App:
+    """The app with every command registered by its import path. words: what is called; None where anything may be."""
     from rigwise import __version__
 
     app = App(
@@ -84,6 +91,8 @@ def build() -> App:
         group = App(name=name, help=group_help)
         for verb, text in verbs.items():
             group.command(f"rigwise.cli.{name}:{verb}_", name=verb, help=text)
+        if name in _OWN and (words is None or name in words):
+            group.default(getattr(import_module(f"rigwise.cli.{name}"), name))
         app.command(group)
     for name, text in _COMMANDS.items():
         app.command(f"rigwise.cli.{_FILES.get(name, name)}:{name}", name=name, help=text)
@@ -97,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     as_json, plain = "--json" in words, "--no-color" in words
     try:
-        code = build()(
+        code = build(words)(
             words,
             console=console(plain=plain),
             error_console=console(plain=plain, stderr=True),
