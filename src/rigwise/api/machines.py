@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -33,6 +33,7 @@ def rig(
     new: bool = False,
     limit: float | None = None,
     keep: Sequence[str] = (),
+    price: Mapping[str, float] | Sequence[str] = (),
     preprocess: str | None = None,
     circuit: str | None = None,
     per_kwh: float | None = None,
@@ -45,8 +46,9 @@ def rig(
     gpus: "4xrtx-3090", or machines x GPUs, "2x4xrtx-3090". model, settings: the network that it shall train; see
     Settings. budget: US dollars, all together. objective: price, cost (with three years of electricity) or time (the
     step). ram, storage: bytes, or "64 GiB". network: "100 Gbit/s infiniband". cooling: blower, open, hybrid, water.
-    case: styles (desktop, rack, server, frame). limit: watts of each GPU. keep: parts that must be in it. preprocess:
-    "while" training or "before". circuit: "120 V 15 A". parts: a folder with a parts database. Raises InfeasibleError.
+    case: styles (desktop, rack, server, frame). limit: watts of each GPU. keep: parts that must be in it. price: US
+    dollars of parts, {"Asus Turbo GeForce RTX 3090": 700} or ["NAME=700"]. preprocess: "while" training or "before".
+    circuit: "120 V 15 A". parts: a folder with a parts database. Raises InfeasibleError.
     """
     from rigwise.hardware.catalog import devices
     from rigwise.hardware.names import resolve_device
@@ -61,7 +63,7 @@ def rig(
     rate, technology = _network(network, nodes)
     work = _work(model, f"{nodes}x{spelling.count}x{device.name}", layout, settings)
     use = _use(work, nodes, preprocess, circuit, per_kwh)
-    catalogue = _parts(parts)
+    catalogue = _repriced(_parts(parts), price)
     wanted = Wanted(
         device=device,
         gpus=spelling.count,
@@ -181,6 +183,31 @@ def _bytes(value: str | float | None, usual: float) -> float:
     if isinstance(value, str):
         return float(value) * GIBI if value.replace(".", "", 1).isdigit() else parse(value, "B")
     return float(value)
+
+
+def _repriced(catalogue: Catalogue, price: Mapping[str, float] | Sequence[str]) -> Catalogue:
+    """The catalogue with prices of one's own."""
+    from rigwise.rig.catalogue import with_prices
+
+    if not price:
+        return catalogue
+    said: dict[str, float] = {}
+    for name, value in price.items() if isinstance(price, Mapping) else (_pair(word) for word in price):
+        try:
+            said[name] = float(value)
+        except ValueError:
+            raise UsageError(f"price {value!r} of {name}", rule="NAME=700, in US dollars") from None
+        if not 0 <= said[name] < float("inf"):
+            raise UsageError(f"price {value} of {name}", rule="0 or more, and finite")
+    idents = _kept(list(said), catalogue)
+    return with_prices(catalogue, zip(idents, said.values(), strict=True))
+
+
+def _pair(word: str) -> tuple[str, str]:
+    name, _, value = word.rpartition("=")
+    if not name:
+        raise UsageError(f"price {word!r}", rule="NAME=700, in US dollars")
+    return name, value
 
 
 def _kept(keep: Sequence[str], catalogue: Catalogue) -> list[str]:

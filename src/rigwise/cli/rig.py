@@ -71,12 +71,14 @@ class Wish:
     """Watts that each GPU is held to."""
     keep: Annotated[list[str] | None, Parameter(negative="")] = None
     """A part that must be in it; may be given several times."""
+    price: Annotated[list[str] | None, Parameter(negative="")] = None
+    """A price of your own, NAME=700; may be given several times."""
 
     def said(self) -> dict[str, Any]:
         """The options as arguments of the verb."""
         said = {field.name: getattr(self, field.name) for field in fields(self)}
         limit = said.pop("power_limit")
-        return {**said, "case": self.case or (), "keep": self.keep or (), "limit": limit}
+        return {**said, "case": self.case or (), "keep": self.keep or (), "price": self.price or (), "limit": limit}
 
 
 def rig(

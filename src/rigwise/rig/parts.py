@@ -204,10 +204,3 @@ class Fan(Part):
     size: float
     quantity: int = 1
     noise: float | None = None
-
-
-def per_part(part: Part) -> int:
-    """How many pieces one part of a list stands for: modules of a kit, fans of a pack, else one."""
-    if isinstance(part, Memory):
-        return part.modules
-    return part.quantity if isinstance(part, Fan) else 1

@@ -154,6 +154,8 @@ def design(wanted: Wanted, use: Use, *, objective: str = "price", parts: Catalog
     check_wanted(wanted)
     parts = parts or catalogue()
     space = domains(wanted, parts)
+    if _most_slots(parts) < wanted.gpus and not _on_a_baseboard(space):
+        raise _no_slots(wanted, use, parts)
     found = _searched(space, wanted, use, objective, parts, FORBIDDING)
     if found.build is None:
         found = _searched(space, wanted, use, objective, parts, ("error",))
@@ -209,13 +211,6 @@ def _none(space: Mapping[str, Domain], wanted: Wanted, use: Use, objective: str,
             rule="the budget binds",
             nearest=f"a budget of {show_usd(least)}, or fewer GPUs",
         )
-    if (most := _most_slots(parts)) < wanted.gpus and not _on_a_baseboard(space):
-        return InfeasibleError(
-            f"no machine of {what}: the largest board of {parts.name} has {most} slots",
-            rule="slots binds",
-            nearest=_lifted(wanted, use, parts)
-            or f"several machines: {-(-wanted.gpus // 8)}x{min(8, wanted.gpus)}x...",
-        )
     for rule, _ in sorted(free.proof.broken.items(), key=lambda row: -row[1])[:_RELAXED]:
         relaxed = _searched(space, wanted, use, "price", parts, ("error",), [rule], False, _TRIES)
         if relaxed.build is not None:
@@ -228,6 +223,15 @@ def _none(space: Mapping[str, Domain], wanted: Wanted, use: Use, objective: str,
         f"no machine of {what} in {parts.name}: several rules forbid every one",
         rule=" and ".join(name for name, _ in sorted(free.proof.broken.items(), key=lambda row: -row[1])[:3]) + " bind",
         nearest=_lifted(wanted, use, parts) or "fewer GPUs a machine",
+    )
+
+
+def _no_slots(wanted: Wanted, use: Use, parts: Catalogue) -> InfeasibleError:
+    return InfeasibleError(
+        f"no machine of {wanted.gpus} x {wanted.device.name}: the largest board of {parts.name} has "
+        f"{_most_slots(parts)} slots",
+        rule="slots binds",
+        nearest=_lifted(wanted, use, parts) or "several machines: 2x8x...",
     )
 
 

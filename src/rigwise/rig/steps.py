@@ -16,7 +16,7 @@ from rigwise.cost.loader import LoaderReport, feed, loader_report
 from rigwise.cost.record import Estimate
 from rigwise.errors import InfeasibleError
 from rigwise.hardware.catalog import bridge, links
-from rigwise.hardware.cluster import Cluster, Node
+from rigwise.hardware.cluster import Node
 from rigwise.hardware.device import Host, Link
 from rigwise.hardware.fabrics import PCIE_WIDTHS, decode_rate, own_link
 from rigwise.layouts.layout import Layout
@@ -192,8 +192,3 @@ def _host(node: Node, wiring: Wiring, up: Link | None = None) -> Host:
         sharing=wiring.sharing,
         copy={"pinned": up.bandwidth} if up else node.host.copy,
     )
-
-
-def cluster_of(cluster: Cluster, wiring: Wiring) -> Cluster:
-    """The cluster of machines that are wired so."""
-    return replace(cluster, node=wired_node(cluster.node, wiring))

@@ -95,6 +95,17 @@ def test_what_cannot_be_says_what_binds_and_what_lifts_it(gpus: str, options, ru
     assert refused.value.nearest
 
 
+def test_a_price_of_one_s_own_counts() -> None:
+    turbo = "Asus Turbo GeForce RTX 3090"
+    found = rigwise.rig("4xrtx-3090", price=[f"{turbo}=100"])
+    assert found.build.gpus[0].name == turbo
+    assert found.build.gpus[0].price == 100
+    assert rigwise.rig("4xrtx-3090", price={turbo: 100}).price == found.price
+    for wrong in (["=3"], [f"{turbo}=much"], [f"{turbo}=-1"]):
+        with pytest.raises(UsageError):
+            rigwise.rig("4xrtx-3090", price=wrong)
+
+
 def test_a_network_that_does_not_fit_is_refused() -> None:
     with pytest.raises(InfeasibleError):
         rigwise.rig("1xrtx-3060-12gb", model="gpt3-175b", batch=1)
