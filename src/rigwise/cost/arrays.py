@@ -17,8 +17,15 @@ def total(terms: Iterable[ArrayLike]) -> Floats:
     (2, 3)
     """
     result: Floats = np.zeros(())
+    ours = False  # whether the array is one that was made here, to which the next term may be added in place
     for term in terms:
-        result = result + np.asarray(term, dtype=np.float64)
+        more = np.asarray(term, dtype=np.float64)
+        if ours and np.broadcast_shapes(result.shape, more.shape) == result.shape:
+            result += more
+        elif result.ndim == 0 and not ours and not result:
+            result = more
+        else:
+            result, ours = np.asarray(result + more), True
     return result
 
 

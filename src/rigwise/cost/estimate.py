@@ -93,7 +93,8 @@ class Answer:
         parts = dict(self.step.parts())
         if not self.question.stepping:
             parts["optimizer"] = np.zeros(())
-        return {key: seconds * self.question.factor for key, seconds in parts.items()}
+        factor = self.question.factor
+        return parts if factor == 1 else {key: seconds * factor for key, seconds in parts.items()}
 
     @cached_property
     def _working(self) -> Floats:

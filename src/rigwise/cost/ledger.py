@@ -126,7 +126,12 @@ def summed(*terms: tuple[str, ArrayLike, ArrayLike]) -> Floats:
         for name, times, each in terms:
             entry = next((entry for entry in inner if entry.result is each), None)
             opened[-1].summands.append(Summand(name=name, times=times, each=each, entry=entry))
-    return total(np.asarray(times) * np.asarray(each) for _, times, each in terms)
+    return total(_multiplied(times, each) for _, times, each in terms)
+
+
+def _multiplied(times: ArrayLike, each: ArrayLike) -> ArrayLike:
+    """Times x each; each itself where it counts once, as most terms of a search do."""
+    return each if isinstance(times, int) and times == 1 else np.asarray(np.asarray(times) * np.asarray(each))
 
 
 class _Watched:

@@ -80,7 +80,7 @@ class StepLaw:
         return slowest | {
             "host": slowest["host"] + self.host_fixed(),
             "pipeline_exchange": self._sends(over),
-            "bubble": summed(*((key, self.table.pp > 1, seconds) for key, seconds in ramp.items())),
+            "bubble": (self.table.pp > 1) * summed(*((key, 1, seconds) for key, seconds in ramp.items())),
             "gradient_exchange": self._replicas(over) if one_process else self._gradients(among, over, busy),
             "optimizer": self._optimizer(),
             "offload": self._offload(busy),
