@@ -44,9 +44,19 @@ def spread(classes: Sequence[str], novelty: str) -> float:
     return float(next(known[name] for name in (*classes, EVERYTHING) if name in known)[novelty])
 
 
-def step_classes(family: str, stack: str) -> tuple[str, ...]:
-    """The classes of a training step of a family of models in a stack, the narrowest first."""
-    return f"{family}_{stack}", family
+def step_classes(family: str, stack: str, cluster: Cluster | None = None) -> tuple[str, ...]:
+    """The classes of a training step of a family of models in a stack, the narrowest first; by size of a cluster."""
+    if cluster is None:
+        return f"{family}_{stack}", family
+    size = size_of(cluster)
+    return f"{family}_{stack}_{size}", f"{family}_{stack}", f"{family}_{size}", family
+
+
+def size_of(cluster: Cluster) -> str:
+    """How far its devices are apart: one device, one node, or several."""
+    if cluster.nodes > 1:
+        return "nodes"
+    return "node" if cluster.devices > 1 else "one"
 
 
 def doubts(
@@ -57,7 +67,9 @@ def doubts(
     novelty: None for what a user asks, see Efficiencies.novelty.
     """
     device = cluster.device
-    own = stack_doubts(eff.stack_name, spread(step_classes(model.family, eff.stack_name), novelty or eff.novelty))
+    own = stack_doubts(
+        eff.stack_name, spread(step_classes(model.family, eff.stack_name, cluster), novelty or eff.novelty)
+    )
     weak = eff.interval["weak_device"] * bool(device.weak)
     return {
         f"stack {eff.stack_name}": own["stack"],

@@ -194,8 +194,7 @@ def test_a_spread_is_the_deviation_that_has_four_in_five_inside() -> None:
 
 def test_a_class_with_few_cases_is_left_to_a_wider_one() -> None:
     case = next(case_of(row) for row in rows() if row.family == "vision" and row.metric != "peak_mem_gib")
-    narrow, wide = classes_of(case)
-    for count, names in ((29, {"step"}), (30, {"step", narrow, wide})):
+    for count, names in ((29, {"step"}), (30, {"step", *classes_of(case)})):
         errors = {"layout": np.full(count, 0.1), "source": np.full(count, 0.3)}
         found = spreads_of([case] * count, errors)
         assert found.keys() == names

@@ -59,7 +59,7 @@ def test_a_run_that_shares_nothing_says_nothing() -> None:
 @pytest.mark.parametrize("stack", stack_names())
 def test_the_parts_of_a_stack_make_up_its_spread_and_the_interval_is_that_of_all_doubts(stack: str) -> None:
     eff = efficiencies(ASK.cluster.device, stack)
-    whole = spread(step_classes(ASK.model.family, stack), eff.novelty)
+    whole = spread(step_classes(ASK.model.family, stack, ASK.cluster), eff.novelty)
     assert hypot(*stack_doubts(stack, whole).values()) == pytest.approx(whole)
     around = interval(ASK.model, ASK.cluster, eff)
     assert log(around.high) == pytest.approx(Z80 * max(hypot(*doubts(ASK.model, ASK.cluster, eff).values()), 0.047))
