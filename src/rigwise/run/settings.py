@@ -62,7 +62,7 @@ def _made(make: Callable[[], object], device: Any) -> Task | None:
 def _own_batch(task: Task) -> int | None:
     """The batch that data in batches fixes; None where the data cannot be asked here, which the run will say."""
     from rigwise.models.trace import is_dataset
-    from rigwise.run.feed import pair, size
+    from rigwise.run.feeding.feed import pair, size
 
     if is_dataset(task.data):
         return None

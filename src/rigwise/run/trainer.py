@@ -19,7 +19,7 @@ from rigwise.models.trace import call
 from rigwise.run import checkpoint, memory
 from rigwise.run.asking import asking
 from rigwise.run.clock import Clock, Laps
-from rigwise.run.feed import Batch, cut, place
+from rigwise.run.feeding.feed import Batch, cut, place
 from rigwise.run.job import StepRecord
 from rigwise.run.log import Log
 from rigwise.run.ranks import Mean, Ranks

@@ -21,7 +21,7 @@ from rigwise.run import checkpoint, memory
 from rigwise.run.asking import TaskCodeError, asking
 from rigwise.run.clock import Clock
 from rigwise.run.data_parallel import Probe, probe, wrap
-from rigwise.run.feed import Feed, cut, place
+from rigwise.run.feeding.feed import Feed, cut, place
 from rigwise.run.job import Job
 from rigwise.run.limits import settle
 from rigwise.run.log import NAME, Log
