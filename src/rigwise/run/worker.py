@@ -122,7 +122,7 @@ def _train_task(
     log = None
     if ranks.rank == 0:
         facts = {"device": device_name(ranks.device), "versions": versions(ranks), "resumed_from": begin}
-        reporter.send("start", layout=layout.to_dict(), batch=batch, **facts)
+        reporter.send("start", layout=layout.to_dict(), batch=batch, tokens=task.tokens, **facts)
         for says in (*seen.warnings(layout.dp), *said):
             reporter.send("warning", says=says)
         log = Log(Path(job.output) / NAME, keep=begin)
