@@ -105,7 +105,7 @@ def run(
 
 def _goes_on(result: RunResult, job: Job) -> str:
     """Where a run that was stopped has been saved, and the command that goes on with it."""
-    words = ["rigwise", "run", result.task, "--layout", str(job.layout), "--batch", str(result.batch)]
+    words = ["rigwise", "run", result.task, "--layout", str(result.layout), "--batch", str(result.batch)]
     words += ["--seed", str(job.seed), "--steps", str(job.steps), "--output", str(result.output), "--resume"]
     return f"stopped after step {result.steps}, saved in {result.checkpoint}; go on with: {shlex.join(words)}"
 

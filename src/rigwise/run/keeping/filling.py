@@ -28,7 +28,7 @@ def fill(contents: Contents, path: Path, record: Mapping[str, Any]) -> list[str]
     try:
         entries = saved(path)
         with torch.no_grad():
-            _read(path, [box for held in contents.held for box in _weights(held)])
+            read(path, [box for held in contents.held for box in _weights(held)])
             _fill_optimizer(contents, path, entries, record)
         return _fill_parts(contents, path, entries, record)
     except (*UNREADABLE, CheckpointException) as error:
@@ -40,16 +40,17 @@ def fill(contents: Contents, path: Path, record: Mapping[str, Any]) -> list[str]
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
     """The weights and buffers of a checkpoint as whole tensors on the CPU, by name: what load_state_dict takes."""
-    return _whole(path, f"{MODEL}/")
+    return whole(path, f"{MODEL}/")
 
 
-def _whole(path: Path, prefix: str) -> dict[str, torch.Tensor]:
+def whole(path: Path, prefix: str = "") -> dict[str, torch.Tensor]:
+    """All tensors of a checkpoint whose names begin with prefix, which is left out, as whole tensors on the CPU."""
     made = {
         name: torch.empty(entry.size, dtype=entry.properties.dtype)
         for name, entry in saved(path).items()
         if name.startswith(prefix)
     }
-    _read(path, [box for name, tensor in made.items() for box in boxes(name, Held.whole(name, tensor), tensor)])
+    read(path, [box for name, tensor in made.items() for box in boxes(name, Held.whole(name, tensor), tensor)])
     return {name.removeprefix(prefix): tensor for name, tensor in made.items()}
 
 
@@ -58,7 +59,8 @@ def _weights(held: Held) -> list[Box]:
     return list(boxes(f"{MODEL}/{held.name}", held, held.parameter.detach()))
 
 
-def _read(path: Path, parts: list[Box]) -> None:
+def read(path: Path, parts: list[Box]) -> None:
+    """Fill boxes from a checkpoint, each from as many saved ones as it overlaps."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # torch says that every rank reads by itself, which is meant
         dcp.load({}, storage_reader=Reader(path), planner=LoadPlanner(parts), no_dist=True)
@@ -83,7 +85,7 @@ def _fill_optimizer(
             state[key], added = _empty(held, entry, entries[entry])
             parts += added
         states[held.parameter] = state
-    _read(path, parts)
+    read(path, parts)
     _install(contents.optimizer, states, _settings(contents, record))
 
 
@@ -143,7 +145,7 @@ def _fill_parts(
     for name, part in contents.parts.items():
         plain = (record["parts"].get(str(contents.rank)) or {}).get(name, {})
         prefix = f"rank-{contents.rank}/{name}/"
-        state = {**plain, **_whole(path, prefix)} if any(entry.startswith(prefix) for entry in entries) else dict(plain)
+        state = {**plain, **whole(path, prefix)} if any(entry.startswith(prefix) for entry in entries) else dict(plain)
         try:
             if not state:
                 raise KeyError(name)

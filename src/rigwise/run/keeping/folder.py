@@ -54,7 +54,8 @@ def finish(output: Path, step: int, record: Mapping[str, Any], digests: Mapping[
     for name in digests:
         if not (partial / name).is_file():
             raise FileNotFoundError(0, "the ranks do not share this folder", str(partial / name))
-    replace_text(partial / RECORD, json.dumps({**record, "step": step, "files": dict(digests)}, indent=1) + "\n")
+    whole = {**record, "step": step, "files": dict(digests)}
+    replace_text(partial / RECORD, json.dumps({**whole, "digest": _digest(whole)}, indent=1) + "\n")
     path = folder / f"{_PREFIX}{step:08d}"
     shutil.rmtree(path, ignore_errors=True)
     partial.replace(path)
@@ -83,9 +84,14 @@ def digest(path: Path) -> str:
 def read_record(path: Path) -> dict[str, Any]:
     """What a checkpoint says of itself. Raises OSError and ValueError."""
     record = json.loads((path / RECORD).read_text())
-    if not isinstance(record, dict) or not isinstance(record.get("files"), dict) or "step" not in record:
-        raise ValueError(f"{RECORD} is no record of a checkpoint")
+    if not isinstance(record, dict) or record.pop("digest", None) != _digest(record):
+        raise ValueError(f"{RECORD} is not what was written")
     return record
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    """SHA-256 of a record, whatever the order and the spaces of its JSON."""
+    return hashlib.sha256(json.dumps(json.loads(json.dumps(record)), sort_keys=True).encode()).hexdigest()
 
 
 def torn(path: Path, names: Iterable[str], digests: Mapping[str, str]) -> str:
