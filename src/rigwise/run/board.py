@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -25,9 +26,10 @@ class Board:
     """An event file in the run's output folder, one scalar for each figure of a step's record."""
 
     def __init__(self, output: Path) -> None:
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
-
-        self._writer: Any = EventFileWriter(str(output / FOLDER))
+        writer = import_module("tensorboard.summary.writer.event_file_writer")
+        self._writer: Any = writer.EventFileWriter(str(output / FOLDER))
+        self._event: Any = import_module("tensorboard.compat.proto.event_pb2").Event
+        self._summary: Any = import_module("tensorboard.compat.proto.summary_pb2").Summary
 
     def __enter__(self) -> Self:
         return self
@@ -37,11 +39,10 @@ class Board:
 
     def write(self, record: StepRecord) -> None:
         """One step."""
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
         known = {name: getattr(record, name) for name in _PLAIN}
         values = {name: value for name, value in known.items() if value is not None}
         values |= {f"seconds/{part}": seconds for part, seconds in record.parts.items()}
-        summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
-        self._writer.add_event(Event(wall_time=time.time(), step=record.step, summary=summary))
+        summary = self._summary(
+            value=[self._summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+        )
+        self._writer.add_event(self._event(wall_time=time.time(), step=record.step, summary=summary))

@@ -1,4 +1,4 @@
-"""A trace of a few steps of every rank, for https://ui.perfetto.dev or chrome://tracing: what runs when, beside whom."""
+"""A trace of a few steps of every rank, for https://ui.perfetto.dev or chrome://tracing: what runs beside what."""
 
 from __future__ import annotations
 

@@ -112,7 +112,10 @@ def test_training_that_goes_on_is_bit_for_bit_training_that_did_not_stop(tmp_pat
 
 def test_settings_that_a_task_changed_on_the_way_are_kept(tmp_path: Path) -> None:
     model = network()
-    groups = [{"params": model[0].parameters()}, {"params": [*model[1].parameters(), *model[2].parameters()], "lr": 1.0}]
+    groups = [
+        {"params": model[0].parameters()},
+        {"params": [*model[1].parameters(), *model[2].parameters()], "lr": 1.0},
+    ]
     optimizer = torch.optim.SGD(groups, lr=0.1)
     optimizer.param_groups[1]["lr"] = 0.25
     Keeper(tmp_path, ALONE, contents(model, optimizer), OWN).save(1, LOADER, wait=True)
@@ -182,7 +185,10 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
     restored_path, record = saved(tmp_path, 1), back(tmp_path).record
     wide = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
     long = nn.Sequential(*network(), nn.Linear(2, 2))
-    for model, words in ((wide, r"size mismatch for model/0.weight: \[4, 3\], here \[4, 5\]"), (long, "it has no model/3")):
+    for model, words in (
+        (wide, r"size mismatch for model/0.weight: \[4, 3\], here \[4, 5\]"),
+        (long, "it has no model/3"),
+    ):
         with pytest.raises(UsageError, match=f"does not fit the task's model or optimizer: {words}"):
             fill(contents(model, adam(model.parameters())), restored_path, record)
 

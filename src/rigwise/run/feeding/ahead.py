@@ -132,7 +132,7 @@ class Ahead:
                     there = place(pinned, self._device)
                 event = stream.record_event()
                 ready.put(((there, position), event))
-        except BaseException as error:  # noqa: BLE001 - the rank's own thread raises it
+        except BaseException as error:
             ready.put((error, None))
 
 

@@ -103,7 +103,7 @@ def _deal(to: socket.socket, batches: Iterator[Batch], position: Callable[[], An
             batch, note = next(batches), {"position": position()}
         except Exception as error:
             traceback.print_exc(file=sys.stderr)
-            batch, note = (), {"error": dict(tell(error))}
+            batch, note = ((), ()), {"error": dict(tell(error))}
         while waiting:
             if not to.recv(1):
                 return

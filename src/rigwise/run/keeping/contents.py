@@ -45,7 +45,7 @@ class Contents:
 
     def tensors(self) -> list[Box]:
         """All that this rank could write; several ranks may have the same."""
-        found = []
+        found: list[Box] = []
         for held in self.held:
             assert held.parameter is not None
             found += boxes(f"{MODEL}/{held.name}", held, held.parameter.detach())

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed.checkpoint as dcp
 from torch import nn
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+from torch.distributed.checkpoint.state_dict_loader import load
 
 from rigwise.errors import UsageError
 from rigwise.run.keeping.boxes import Box, LoadPlanner, Reader, boxes, saved
@@ -63,7 +63,7 @@ def read(path: Path, parts: list[Box]) -> None:
     """Fill boxes from a checkpoint, each from as many saved ones as it overlaps."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # torch says that every rank reads by itself, which is meant
-        dcp.load({}, storage_reader=Reader(path), planner=LoadPlanner(parts), no_dist=True)
+        load({}, storage_reader=Reader(path), planner=LoadPlanner(parts), no_dist=True)
 
 
 def _fill_optimizer(

@@ -15,10 +15,10 @@ from pathlib import Path
 from shutil import disk_usage, rmtree
 from typing import Any
 
-import torch
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
 from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.filesystem import FileSystemWriter
+from torch.distributed.checkpoint.state_dict_saver import save
 
 from rigwise.errors import LaunchError, RigwiseError, UsageError
 from rigwise.run.keeping import folder
@@ -102,7 +102,8 @@ class Keeper:
     def _records(self) -> dict[str, Any]:
         """The plain values of all ranks together."""
         everyone = self.ranks.gather(self.contents.record(), self._group)
-        groups, numbers = [], {}
+        groups: list[dict[str, Any]] = []
+        numbers: dict[str, Any] = {}
         for number in range(max(len(record["groups"]) for record in everyone)):
             several = [record["groups"][number] for record in everyone if number < len(record["groups"])]
             names = dict.fromkeys(name for group in several for name in group["names"])
@@ -127,9 +128,7 @@ class Keeper:
             return
         self.path = folder.found(self.output)[0]
 
-    def _finished(
-        self, step: int, partial: Path, record: Mapping[str, Any], digests: list[dict[str, str]]
-    ) -> None:
+    def _finished(self, step: int, partial: Path, record: Mapping[str, Any], digests: list[dict[str, str]]) -> None:
         together = {name: value for each in digests for name, value in each.items()}
         folder.finish(self.output, step, record, {**together, _INDEX: folder.digest(partial / _INDEX)})
 
@@ -162,10 +161,8 @@ class Keeper:
 def _store(partial: Path, mine: list[Box], group: dist.ProcessGroup | None) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # torch says that one rank writes by itself, which is meant
-        writer = dcp.FileSystemWriter(partial)
-        dcp.save(
-            {}, storage_writer=writer, planner=SavePlanner(mine), process_group=group, no_dist=group is None
-        )
+        writer = FileSystemWriter(partial)
+        save({}, storage_writer=writer, planner=SavePlanner(mine), process_group=group, no_dist=group is None)
 
 
 def shared(sizes: list[dict[Key, int]], first: set[str]) -> dict[Key, int]:

@@ -22,7 +22,9 @@ Transform = Callable[[torch.Tensor], torch.Tensor]
 class Images(Dataset[tuple[torch.Tensor, int]]):
     """Sample number i is picture i [3, H, W] from 0 to 1, and the number of its class."""
 
-    def __init__(self, files: list[tuple[Path, int]], classes: list[str], size: int | None, transform: Transform | None):
+    def __init__(
+        self, files: list[tuple[Path, int]], classes: list[str], size: int | None, transform: Transform | None
+    ):
         self.files = files
         self.classes = classes
         self.size = size
@@ -56,7 +58,9 @@ def images(folder: str | Path, *, size: int | None = None, transform: Transform 
         if path.suffix.lower() in SUFFIXES
     ]
     if not files:
-        raise UsageError(f"no pictures in {root}", rule=f"pictures lie in folder/CLASS/ and end in {', '.join(SUFFIXES)}")
+        raise UsageError(
+            f"no pictures in {root}", rule=f"pictures lie in folder/CLASS/ and end in {', '.join(SUFFIXES)}"
+        )
     return Images(files, classes, size, transform)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from glob import glob
 from pathlib import Path
 
 from rigwise.errors import LaunchError, NotFoundError, UsageError
@@ -23,7 +22,8 @@ def files_of(where: Where, suffixes: tuple[str, ...], what: str) -> list[Path]:
         found = [file for each in where for file in files_of(each, suffixes, what)]
     if not found:
         raise NotFoundError(
-            f"no {what} at {str(where)!r}", rule=f"a {what} is a file, a pattern, or a folder of {' or '.join(suffixes)}"
+            f"no {what} at {str(where)!r}",
+            rule=f"a {what} is a file, a pattern, or a folder of {' or '.join(suffixes)}",
         )
     for file in found:
         if file.stat().st_size == 0:
@@ -36,7 +36,7 @@ def _one(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
         return sorted(file for file in path.iterdir() if file.suffix in suffixes)
     if path.is_file():
         return [path]
-    return sorted(Path(file) for file in glob(str(path)))
+    return sorted(path.parent.glob(path.name)) if path.name else []
 
 
 def missing(package: str, extra: str, what: str) -> LaunchError:

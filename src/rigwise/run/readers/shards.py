@@ -75,7 +75,9 @@ class Shards(Dataset[tuple[Any, Any]]):
         return data
 
 
-def shards(where: Where, *, inputs: str = "jpg", targets: str = "cls", size: int | None = None, decode: Decode | None = None) -> Shards:
+def shards(
+    where: Where, *, inputs: str = "jpg", targets: str = "cls", size: int | None = None, decode: Decode | None = None
+) -> Shards:
     """WebDataset tar files as a Dataset of (input, target).
 
     where: a tar, a pattern, or a folder of .tar files. inputs and targets: the endings of a sample's parts, read by

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from rigwise.errors import UsageError, check_whole
 from rigwise.run.readers.paths import Where, files_of
 
-_KINDS = {"uint16": np.dtype("<u2"), "uint32": np.dtype("<u4")}
+_KINDS: dict[str, np.dtype[Any]] = {"uint16": np.dtype("<u2"), "uint32": np.dtype("<u4")}
 _SUFFIXES = (".bin", ".u16", ".u32", ".npy")
 
 
@@ -121,7 +121,9 @@ def _mapped(file: Path, kind: np.dtype[Any]) -> NDArray[Any]:
         try:
             row = np.load(file, mmap_mode="r", allow_pickle=False)
         except (ValueError, EOFError) as error:
-            raise UsageError(f"{file} cannot be read: {error}", rule="a .npy file is as numpy.save writes it") from error
+            raise UsageError(
+                f"{file} cannot be read: {error}", rule="a .npy file is as numpy.save writes it"
+            ) from error
         if row.ndim != 1 or row.dtype.kind not in "ui":
             raise UsageError(f"{file} holds {row.dtype} {list(row.shape)}", rule="tokens are one row of whole numbers")
         return row  # type: ignore[no-any-return]
