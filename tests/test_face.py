@@ -24,6 +24,7 @@ NAMES = [
     "brain_machines",
     "brain_neuron",
     "check_rig",
+    "data",
     "estimate",
     "explain",
     "load_cluster",

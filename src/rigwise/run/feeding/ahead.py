@@ -154,9 +154,11 @@ def _recorded(tree: Any, stream: Any) -> None:
 
 
 def _forkable(feed: Feed, first: Batch) -> bool:
-    """May another process load this? Not what lies on a GPU, nor a loader with processes or threads of its own."""
-    own = getattr(feed.data, "num_workers", 0)
-    return not own and threading.active_count() == 1 and all(tensor.device.type == "cpu" for tensor in _leaves(first))
+    """May another process load this? Not what lies on a GPU; nor an iterable that may load with processes or threads of
+    its own, which a fork would not have.
+    """
+    alone = feed.indexed or (threading.active_count() == 1 and not getattr(feed.data, "num_workers", 0))
+    return alone and all(tensor.device.type == "cpu" for tensor in _leaves(first))
 
 
 def _leaves(tree: Any) -> list[torch.Tensor]:

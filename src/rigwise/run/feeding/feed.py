@@ -40,7 +40,17 @@ def place(tree: Any, device: torch.device) -> Any:
         return {key: place(value, device) for key, value in tree.items()}
     if isinstance(tree, (tuple, list)):
         return tuple(place(value, device) for value in tree)
+    if not isinstance(tree, torch.Tensor):
+        raise no_tensor(tree)
     return tree.to(device, non_blocking=True)
+
+
+def no_tensor(value: Any) -> UsageError:
+    """The refusal of what is no tensor where one is expected."""
+    return UsageError(
+        f"the data gave a {type(value).__name__} where a tensor is expected",
+        rule="input and target are tensors, or tuples or dicts of tensors",
+    )
 
 
 def size(tree: Any) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from rigwise.errors import UsageError
+from rigwise.run.feeding.feed import no_tensor
 
 _LINE = 64  # bytes that a tensor's place is a multiple of: a cache line
 _WHERE = struct.Struct("qq")  # bytes of the header, of the whole
@@ -47,10 +47,7 @@ def _listed(tree: Any, tensors: list[torch.Tensor], at: int) -> tuple[Any, int]:
             several.append(one)
         return tuple(several), at
     if not isinstance(tree, torch.Tensor):
-        raise UsageError(
-            f"the data gave a {type(tree).__name__} where a tensor is expected",
-            rule="input and target are tensors, or tuples or dicts of tensors",
-        )
+        raise no_tensor(tree)
     tensors.append(tree)
     return _Leaf(dtype=tree.dtype, shape=tuple(tree.shape), offset=at), -(-(at + tree.nbytes) // _LINE) * _LINE
 

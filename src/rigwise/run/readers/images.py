@@ -24,7 +24,7 @@ class Images(Dataset[tuple[torch.Tensor, int]]):
 
     def __init__(
         self, files: list[tuple[Path, int]], classes: list[str], size: int | None, transform: Transform | None
-    ):
+    ) -> None:
         self.files = files
         self.classes = classes
         self.size = size

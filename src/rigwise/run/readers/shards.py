@@ -114,6 +114,8 @@ def _samples(number: int, file: Path) -> list[_Sample]:
                 if member.offset_data + member.size > whole:
                     raise tarfile.ReadError(f"it ends inside {member.name}")
                 found.setdefault(f"{folder}/{stem}", {})[part.lower()] = (member.offset_data, member.size)
+            if not tar.offset + tarfile.BLOCKSIZE <= whole:  # after the last member stands an empty block
+                raise tarfile.ReadError("its end is missing")
     except tarfile.ReadError as error:
         raise UsageError(
             f"{file} cannot be read: {error}",
@@ -148,6 +150,6 @@ class _Parts:
                 return int(data)
             if ending == ".json":
                 return torch.tensor(json.loads(data))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RuntimeError) as error:
             raise UsageError(f"a part {part} cannot be read: {error}", rule="parts are read by their ending") from error
         raise UsageError(f"a part {part} is of no known kind", nearest="decode=, a function of a sample's parts")
