@@ -165,3 +165,28 @@ def heavy() -> Task:
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 18, resource.RLIM_INFINITY))
     return made(model=nn.Sequential(nn.Linear(INPUTS, 1 << 14), nn.Linear(1 << 14, 1)))
+
+
+class Drawn(torch.utils.data.Dataset[Any]):
+    """Samples with noise, each taking its time; one of them may be broken."""
+
+    def __init__(self, broken: int = -1) -> None:
+        self.rows = samples()
+        self.broken = broken
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, row: int) -> Any:
+        if row == self.broken:
+            raise KeyError("a broken sample")
+        inputs, targets = self.rows[row]
+        return inputs + 0.1 * torch.randn(INPUTS), targets
+
+
+def drawn() -> Task:
+    return made(data=Drawn(), model=network(nn.Dropout(0.2)))
+
+
+def broken_sample() -> Task:
+    return made(data=Drawn(broken=7))

@@ -21,6 +21,7 @@ from rigwise.run.feeding.feed import Batch, Feed, place
 from rigwise.run.feeding.loader import Loader, Tell
 
 QUICK_S = 1e-3
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +69,11 @@ class Ahead:
 
     def _begun(self, wanted: Wanted) -> Iterator[tuple[Batch, Any]]:
         """The first batch is loaded here and timed; then it is known who loads the others."""
-        before = time.perf_counter()
         dealt = self._dealt(wanted, wanted.start, 1)
-        with asking("data"), _alone():
-            first = next(dealt)
-        quick = time.perf_counter() - before < QUICK_S
+        first, seconds = _timed(dealt)
+        if seconds > QUICK_S and self._feed.indexed:  # the very first may have been slow for other reasons
+            first, seconds = _timed(self._dealt(wanted, wanted.start, 1))
+        quick = seconds < QUICK_S
         loaders = wanted.loaders
         if loaders is None:
             loaders = 0 if quick or not _forkable(self._feed, first) else 1
@@ -136,6 +137,14 @@ class Ahead:
             ready.put((error, None))
 
 
+def _timed(dealt: Iterator[Batch]) -> tuple[Batch, float]:
+    """The next batch, and the seconds it took."""
+    before = time.perf_counter()
+    with asking("data"), _alone():
+        batch = next(dealt)
+    return batch, time.perf_counter() - before
+
+
 def _pinned(tree: Any) -> Any:
     if isinstance(tree, dict):
         return {key: _pinned(value) for key, value in tree.items()}
@@ -158,10 +167,10 @@ def _forkable(feed: Feed, first: Batch) -> bool:
     its own, which a fork would not have.
     """
     alone = feed.indexed or (threading.active_count() == 1 and not getattr(feed.data, "num_workers", 0))
-    return alone and all(tensor.device.type == "cpu" for tensor in _leaves(first))
+    return alone and all(getattr(leaf, "device", _CPU).type == "cpu" for leaf in _leaves(first))
 
 
-def _leaves(tree: Any) -> list[torch.Tensor]:
+def _leaves(tree: Any) -> list[Any]:
     if isinstance(tree, (dict, tuple, list)):
         return [leaf for value in (tree.values() if isinstance(tree, dict) else tree) for leaf in _leaves(value)]
     return [tree]
