@@ -1,8 +1,8 @@
 """Loading beside computing: how long 100 batches take when loading one takes 30 ms and computing on it 40 ms.
 
-One after the other that is 100 x 70 ms = 7 s; with the next batch loaded while this one is computed it is 30 ms + 100 x
-40 ms = 4.03 s. Timed are waits of those lengths, and real work of about those lengths (sorting, matrix products), which needs
-a core for each. torch's own DataLoader with one worker is timed beside it.
+One after the other that is 100 x 70 ms = 7 s; with the next batch loaded while this one is computed it is 30 ms and
+100 x 40 ms, 4.03 s. Timed are waits of those lengths, and real work of about those lengths (sorting, matrix products),
+which needs a core for each. torch's own DataLoader with one worker is timed beside it.
 
     python benchmarks/loading.py
 """

@@ -1,4 +1,4 @@
-"""One rank of a test: `python resharding.py RANK WORLD FOLDER`. Trains on dp=4, saves; goes on as tp=2,pp=2, saves that;
+"""One rank of a test: `python resharding.py RANK WORLD FOLDER`. Trains on dp=4, saves; goes on as tp=2,pp=2, saves;
 goes on as dp=4 again. Dies with an AssertionError where a number is not exactly what it was.
 """
 
