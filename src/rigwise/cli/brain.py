@@ -102,7 +102,8 @@ def machines_(
     precision
         Type of the products; the device's best of 16 bit by default.
     sets
-        Set an input, as for `brain estimate`: usd_per_kwh=0.2, local_share=0.9.
+        Set an input, as for `brain estimate`: usd_per_kwh=0.2, local_share=0.9; one of the events,
+        sobe_2025_event.firing=1.
     include
         Switch in what the bound leaves out.
     seed
@@ -192,6 +193,7 @@ def neuron_(
     seconds: float = 2.0,
     burst: float = 4.0,
     wait: float = 0.5,
+    sets: Sets = None,
     seed: int = 0,
     picture: Path | None = None,
     look: Look = Look(),
@@ -210,13 +212,15 @@ def neuron_(
         How many times as many spikes in every second half-second.
     wait
         Mean periods that the cell is blocked after it fired.
+    sets
+        Set a size of the cell: rows=200, reach=20, dendrites, steps, pool, decay, receptors, frames.
     seed
         Of the spikes and the weights.
     picture
         Write a picture here (.svg or .png): biology and network side by side, and what comes out of each step.
     """
     check_picture(picture)
-    found = api.brain_neuron(cell, rate=rate, seconds=seconds, burst=burst, wait=wait, seed=seed)
+    found = api.brain_neuron(cell, rate=rate, seconds=seconds, burst=burst, wait=wait, sets=sets or (), seed=seed)
     if picture:
         from rigwise.report.brain_neuron import neuron_svg
 
