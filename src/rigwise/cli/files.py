@@ -17,11 +17,16 @@ def check_picture(path: Path | None) -> None:
     if path.suffix.lower() not in (".svg", ".png"):
         nearest = str(path.with_suffix(".svg")) if path.name else "plan.svg"
         raise UsageError(f"picture {str(path)!r}", rule="a picture is an .svg or a .png file", nearest=nearest)
-    if path.is_dir() or not path.parent.is_dir():
-        what = "it is a folder" if path.is_dir() else f"no folder {path.parent}"
-        raise UsageError(f"cannot write {path}: {what}", rule="a file in a folder that exists")
+    check_file(path)
     if path.suffix.lower() == ".png":
         check_png()
+
+
+def check_file(path: Path | None) -> None:
+    """Refuse a place for a file before any work is done for it."""
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        what = "it is a folder" if path.is_dir() else f"no folder {path.parent}"
+        raise UsageError(f"cannot write {path}: {what}", rule="a file in a folder that exists")
 
 
 def check_page(path: Path) -> None:
@@ -29,9 +34,7 @@ def check_page(path: Path) -> None:
     if path.suffix.lower() != ".md":
         nearest = str(path.with_suffix(".md")) if path.name else "validation.md"
         raise UsageError(f"page {str(path)!r}", rule="a page is an .md file", nearest=nearest)
-    if path.is_dir() or not path.parent.is_dir():
-        what = "it is a folder" if path.is_dir() else f"no folder {path.parent}"
-        raise UsageError(f"cannot write {path}: {what}", rule="a file in a folder that exists")
+    check_file(path)
     pictures = path.parent / "pictures"
     if pictures.exists() and not pictures.is_dir():
         raise UsageError(f"cannot make the folder {pictures}: it is a file", rule="pictures go beside the page")
