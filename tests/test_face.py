@@ -27,6 +27,8 @@ NAMES = [
     "data",
     "estimate",
     "explain",
+    "export",
+    "launch",
     "load_cluster",
     "load_model",
     "plan",
