@@ -37,6 +37,7 @@ def _word(key: str, off: str | int) -> Limit:
 
 LIMITS = (
     *(_degree(key) for key in ("pp", "vpp", "cp", "ep")),
+    Limit(key="sp", broken=lambda layout: layout.sp == "on", instead=lambda layout: layout.but(sp="keep")),
     _word("recompute", "none"),
     _word("offload", "none"),
     _word("compress", "none"),

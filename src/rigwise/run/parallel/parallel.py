@@ -88,7 +88,7 @@ class Parallel:
                     value = self._loss(cut(inputs, begin, begin + micro), cut(targets, begin, begin + micro), loss)
                     value = value * (micro / share)
                 _lap(self._clock, "forward")
-                value.backward()  # type: ignore[no-untyped-call]
+                value.backward()
                 _lap(self._clock, "communication" if last and self.layout.dp * self.layout.cp > 1 else "backward")
             total = total + value.detach()
         return total

@@ -24,7 +24,7 @@ def gathered(parallel: Parallel, optimizer: torch.optim.Optimizer) -> tuple[dict
     books = [held for held in parallel.held() if isinstance(held.parameter, torch.nn.Parameter)]
     state: dict[int, Any] = {}
     for index, held in enumerate(books):
-        own = optimizer.state.get(held.parameter, {})
+        own = optimizer.state.get(held.parameter, {})  # type: ignore[arg-type]
         if own:
             state[index] = {key: _whole(parallel, held, value) for key, value in own.items()}
     weights = {key: model[name] for key, name in parallel.names.items()}
@@ -34,17 +34,17 @@ def gathered(parallel: Parallel, optimizer: torch.optim.Optimizer) -> tuple[dict
 def _whole(parallel: Parallel, held: Held, value: Any) -> Any:
     """A tensor of the whole's shape from a piece on every rank; anything else as this rank has it."""
     piece = local(value.detach()) if isinstance(value, torch.Tensor) else value
-    if not isinstance(piece, torch.Tensor) or tuple(piece.shape) != held.piece_shape:
+    if not isinstance(piece, torch.Tensor) or not held.fits(piece):
         return piece
     mesh = parallel.mesh
     if mesh.world == 1 or (held.is_whole and mesh.layout.pp == 1):
         return piece
-    several = [None] * mesh.world if mesh.rank == 0 else None
+    several: list[Any] | None = [None] * mesh.world if mesh.rank == 0 else None
     dist.gather_object((held.runs, piece.cpu()), several)
     if several is None:
         return piece
     shape = held.shape
-    parts = [(Held(name=held.name, parameter=None, shape=shape, runs=runs), part) for runs, part in several]  # type: ignore[misc]
+    parts = [(Held(name=held.name, parameter=None, shape=shape, runs=runs), part) for runs, part in several]
     return assemble(parts)
 
 
@@ -56,7 +56,9 @@ def scattered(
     with torch.no_grad():
         for held in parallel.held():
             if held.name in by_name and held.parameter is not None:
-                local(held.parameter).copy_(_piece(held, by_name[held.name]))
+                piece = _piece(held, by_name[held.name])
+                if piece.numel():
+                    local(held.parameter).copy_(piece)
     books = [held for held in parallel.held() if isinstance(held.parameter, torch.nn.Parameter)]
     state = {
         index: {key: _placed(books[int(index)], value) for key, value in own.items()}
