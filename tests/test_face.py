@@ -31,6 +31,7 @@ NAMES = [
     "launch",
     "load_cluster",
     "load_model",
+    "parallelize",
     "plan",
     "rig",
     "run",

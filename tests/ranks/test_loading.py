@@ -9,15 +9,15 @@ from training import train
 
 
 def test_who_loads_changes_no_number() -> None:
-    between = train(":drawn", loaders=0).losses
-    assert train(":drawn", loaders=1).losses == between
-    assert train(":drawn", loaders=3).losses == between
+    between = train(":noisy", loaders=0).losses
+    assert train(":noisy", loaders=1).losses == between
+    assert train(":noisy", loaders=3).losses == between
 
 
 def test_a_run_goes_on_bit_for_bit_with_data_loaded_beside_it() -> None:
-    whole = train(":drawn", steps=9, output="whole", loaders=2)
-    train(":drawn", steps=5, output="parts", loaders=1)
-    assert train(":drawn", steps=9, output="parts", resume=True, loaders=0).losses == whole.losses
+    whole = train(":noisy", steps=9, output="whole", loaders=2)
+    train(":noisy", steps=5, output="parts", loaders=1)
+    assert train(":noisy", steps=9, output="parts", resume=True, loaders=0).losses == whole.losses
 
 
 @pytest.mark.parametrize("loaders", [0, 2])

@@ -5,6 +5,7 @@ goes on as dp=4 again. Dies with an AssertionError where a number is not exactly
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from rigwise.run.keeping.contents import Contents, everything
+from rigwise.run.keeping.contents import Contents, of_model
 from rigwise.run.keeping.filling import fill
 from rigwise.run.keeping.keeper import Keeper, restore
 from rigwise.run.parallel.held import Held, Runs
@@ -73,13 +74,14 @@ def main(rank: int, world: int, folder: Path) -> None:
     )
     ranks = Ranks(rank=rank, world=world, device=torch.device("cpu"))
     model, optimizer = trained()
-    whole = Contents(held=everything(model), optimizer=optimizer, parts={}, rank=rank)
+    whole = replace(of_model(model, optimizer), rank=rank)
     first = Keeper(folder / "dp", ranks, whole, {})
     first.save(3, LOADER, wait=False)
     first.finish()
 
     held, parameters = zip(*pieces(rank), strict=True)
-    cut = Contents(held=held, optimizer=adam(parameters), parts={}, rank=rank)
+    names = {name: name for name in network().state_dict()}
+    cut = Contents(held=held, names=names, optimizer=adam(parameters), parts={}, rank=rank)
     restored = restore(folder / "dp", ranks)
     assert fill(cut, restored.path, restored.record) == []
     named = dict(model.named_parameters())
@@ -92,7 +94,7 @@ def main(rank: int, world: int, folder: Path) -> None:
     second.save(3, LOADER, wait=True)
 
     other = network()
-    again = Contents(held=everything(other), optimizer=adam(other.parameters()), parts={}, rank=rank)
+    again = replace(of_model(other, adam(other.parameters())), rank=rank)
     restored = restore(folder / "cut", ranks)
     assert fill(again, restored.path, restored.record) == []
     assert all(torch.equal(value, model.state_dict()[name]) for name, value in other.state_dict().items())

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout
-from rigwise.models.trace import call
 from rigwise.run import memory
 from rigwise.run.asking import asking
 from rigwise.run.clock import Clock, Laps
 from rigwise.run.feeding.ahead import Ahead
-from rigwise.run.feeding.feed import cut
 from rigwise.run.job import StepRecord
-from rigwise.run.keeping.contents import Contents, Stateful, everything
+from rigwise.run.keeping.contents import Contents, Stateful
 from rigwise.run.keeping.keeper import Keeper
 from rigwise.run.log import Log
+from rigwise.run.parallel.parallel import Parallel
 from rigwise.run.ranks import Meeting, Ranks
 from rigwise.run.reporter import Reporter
 from rigwise.run.seeds import TRAINING, reseed
@@ -59,15 +55,12 @@ class _Pending:
 
 
 class Trainer:
-    """Steps, one after the other; rank 0 logs and reports, all ranks save.
-
-    model: the task's own, wrapped: what is called in a step, the same or under DDP.
-    """
+    """Steps, one after the other; rank 0 logs and reports, all ranks save."""
 
     def __init__(
         self,
         task: Task,
-        wrapped: nn.Module,
+        parallel: Parallel,
         ranks: Ranks,
         setting: Setting,
         clock: Clock,
@@ -75,21 +68,20 @@ class Trainer:
     ) -> None:
         """parts: what else has a state to go on from, by name."""
         self.task = task
-        self.wrapped = wrapped
+        self.parallel = parallel
         self.ranks = ranks
         self.setting = setting
         self.clock = clock
         with asking("optimizer"):
-            self.optimizer = task.optimizer(task.model.parameters())
+            self.optimizer = task.optimizer(parallel.parameters())
         self.contents = Contents(
-            held=everything(task.model), optimizer=self.optimizer, parts=parts or {}, rank=ranks.rank
+            held=parallel.held(), names=parallel.names, optimizer=self.optimizer, parts=parts or {}, rank=ranks.rank
         )
         self.keeper = Keeper(setting.output, ranks, self.contents, setting.own)
         self.records: list[StepRecord] = []
         self.step = 0
         self._pending: _Pending | None = None
         self._own_s = 0.0
-        self._dtype = {"bfloat16": torch.bfloat16}.get(setting.layout.precision)
 
     def train(self, feed: Ahead, start: int, log: Log | None, reporter: Reporter, stop: Stop, tracer: Tracer) -> Path:
         """Train from step `start` to the last, or to where the ranks agree to stop; the path of the last checkpoint."""
@@ -116,32 +108,14 @@ class Trainer:
         with tracer.part("loader"):
             inputs, targets = next(feed)
         self.clock.lap("loader")
-        reseed(TRAINING, self.setting.seed, step, self.ranks.rank)
+        reseed(TRAINING, self.setting.seed, step, self.parallel.mesh.coordinate("dp"))
         with asking("model or loss"):
-            loss = self._gradients(inputs, targets)
+            loss = self.parallel.step(inputs, targets, self.task.loss)
         with asking("optimizer"), tracer.part("optimizer"):
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
         self.clock.lap("optimizer")
         return loss
-
-    def _gradients(self, inputs: Any, targets: Any) -> torch.Tensor:
-        """Forward and backward over the rank's micro-batches; the ranks exchange in the last one. The mean loss."""
-        share, micro = self.setting.batch // self.setting.layout.dp, self.setting.layout.micro
-        total = torch.zeros((), device=self.ranks.device)
-        for begin in range(0, share, micro):
-            last = begin + micro == share
-            shared = isinstance(self.wrapped, DistributedDataParallel)
-            quiet = self.wrapped.no_sync() if shared and not last else nullcontext()  # type: ignore[operator]
-            with quiet:
-                with torch.autocast(self.ranks.device.type, dtype=self._dtype, enabled=self._dtype is not None):
-                    output = call(self.wrapped, cut(inputs, begin, begin + micro))
-                    loss = self.task.loss(output, cut(targets, begin, begin + micro)) * (micro / share)
-                self.clock.lap("forward")
-                loss.backward()
-                self.clock.lap("communication" if shared and last else "backward")
-            total = total + loss.detach()
-        return total
 
     def _settle(self, log: Log | None, reporter: Reporter) -> bool:
         """The record of the step whose loss was on its way; do the ranks want to stop?"""

@@ -20,7 +20,6 @@ from rigwise.models.python_file import blame
 from rigwise.run import memory
 from rigwise.run.asking import TaskCodeError, asking
 from rigwise.run.clock import Clock
-from rigwise.run.data_parallel import Probe, probe, wrap
 from rigwise.run.feeding.ahead import Ahead, Wanted
 from rigwise.run.feeding.feed import Feed, cut, place
 from rigwise.run.job import Job
@@ -28,6 +27,8 @@ from rigwise.run.keeping.filling import fill
 from rigwise.run.keeping.keeper import Restored, agree, restore
 from rigwise.run.limits import settle
 from rigwise.run.log import NAME, Log
+from rigwise.run.parallel.mesh import Mesh
+from rigwise.run.parallel.parallel import Parallel, parallelize
 from rigwise.run.ranks import Ranks, connected
 from rigwise.run.reporter import Reporter
 from rigwise.run.result import median_parts, summary
@@ -84,10 +85,15 @@ def _train(job: Job, rank: int, reporter: Reporter, stop: Stop) -> None:
         base = max(0, memory.resident(ranks.device) - (held if ranks.device.type == "cpu" else 0))
         task.model.to(ranks.device).train()
         with asking("data"):
-            feed = Feed(task.data, job.seed, rank)
+            feed = Feed(task.data, job.seed, data_place(job.layout, rank))
         batch = job.batch or feed.own_batch or task.batch
-        layout = settle(job.layout, batch, job.whole)
-        _train_task(job, task, ranks, feed, layout, batch, base, reporter, stop)
+        mesh = Mesh.join(settle(job.layout, batch, job.whole), ranks.device)
+        _train_task(job, task, ranks, feed, mesh, batch, base, reporter, stop)
+
+
+def data_place(layout: Layout, rank: int) -> int:
+    """Which share of the batch a rank takes: ranks that differ in other axes take the same."""
+    return Mesh(layout=layout, rank=rank, device=torch.device("cpu")).coordinate("dp")
 
 
 def _train_task(
@@ -95,16 +101,16 @@ def _train_task(
     task: Task,
     ranks: Ranks,
     feed: Feed,
-    layout: Layout,
+    mesh: Mesh,
     batch: int,
     base: int,
     reporter: Reporter,
     stop: Stop,
 ) -> None:
-    share = slice(ranks.rank * (batch // layout.dp), (ranks.rank + 1) * (batch // layout.dp))
+    layout, own_place = mesh.layout, mesh.coordinate("dp")
+    share = slice(own_place * (batch // layout.dp), (own_place + 1) * (batch // layout.dp))
     clock = Clock(ranks.device)
-    seen = _probe(task, ranks, feed, layout, batch, share, job.seed)
-    wrapped = wrap(task.model, layout, ranks, seen, clock) if ranks.world > 1 else task.model
+    parallel = _parallel(task, mesh, feed, batch, share, job.seed, clock)
     own = {"task": job.task, "batch": batch, "seed": job.seed}
     setting = Setting(
         layout=layout,
@@ -116,14 +122,15 @@ def _train_task(
         own=own,
         ideal_s=job.ideal_s,
     )
-    trainer = Trainer(task, wrapped, ranks, setting, clock)
+    trainer = Trainer(task, parallel, ranks, setting, clock)
     restored = restore(setting.output, ranks) if job.resume else None
-    begin, said, position = _resume(job, trainer, restored) if restored else (0, (), None)
+    begin, anew, position = _resume(job, trainer, restored) if restored else (0, (), None)
     log = None
     if ranks.rank == 0:
         facts = {"device": device_name(ranks.device), "versions": versions(ranks), "resumed_from": begin}
         reporter.send("start", layout=layout.to_dict(), batch=batch, tokens=task.tokens, **facts)
-        for says in (*seen.warnings(layout.dp), *said):
+        said = parallel.seen.warnings(layout.dp) if parallel.seen else []
+        for says in (*said, *anew):
             reporter.send("warning", says=says)
         log = Log(Path(job.output) / NAME, keep=begin)
     wanted = Wanted(batch=batch, share=share, start=begin, position=position, loaders=job.loaders)
@@ -146,13 +153,14 @@ def _of_data(error: Exception) -> Exception:
     return failed
 
 
-def _probe(task: Task, ranks: Ranks, feed: Feed, layout: Layout, batch: int, share: slice, seed: int) -> Probe:
+def _parallel(task: Task, mesh: Mesh, feed: Feed, batch: int, share: slice, seed: int, clock: Clock) -> Parallel:
     with asking("data"):
         inputs, targets = next(feed.deal(batch=batch, share=share, start=0))
-    reseed(TRAINING, seed, 0, ranks.rank)
-    first = place((cut(inputs, 0, layout.micro), cut(targets, 0, layout.micro)), ranks.device)
+    reseed(TRAINING, seed, 0, mesh.coordinate("dp"))
+    micro = mesh.layout.micro
+    first, wanted = place((cut(inputs, 0, micro), cut(targets, 0, micro)), mesh.device)
     with asking("model or loss"):
-        return probe(task.model, task.loss, *first)
+        return parallelize(task.model, mesh.layout, mesh, inputs=first, targets=wanted, loss=task.loss, clock=clock)
 
 
 def _resume(job: Job, trainer: Trainer, restored: Restored) -> tuple[int, tuple[str, ...], Mapping[str, Any] | None]:
@@ -173,7 +181,10 @@ def _set_precision(precision: str, device: torch.device) -> None:
     """float32 means float32, also where a GPU would round to TF32 by itself."""
     if precision == "tf32" and device.type != "cuda":
         raise UsageError("precision=tf32 on a CPU", rule="TF32 is a GPU's number format", nearest="precision=float32")
-    torch.backends.fp32_precision = "tf32" if precision == "tf32" else "ieee"  # type: ignore[attr-defined]
+    backends: Any = torch.backends
+    rounded = precision == "tf32"
+    backends.cudnn.allow_tf32 = backends.cuda.matmul.allow_tf32 = rounded  # torch.export asks the older flags too
+    backends.fp32_precision = "tf32" if rounded else "ieee"
 
 
 def device_name(device: torch.device) -> str:

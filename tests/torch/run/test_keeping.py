@@ -6,6 +6,7 @@ import errno
 import json
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch import nn
 from rigwise.errors import LaunchError, UsageError
 from rigwise.run.keeping import folder, keeper
 from rigwise.run.keeping.boxes import boxes
-from rigwise.run.keeping.contents import Contents, everything
+from rigwise.run.keeping.contents import Contents, of_model
 from rigwise.run.keeping.filling import fill, read, weights
 from rigwise.run.keeping.keeper import Keeper, Restored, restore, shared
 from rigwise.run.parallel.held import Held, runs_of
@@ -39,7 +40,7 @@ def network() -> nn.Module:
 
 
 def contents(model: nn.Module, optimizer: torch.optim.Optimizer, **parts: Any) -> Contents:
-    return Contents(held=everything(model), optimizer=optimizer, parts=parts, rank=0)
+    return of_model(model, optimizer, **parts)
 
 
 def trained(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int, seed: int = 0) -> None:
@@ -245,7 +246,7 @@ def test_parts_go_on_where_they_were_and_begin_anew_where_there_is_nothing_for_t
     here.rounds = 0
     assert fill(contents(model, optimizer, compression=here), restored.path, restored.record) == []
     assert (here.left.tolist(), here.rounds) == ([0.5] * 3, 4)
-    other = Contents(held=everything(model), optimizer=optimizer, parts={"compression": elsewhere}, rank=3)
+    other = replace(contents(model, optimizer, compression=elsewhere), rank=3)
     assert "compression begins anew" in fill(other, restored.path, restored.record)[0]
     assert elsewhere.left.tolist() == [0.0] * 3
 

@@ -8,7 +8,7 @@ rank-R/PART/KEY        what a part of the run keeps for one rank alone: the left
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +18,8 @@ from torch import nn
 from rigwise.errors import UsageError
 from rigwise.run.keeping.boxes import Box, boxes
 from rigwise.run.parallel.held import Held
+from rigwise.run.parallel.parallel import state_names
+from rigwise.run.parallel.sharing import local
 
 MODEL, OPTIMIZER = "model", "optimizer"
 
@@ -36,22 +38,32 @@ class Stateful(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What is kept. held: this rank's pieces of weights and buffers. parts: what else has a state, by name."""
+    """What is kept. held: this rank's pieces of weights and buffers. names: every key of the model's state_dict -> the
+    name of its tensor (tied weights have several keys). parts: what else has a state, by name.
+    """
 
     held: Sequence[Held]
+    names: Mapping[str, str]
     optimizer: torch.optim.Optimizer
     parts: Mapping[str, Stateful]
     rank: int
 
+    def pieces(self) -> Iterator[tuple[Held, torch.Tensor]]:
+        """What the model's state_dict has, with this rank's memory of it."""
+        kept = set(self.names.values())
+        for held in self.held:
+            if held.name in kept and held.parameter is not None:
+                yield held, local(held.parameter.detach())
+
     def tensors(self) -> list[Box]:
         """All that this rank could write; several ranks may have the same."""
         found: list[Box] = []
-        for held in self.held:
-            assert held.parameter is not None
-            found += boxes(f"{MODEL}/{held.name}", held, held.parameter.detach())
+        for held, tensor in self.pieces():
+            found += boxes(f"{MODEL}/{held.name}", held, tensor)
         for held, key, value in self._states():
             if isinstance(value, torch.Tensor):
-                found += boxes(f"{OPTIMIZER}/{held.name}/{key}", _cut_as(held, key, value), value)
+                piece = local(value)
+                found += boxes(f"{OPTIMIZER}/{held.name}/{key}", _cut_as(held, key, piece), piece)
         for name, state in self._own():
             for key, value in state.items():
                 if isinstance(value, torch.Tensor):
@@ -78,7 +90,13 @@ class Contents:
             name: {key: value for key, value in state.items() if not isinstance(value, torch.Tensor)}
             for name, state in self._own()
         }
-        return {"groups": groups, "numbers": numbers, "parts": {key: value for key, value in own.items() if value}}
+        tied = {key: name for key, name in self.names.items() if key != name}
+        return {
+            "tied": tied,
+            "groups": groups,
+            "numbers": numbers,
+            "parts": {key: value for key, value in own.items() if value},
+        }
 
     def _names(self) -> dict[int, str]:
         """The first name of each parameter, by id: tied weights have several."""
@@ -97,15 +115,16 @@ class Contents:
         return ((name, part.state_dict()) for name, part in self.parts.items())
 
 
-def everything(model: nn.Module) -> list[Held]:
-    """All weights and buffers of a model that is on this rank as a whole."""
-    kept = model.state_dict(keep_vars=True)
-    return [Held.whole(name, tensor) for name, tensor in kept.items() if isinstance(tensor, torch.Tensor)]
+def of_model(model: nn.Module, optimizer: torch.optim.Optimizer, **parts: Stateful) -> Contents:
+    """Of a model that is on this rank as a whole, without a rank beside it."""
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    held = [Held.whole(name, tensor) for name, tensor in tensors.items()]
+    return Contents(held=held, names=state_names(model), optimizer=optimizer, parts=parts, rank=0)
 
 
 def _cut_as(held: Held, key: str, value: torch.Tensor) -> Held:
     """How a tensor of the optimizer is cut: as its weight, or not at all."""
-    if tuple(value.shape) == held.piece_shape:
+    if held.fits(value):
         return held
     if value.dim() == 0 or held.is_whole:
         return Held.whole(held.name, value)

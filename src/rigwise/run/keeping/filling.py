@@ -13,11 +13,14 @@ from torch import nn
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.tensor import DTensor
 
 from rigwise.errors import UsageError
 from rigwise.run.keeping.boxes import Box, LoadPlanner, Reader, boxes, saved
 from rigwise.run.keeping.contents import MODEL, OPTIMIZER, Contents
+from rigwise.run.keeping.folder import read_record
 from rigwise.run.parallel.held import Held
+from rigwise.run.parallel.sharing import local
 
 UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, pickle.UnpicklingError)
 """What reading a damaged or a foreign file may raise."""
@@ -28,7 +31,7 @@ def fill(contents: Contents, path: Path, record: Mapping[str, Any]) -> list[str]
     try:
         entries = saved(path)
         with torch.no_grad():
-            read(path, [box for held in contents.held for box in _weights(held)])
+            read(path, [box for held, piece in contents.pieces() for box in boxes(f"{MODEL}/{held.name}", held, piece)])
             _fill_optimizer(contents, path, entries, record)
         return _fill_parts(contents, path, entries, record)
     except (*UNREADABLE, CheckpointException) as error:
@@ -40,7 +43,9 @@ def fill(contents: Contents, path: Path, record: Mapping[str, Any]) -> list[str]
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
     """The weights and buffers of a checkpoint as whole tensors on the CPU, by name: what load_state_dict takes."""
-    return whole(path, f"{MODEL}/")
+    found = whole(path, f"{MODEL}/")
+    tied = read_record(path)["tied"]
+    return {**found, **{key: found[name] for key, name in tied.items()}}
 
 
 def whole(path: Path, prefix: str = "") -> dict[str, torch.Tensor]:
@@ -52,11 +57,6 @@ def whole(path: Path, prefix: str = "") -> dict[str, torch.Tensor]:
     }
     read(path, [box for name, tensor in made.items() for box in boxes(name, Held.whole(name, tensor), tensor)])
     return {name.removeprefix(prefix): tensor for name, tensor in made.items()}
-
-
-def _weights(held: Held) -> list[Box]:
-    assert held.parameter is not None
-    return list(boxes(f"{MODEL}/{held.name}", held, held.parameter.detach()))
 
 
 def read(path: Path, parts: list[Box]) -> None:
@@ -86,6 +86,7 @@ def _fill_optimizer(
             parts += added
         states[held.parameter] = state
     read(path, parts)
+    states = {p: {key: _beside(p, value) for key, value in state.items()} for p, state in states.items()}
     _install(contents.optimizer, states, _settings(contents, record))
 
 
@@ -95,8 +96,17 @@ def _empty(held: Held, name: str, entry: TensorStorageMetadata) -> tuple[torch.T
     if tuple(entry.size) != held.shape:
         alone = torch.zeros(entry.size, dtype=entry.properties.dtype)
         return alone, list(boxes(name, Held.whole(name, alone), alone))
-    piece = torch.empty(held.piece_shape, dtype=entry.properties.dtype, device=held.parameter.device)
+    piece = torch.empty_like(local(held.parameter.detach()), dtype=entry.properties.dtype)
     return piece, list(boxes(name, held, piece))
+
+
+def _beside(parameter: nn.Parameter, value: Any) -> Any:
+    """A tensor of the optimizer as it keeps it beside its parameter: a shard beside a shard."""
+    if not isinstance(parameter, DTensor) or not isinstance(value, torch.Tensor) or not value.dim():
+        return value
+    mesh, placements = parameter.device_mesh, parameter.placements
+    shape, stride = parameter.shape, parameter.stride()
+    return DTensor.from_local(value, mesh, placements, shape=shape, stride=stride, run_check=False)
 
 
 def _settings(contents: Contents, record: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -111,7 +111,7 @@ class Keeper:
         for record in everyone:
             numbers |= record["numbers"]
         parts = {str(rank): record["parts"] for rank, record in enumerate(everyone) if record["parts"]}
-        return {"groups": groups, "numbers": numbers, "parts": parts}
+        return {"tied": everyone[0]["tied"], "groups": groups, "numbers": numbers, "parts": parts}
 
     def _write(self, step: int, mine: list[Box], record: Mapping[str, Any], size: int) -> None:
         partial = folder.aside(self.output, step)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,26 +17,46 @@ from torch import fx, nn
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from rigwise.errors import UsageError
+from rigwise.models.trace import call
 
 _RULE = "tensor, context, expert and pipeline layouts trace the module to a graph of operations"
 _OTHERWISE = "a layout of dp and zero, which runs the module as it is"
+_INSIDE = "_captured"  # where a model lies in the module that adds its loss
 _RUNNING = (nn.LSTM, nn.GRU, nn.RNN)
 
 
-def capture(model: nn.Module, inputs: Any) -> fx.GraphModule:
+class _Trained(nn.Module):
+    """A module with its loss: of inputs and targets a scalar."""
+
+    def __init__(self, model: nn.Module, loss: Callable[[Any, Any], torch.Tensor]) -> None:
+        super().__init__()
+        self.add_module(_INSIDE, model)
+        self.training = model.training
+        self._loss = (loss,)  # in a tuple, so that a loss which is a module is not taken for a part of the model
+
+    def forward(self, inputs: Any, targets: Any) -> torch.Tensor:
+        return self._loss[0](call(getattr(self, _INSIDE), inputs), targets)
+
+
+def capture(
+    model: nn.Module, inputs: Any, *, loss: Callable[[Any, Any], torch.Tensor] | None = None, targets: Any = None
+) -> fx.GraphModule:
     """The graph of a module in training mode for inputs of these shapes (a tensor, a tuple, or a dict of keywords).
+
+    With a loss, the graph takes (inputs, targets) and gives the loss, so that a pass may fit the loss too.
 
     It holds the module's own Parameter and buffer objects, so training the graph trains the module; a tied weight is
     one parameter under its first name. Placeholders carry the inputs as `call` (models/trace.py) would pass them.
     Raises UsageError for what cannot be traced.
     """
     refuse_recurrent(model)
-    args, keywords = _arguments(inputs)
+    args, keywords = _arguments(inputs) if loss is None else ((inputs, targets), {})
+    traced_as = model if loss is None else _Trained(model, loss)
     modes = [module.training for module in model.modules()]
     model.train()
     try:
         with _quiet():
-            program = torch.export.export(model, args, keywords, strict=False)
+            program = torch.export.export(traced_as, args, keywords, strict=False)
             traced = program.module(check_guards=False)
     except Exception as error:
         raise _refused(model, error) from error
@@ -118,7 +138,7 @@ def module_of(node: fx.Node) -> str:
     """The path of the module that a node was traced in; "" for the model itself."""
     stack = node.meta.get("nn_module_stack") or {}
     path = str(next(reversed(stack.values()))[0]) if stack else ""
-    return path.removeprefix("L['self']").strip(".")
+    return path.removeprefix("L['self']").strip(".").removeprefix(_INSIDE).strip(".")
 
 
 def _plain(model: nn.Module, traced: fx.GraphModule) -> fx.GraphModule:
@@ -130,11 +150,44 @@ def _plain(model: nn.Module, traced: fx.GraphModule) -> fx.GraphModule:
             node.target = name or node.target
             if not node.users:
                 traced.graph.erase_node(node)
+    _without_writing(model, traced.graph)
     root = nn.Module()
     for node in traced.graph.nodes:
         if node.op == "get_attr":
             plant(root, node.target, _find(model, node.target, traced))
     return fx.GraphModule(root, traced.graph)
+
+
+def _without_writing(model: nn.Module, graph: fx.Graph) -> None:
+    """Operations that write over their operand (relu_) give a new value instead, so that no pass has to know what lies
+    where. What writes into a buffer stays; what writes into a part of another value is refused.
+    """
+    for node in list(graph.nodes):
+        schema: Any = getattr(node.target, "_schema", None)
+        written = schema and schema.arguments and schema.arguments[0].alias_info
+        value: Any = node.args[0] if node.args else None
+        if not written or not written.is_write or value.op == "get_attr":
+            continue
+        plain = getattr(torch.ops.aten, schema.name.removeprefix("aten::").removesuffix("_"), None)
+        overload = getattr(plain, schema.overload_name or "default", None) if plain else None
+        if overload is None or _is_seen_elsewhere(value, node):
+            where = module_of(node)
+            raise UsageError(
+                f"{_called(where, model.get_submodule(where))} writes into a part of a tensor ({schema.name})",
+                rule=_RULE,
+                nearest=f"a new tensor (torch.where, torch.cat), or {_OTHERWISE}",
+            )
+        node.target = overload
+        order = {n: i for i, n in enumerate(graph.nodes)}
+        value.replace_all_uses_with(node, delete_user_cb=lambda user, at=order[node], of=order: of[user] > at)
+
+
+def _is_seen_elsewhere(value: fx.Node, writer: fx.Node) -> bool:
+    """Is the memory of a value, before it is written over, that of another value which is still read?"""
+    schema: Any = getattr(value.target, "_schema", None)
+    shared = schema and schema.returns and schema.returns[0].alias_info and value.args
+    source: Any = value.args[0] if shared else None
+    return isinstance(source, fx.Node) and any(user not in (value, writer) for user in source.users)
 
 
 def _find(model: nn.Module, name: str, traced: fx.GraphModule) -> Any:
