@@ -21,6 +21,7 @@ from rigwise.run.feeding.feed import Batch, Feed, place
 from rigwise.run.feeding.loader import Loader, Tell
 
 QUICK_S = 1e-3
+_MAYBE_S = 1e-2
 _CPU = torch.device("cpu")
 
 
@@ -71,7 +72,7 @@ class Ahead:
         """The first batch is loaded here and timed; then it is known who loads the others."""
         dealt = self._dealt(wanted, wanted.start, 1)
         first, seconds = _timed(dealt)
-        if seconds > QUICK_S and self._feed.indexed:  # the very first may have been slow for other reasons
+        if QUICK_S < seconds < _MAYBE_S and self._feed.indexed:  # the very first may be slow for other reasons
             first, seconds = _timed(self._dealt(wanted, wanted.start, 1))
         quick = seconds < QUICK_S
         loaders = wanted.loaders
