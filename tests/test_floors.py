@@ -53,6 +53,8 @@ FOREIGN = {
     "gpuhunt": {"advise/refresh.py"},
     "resvg_py": {"report/png.py"},
     "scipy": {"calibration", "convolution"},
+    "PIL": {"run/readers/images.py"},
+    "tensorboard": {"run/board.py"},
 }
 ONLY_LAZILY = {
     "models/trace.py": {"torch"},
@@ -60,6 +62,7 @@ ONLY_LAZILY = {
     "convolution": {"scipy"},
     "advise/refresh.py": {"gpuhunt"},
     "report/png.py": {"resvg_py"},
+    "run": {"PIL", "tensorboard"},
 }
 
 

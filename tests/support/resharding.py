@@ -1,10 +1,12 @@
-"""One rank of a test: `python resharding.py RANK WORLD FOLDER`. Trains on dp=4, saves; goes on as tp=2,pp=2, saves;
+"""The ranks of a test: `python resharding.py WORLD FOLDER`. Trains on dp=4, saves; goes on as tp=2,pp=2, saves;
 goes on as dp=4 again. Dies with an AssertionError where a number is not exactly what it was.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -104,5 +106,24 @@ def main(rank: int, world: int, folder: Path) -> None:
     dist.destroy_process_group()
 
 
+def ranks(world: int, folder: Path) -> int:
+    """Fork them all from this process, which has read torch once; how many failed."""
+    children = []
+    for rank in range(world):
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                main(rank, world, folder)
+                code = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stderr.flush()
+                os._exit(code)
+        children.append(child)
+    return sum(os.waitpid(child, 0)[1] != 0 for child in children)
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    sys.exit(ranks(int(sys.argv[1]), Path(sys.argv[2])))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
 _LINES = 10  # lines of progress where nobody watches a bar
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watching:
+    """What a run writes besides its log."""
+
+    trace: Annotated[bool, Parameter(negative="")] = False
+    """Write trace.json: what a few steps of every rank consist of, for ui.perfetto.dev."""
+    tensorboard: Annotated[bool, Parameter(negative="")] = False
+    """Write the log as TensorBoard reads it, too."""
+
+
 def run(
     task: str,
     /,
@@ -37,8 +49,7 @@ def run(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     checkpoint_every: int | None = None,
     loaders: int | None = None,
-    trace: Annotated[bool, Parameter(negative="")] = False,
-    tensorboard: Annotated[bool, Parameter(negative="")] = False,
+    watching: Watching = Watching(),
     look: Look = Look(),
 ) -> None:
     """Train a task on this machine as a layout says; predicted beside measured.
@@ -64,12 +75,7 @@ def run(
     checkpoint_every
         Steps between checkpoints, from which --resume goes on; only after the last step by default.
     loaders
-        Processes beside each rank that load the next batches while it computes; 0 loads between the steps. Decided
-        by the time of the first batch by default.
-    trace
-        Write trace.json: what a few steps of every rank consist of, for ui.perfetto.dev.
-    tensorboard
-        Write the log as TensorBoard reads it, too.
+        Processes beside each rank that load ahead; 0 loads between the steps; by the first batch's time by default.
     """
     with stepping(look, steps) as on_step:
         report = api.run(
@@ -83,8 +89,8 @@ def run(
             device=device,
             checkpoint_every=checkpoint_every,
             loaders=loaders,
-            trace=trace,
-            tensorboard=tensorboard,
+            trace=watching.trace,
+            tensorboard=watching.tensorboard,
             on_step=on_step,
             on_stop=lambda: _stopping(look),
         )

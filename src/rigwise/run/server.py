@@ -12,7 +12,6 @@ report (reporter.py).
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import json
 import os
@@ -25,6 +24,7 @@ from contextlib import suppress
 from typing import Any
 
 from rigwise.run.reporter import Reporter
+from rigwise.run.stopping import die_with_parent
 
 _PRELOAD = (
     "torch",
@@ -34,7 +34,6 @@ _PRELOAD = (
     "torch.utils.data",
     "rigwise.run.worker",
 )
-_PR_SET_PDEATHSIG = 1
 _CHUNK = 1 << 16
 
 
@@ -43,12 +42,6 @@ def _preload(names: Iterable[str]) -> None:
         warnings.simplefilter("ignore")
         for name in names:
             importlib.import_module(name)
-
-
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies (Linux); elsewhere the pipe's end has to do."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Server:

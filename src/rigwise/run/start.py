@@ -59,18 +59,14 @@ def run(
     trace: write trace.json, what a few steps of every rank consist of. tensorboard: write the log as TensorBoard reads
     it, too. ideal_s: seconds that a step's useful FLOP take at the devices' peak, for MFU.
 
-    On the first Ctrl-C (or SIGTERM) the step is finished and saved, and KeyboardInterrupt says how to go on; on_stop is
-    called at once. On the second, all ranks are ended first.
-
-    Raises UsageError (task, layout, sizes, a loss that is not finite), NotFoundError (task), InfeasibleError (memory),
-    LaunchError (a rank died, disk full, torch missing).
+    On the first Ctrl-C (or SIGTERM) on_stop is called, the step is finished and saved, and KeyboardInterrupt says how
+    to go on; on the second, all ranks are ended first. Raises UsageError (task, layout, sizes, a loss that is not
+    finite), NotFoundError (task), InfeasibleError (memory), LaunchError (a rank died, disk full, torch missing).
     """
     spec, name = _spelt(task)
     said, whole = read_layout(layout)
     check_layout(said)
-    if tensorboard:
-        require_tensorboard()
-    folder = _folder(name, output, resume)
+    folder = str(_folder(name, output, resume))
     with tempfile.TemporaryDirectory(prefix="rigwise-") as private:
         job = Job(
             task=spec,
@@ -79,7 +75,7 @@ def run(
             steps=steps,
             batch=batch,
             seed=seed,
-            output=str(folder),
+            output=folder,
             resume=resume,
             device=device,
             checkpoint_every=checkpoint_every or 0,
@@ -89,24 +85,34 @@ def run(
             ideal_s=ideal_s,
             trace=trace,
         )
-        held = _prepare(folder)
-        try:
-            with ExitStack() as stack:
-                board = stack.enter_context(Board(folder)) if tensorboard else None
-                heard = _Heard(on_step, folder, board)
-                launch(job, folder / PRINTS, heard, on_stop)
-            result = heard.result(task, job)
-        finally:
-            os.close(held)
+        result = _trained(task, job, on_step, on_stop, tensorboard)
     if result.steps < steps:
         raise KeyboardInterrupt(_goes_on(result, job))
     return result
+
+
+def _trained(
+    task: str, job: Job, on_step: OnStep | None, on_stop: Callable[[], None] | None, tensorboard: bool
+) -> RunResult:
+    if tensorboard:
+        require_tensorboard()
+    folder = Path(job.output)
+    held = _prepare(folder)
+    try:
+        with ExitStack() as stack:
+            board = stack.enter_context(Board(folder)) if tensorboard else None
+            heard = _Heard(on_step, folder, board)
+            launch(job, folder / PRINTS, heard, on_stop)
+        return heard.result(task, job)
+    finally:
+        os.close(held)
 
 
 def _goes_on(result: RunResult, job: Job) -> str:
     """Where a run that was stopped has been saved, and the command that goes on with it."""
     words = ["rigwise", "run", result.task, "--layout", str(result.layout), "--batch", str(result.batch)]
     words += ["--seed", str(job.seed), "--steps", str(job.steps), "--output", str(result.output), "--resume"]
+    words += ["--device", job.device] if job.device != "auto" else []
     return f"stopped after step {result.steps}, saved in {result.checkpoint}; go on with: {shlex.join(words)}"
 
 

@@ -1,9 +1,19 @@
-"""A rank that is asked to stop: it finishes its step, and all ranks agree after which."""
+"""How a process of a run ends: a rank that is asked to stop finishes its step; and none outlives who started it."""
 
 from __future__ import annotations
 
+import ctypes
 import signal
+import sys
 from types import FrameType
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies (Linux); elsewhere the pipe's end has to do."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Stop:

@@ -22,7 +22,7 @@ from rigwise.errors import LaunchError
 from rigwise.run.failures import raised
 from rigwise.run.feeding.feed import Batch
 from rigwise.run.feeding.parcel import receive, send
-from rigwise.run.server import die_with_parent
+from rigwise.run.stopping import die_with_parent
 
 Tell = Callable[[Exception], Mapping[str, Any]]
 _FETCHED = b"+"
