@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch._dynamo  # an optimizer reads it late; once before the fork, not in every rank
 import torch.distributed as dist
 from torch import nn
 
