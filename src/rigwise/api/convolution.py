@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Image = str | Path
 KERNELS = (1, 3, 5, 7, 9, 11, 15, 21, 31, 45, 63)
 SIZES = (16, 28, 56, 112, 224, 448, 896)
+BANK = ("blur", "sharpen", "edge", "sobel-x", "sobel-y", "emboss", "gauss:3", "gabor:45:6")
+TEMPLATE = (52, 18, 70, 86)  # y, x, height, width of the left eye of the cat
 
 
 def conv_layers(model: str | Model) -> tuple[Layer, ...]:
@@ -97,13 +99,13 @@ def conv_map(
         for value in values:
             check_whole(most=8192, **{name: value})
     if pair[0] % groups or pair[1] % groups:
-        raise UsageError(f"{pair[0]} and {pair[1]} channels in {groups} groups", rule="both are multiples of the groups")
+        raise UsageError(
+            f"{pair[0]} and {pair[1]} channels in {groups} groups", rule="both are multiples of the groups"
+        )
     if which not in PASSES:
         raise UsageError(f"pass {which!r}", rule=" or ".join(PASSES))
     card, kind = _device(device, precision)
-    return win_map(
-        sorted(kernels), sorted(sizes), card, kind, channels=pair, groups=groups, batch=batch, which=which
-    )
+    return win_map(sorted(kernels), sorted(sizes), card, kind, channels=pair, groups=groups, batch=batch, which=which)
 
 
 def _device(name: str, precision: str | None) -> tuple[Device, str]:
@@ -118,7 +120,7 @@ def _device(name: str, precision: str | None) -> tuple[Device, str]:
 
 def conv_features(
     image: Image | Photo = "cat",
-    kernels: str | Kernel | Sequence[str | Kernel] = ("blur", "sharpen", "edge", "sobel-x", "sobel-y", "emboss"),
+    kernels: str | Kernel | Sequence[str | Kernel] = BANK,
     *,
     normalise: bool = False,
     colour: bool = False,
@@ -191,7 +193,7 @@ def conv_diffuse(
 
 def conv_find(
     image: Image | Photo = "cat",
-    template: Image | tuple[int, int, int, int] = (52, 18, 70, 86),
+    template: Image | tuple[int, int, int, int] = TEMPLATE,
     *,
     count: int = 3,
     noise: float = 0.0,

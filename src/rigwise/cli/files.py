@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from rigwise.errors import UsageError
-from rigwise.files import replace_text
+from rigwise.files import replace_bytes
 
 
-def check_picture(path: Path | None) -> None:
-    """Refuse a place for a picture before any work is done for it."""
+def check_picture(path: Path | None, *, pixels: bool = False) -> None:
+    """Refuse a place for a picture before any work is done for it. pixels: whether it may be a PNG too."""
     if path is None:
         return
-    if path.suffix.lower() != ".svg":
+    if path.suffix.lower() not in (".svg", ".png")[: 1 + pixels]:
         nearest = str(path.with_suffix(".svg")) if path.name else "plan.svg"
-        raise UsageError(f"picture {str(path)!r}", rule="a picture is an .svg file", nearest=nearest)
+        rule = "a picture is an .svg file, or a .png of the bare pixels" if pixels else "a picture is an .svg file"
+        raise UsageError(f"picture {str(path)!r}", rule=rule, nearest=nearest)
     if path.is_dir() or not path.parent.is_dir():
         what = "it is a folder" if path.is_dir() else f"no folder {path.parent}"
         raise UsageError(f"cannot write {path}: {what}", rule="a file in a folder that exists")
@@ -33,9 +34,9 @@ def check_page(path: Path) -> None:
         raise UsageError(f"cannot make the folder {pictures}: it is a file", rule="pictures go beside the page")
 
 
-def write_aside(path: Path, text: str) -> None:
+def write_aside(path: Path, content: str | bytes) -> None:
     """Write a file as a whole. Raises UsageError where the place cannot be written."""
     try:
-        replace_text(path, text)
+        replace_bytes(path, content.encode("utf-8") if isinstance(content, str) else content)
     except OSError as refused:
         raise UsageError(f"cannot write {path}: {refused.strerror}") from None

@@ -151,7 +151,9 @@ def read_kernel(text: str | Kernel) -> Kernel:
 
 
 def _rows(text: str) -> Floats:
-    rows = [[_number(entry, text) for entry in line.replace(",", " ").split()] for line in text.strip("; \n").split(";")]
+    rows = [
+        [_number(entry, text) for entry in line.replace(",", " ").split()] for line in text.strip("; \n").split(";")
+    ]
     if not rows[0] or len({len(row) for row in rows}) != 1:
         raise UsageError(
             f"kernel {text!r} has rows of {', '.join(str(len(row)) for row in rows)} numbers",

@@ -2,8 +2,8 @@
 
 A kernel of three by three pixels has nine numbers. The share of its energy that lies in the plane of sobel-x and
 sobel-y says how much of it is a first derivative, in whatever direction; a kernel drawn at random has 2 of 9 there on
-average. Beside it: the named kernel that is nearest by the cosine, after both had their mean taken off where the
-named one has none.
+average. Beside it stands
+the named kernel that is nearest by the cosine.
 """
 
 from __future__ import annotations

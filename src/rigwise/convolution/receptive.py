@@ -45,9 +45,7 @@ def layers(model: Model) -> tuple[Layer, ...]:
         seen = [[next(walked) for _ in convs] for _ in range(block.count)]
         for place, (name, shape) in enumerate(convs):
             reach, last = seen[0][place], seen[-1][place]
-            found.append(
-                Layer(name=f"{block.name}.{name}", shape=shape, count=block.count, reach=reach, last=last)
-            )
+            found.append(Layer(name=f"{block.name}.{name}", shape=shape, count=block.count, reach=reach, last=last))
     if not found:
         raise UsageError(f"{model.name} has no convolution", rule="a layer is a convolution", nearest="resnet50")
     return tuple(found)

@@ -135,7 +135,9 @@ def _table(name: str, rows: list[list[str]]) -> Floats:
     for place, row in enumerate(rows, 1):
         numbers = [value for value in map(_number, row) if value is not None]
         if len(numbers) != len(rows[0]):
-            raise UsageError(f"{name}, line {place} of numbers: {','.join(row)!r}", rule="every line has the same numbers")
+            raise UsageError(
+                f"{name}, line {place} of numbers: {','.join(row)!r}", rule="every line has the same numbers"
+            )
         table.append(numbers)
     return np.array(table, dtype=np.float64)
 

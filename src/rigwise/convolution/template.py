@@ -36,8 +36,9 @@ class Peak:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Search:
-    """A template searched for. scores, plain: at every place where it lies within the image."""
+    """A template searched for. plane: the image. scores, plain: at every place where it lies within the image."""
 
+    plane: Floats
     template: Floats
     scores: Floats
     plain: Floats
@@ -102,13 +103,24 @@ def find(plane: Floats, template: Floats, *, count: int = 3, taken_from: Box | N
     )[0]
     # The template's mean is off, so that a constant of the plane adds nothing; taking it off keeps the sums small.
     spread = _deviations(plane - plane.mean(), (template.shape[0], template.shape[1]))
-    scores = np.where(spread > flat * 1e-3, products / (np.maximum(spread, flat * 1e-3) * template.std() * template.size), 0)
+    scores = np.where(
+        spread > flat * 1e-3, products / (np.maximum(spread, flat * 1e-3) * template.std() * template.size), 0
+    )
     scores = np.clip(scores, -1, 1)
     bright = lay(
-        plane[None], Kernel(name="template", values=template), size="valid", kind="cross-correlation", domain="frequency"
+        plane[None],
+        Kernel(name="template", values=template),
+        size="valid",
+        kind="cross-correlation",
+        domain="frequency",
     )
     return Search(
-        template=template, scores=scores, plain=bright[0], peaks=_peaks(scores, template, count), taken_from=taken_from
+        plane=plane,
+        template=template,
+        scores=scores,
+        plain=bright[0],
+        peaks=_peaks(scores, template, count),
+        taken_from=taken_from,
     )
 
 

@@ -21,7 +21,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from rigwise.cost.convolution import Convs, Floats, implicit_seconds, winograd_fused, winograd_unfused
+from rigwise.cost.convolution import Convs, implicit_seconds, winograd_fused, winograd_unfused
 from rigwise.cost.matmul import Engine
 from rigwise.models.operations import Conv
 
@@ -99,7 +99,7 @@ def _fourier(shape: Conv, batch: float, on: Engine) -> tuple[float, float]:
 
 
 def _windowed(shape: Conv, batch: float, sides: Sequence[int], count: Sequence[int], on: Engine) -> float:
-    """t = (8 F w C K/G + 2.5 n log2 n (w (C + K) + C K/G)) / (e_f vector rate) + bytes / BW + 4 t_kernel."""
+    """T = (8 F w C K/G + 2.5 n log2 n (w (C + K) + C K/G)) / (e_f vector rate) + bytes / BW + 4 t_kernel."""
     bins, points = prod(sides[:-1]) * (sides[-1] // 2 + 1), prod(sides)
     windows = batch * prod(count)
     banks = shape.c * shape.k / shape.groups

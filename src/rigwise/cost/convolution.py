@@ -149,9 +149,7 @@ def conv_seconds(
     return np.asarray(seconds)
 
 
-def implicit_seconds(
-    s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, which: str, on: Engine
-) -> Floats:
+def implicit_seconds(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, which: str, on: Engine) -> Floats:
     """The pass as one matrix product whose patches are formed on the fly. moved: bytes of activations."""
     eff, g = on.eff, s.groups
     most = 1 / np.asarray(eff.matmul_tensor if on.tensor else eff.matmul_vector)  # no more than the device sustains

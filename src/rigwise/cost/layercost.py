@@ -197,9 +197,7 @@ class WinMap:
                 "kernel": r,
                 "size": n,
                 "winner": self.winner(i, j),
-                "seconds": {
-                    name: _plain(self.seconds[place, i, j]) for place, name in enumerate(ALGORITHMS)
-                },
+                "seconds": {name: _plain(self.seconds[place, i, j]) for place, name in enumerate(ALGORITHMS)},
             }
             for i, r in enumerate(self.kernels)
             for j, n in enumerate(self.sizes)
