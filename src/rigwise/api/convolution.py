@@ -31,7 +31,7 @@ Image = str | Path
 KERNELS = (1, 3, 5, 7, 9, 11, 15, 21, 31, 45, 63)
 SIZES = (16, 28, 56, 112, 224, 448, 896)
 BANK = ("blur", "sharpen", "edge", "sobel-x", "sobel-y", "emboss", "gauss:3", "gabor:45:6")
-TEMPLATE = (52, 18, 70, 86)  # y, x, height, width of the left eye of the cat
+TEMPLATE = (60, 30, 52, 60)  # y, x, height, width of the left eye of the cat
 
 
 def conv_layers(model: str | Model) -> tuple[Layer, ...]:

@@ -231,7 +231,7 @@ def _template(text: str) -> str | tuple[int, int, int, int]:
     if not all(part.strip().lstrip("-").isdigit() for part in parts):
         return text
     if len(parts) != 4:
-        raise UsageError(f"--template {text}", rule="y,x,height,width or a PNG file", nearest="52,18,70,86")
+        raise UsageError(f"--template {text}", rule="y,x,height,width or a PNG file", nearest="60,30,52,60")
     y, x, height, width = map(int, parts)
     return y, x, height, width
 

@@ -133,14 +133,14 @@ def draw_map(screen: Console, found: WinMap, chatty: bool) -> None:
     rows = []
     for i, r in enumerate(found.kernels):
         cells = [
-            found.winner(i, j) + (f" {found.over(i, j):.1f}" if found.winner(i, j) != "implicit" else "")
+            found.winner(i, j) + (f" {found.over(i, j):.2g}" if found.winner(i, j) != "implicit" else "")
             for j in range(len(found.sizes))
         ]
         rows.append([f"{r} x {r}", *cells])
     c, k = found.channels
     groups = f", {found.groups} groups" if found.groups > 1 else ""
     title = f"the soonest on {found.device} in {found.precision}, {c} to {k} channels{groups}, batch {found.batch}"
-    screen.print(table(screen, columns, rows, title=f"{title}, {_PASSES[found.which]}"))
+    screen.print(table(screen, columns, rows, title=f"{title}, {_PASSES[found.which]}", gap=1))
     if chatty:
         screen.print()
         screen.print("the number: how many times as long the implicit matrix product takes")
@@ -151,7 +151,7 @@ def draw_features(screen: Console, found: Features) -> None:
     """A row a kernel."""
     photo = found.photo
     screen.print(
-        f"{photo.name}: {photo.size[1]} x {photo.size[0]} pixels, mean {photo.planes.mean():.1f}; {found.kind}, "
+        f"{photo.name}: {photo.size[1]} x {photo.size[0]} pixels, mean {found.mean:.1f}; {found.kind}, "
         f"{found.border} border",
         markup=False,
     )
@@ -175,7 +175,7 @@ def draw_features(screen: Console, found: Features) -> None:
             by(each.planes.shape),
             f"{each.range[0]:,.1f}",
             f"{each.range[1]:,.1f}",
-            f"{each.mean:,.1f}",
+            f"{round(each.mean, 1) + 0.0:,.1f}",
             each.kernel.says,
         ]
         for each in found.maps

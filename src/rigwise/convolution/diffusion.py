@@ -25,7 +25,7 @@ STARTS: tuple[Start, ...] = get_args(Start)
 MOST_STEPS = 10_000
 
 _SHOWN = 4  # states that are kept for a picture, the last besides
-_SIDE = 128  # cells a side of a point's and a wall's aquarium
+_SIDE = 64  # cells a side of a point's and a wall's aquarium
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -39,6 +39,12 @@ class Feature:
         """The mean value."""
         return float(self.planes.mean())
 
+    @property
+    def says(self) -> str:
+        """Least, greatest and mean value in words."""
+        low, high = self.range
+        return f"from {low:,.1f} to {high:,.1f}, mean {round(self.mean, 1) + 0.0:,.1f}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Features:
@@ -49,6 +55,12 @@ class Features:
     size: Size
     border: Border
     kind: Kind
+
+    @property
+    def mean(self) -> float:
+        """The mean of what the kernels see: of brightness, or of all colours."""
+        seen = self.photo.planes if len(self.maps[0].planes) > 1 else self.photo.gray
+        return float(seen.mean())
 
     @property
     def values(self) -> int:
@@ -63,7 +75,7 @@ class Features:
             "size": self.size,
             "border": self.border,
             "kind": self.kind,
-            "image_mean": float(self.photo.planes.mean()),
+            "image_mean": self.mean,
             "maps": [
                 {
                     "kernel": each.kernel.to_dict(),

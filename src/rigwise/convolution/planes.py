@@ -20,6 +20,7 @@ Size = Literal["valid", "same", "full"]
 Border = Literal["zero", "periodic", "reflecting"]
 Domain = Literal["space", "frequency"]
 BORDERS: tuple[Border, ...] = get_args(Border)
+_NOT_CLIPPED = 0.995
 _MODES: dict[str, Literal["constant", "wrap", "symmetric"]] = {
     "zero": "constant",
     "periodic": "wrap",
@@ -75,8 +76,11 @@ def check_fits(size: tuple[int, ...], kernel: Kernel) -> None:
 
 
 def shown(plane: Floats, *, signed: bool = False) -> NDArray[np.uint8]:
-    """A plane as pixels: clipped to 0 to 255, or, signed, with 0 as middle grey and the largest magnitude at the end."""
+    """A plane as pixels: clipped to 0 to 255, or, signed, with 0 as middle grey.
+
+    The half percent of the largest magnitudes are clipped, so that one bright pixel does not make a map flat.
+    """
     if signed:
-        most = float(np.abs(plane).max()) or 1.0
+        most = float(np.quantile(np.abs(plane), _NOT_CLIPPED)) or float(np.abs(plane).max()) or 1.0
         plane = 127.5 + 127.5 * plane / most
     return np.rint(np.clip(plane, 0, 255)).astype(np.uint8)

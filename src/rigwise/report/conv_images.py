@@ -34,9 +34,7 @@ def features_svg(found: Features) -> str:
     """The image, then each kernel with the map that it makes."""
     photo = found.photo
     size = f"{photo.size[1]} x {photo.size[0]}"
-    first = Panel(
-        pixels=_image(found), head=f"{photo.name}", lines=(f"{size} pixels, mean {photo.planes.mean():.1f}", "")
-    )
+    first = Panel(pixels=_image(found), head=f"{photo.name}", lines=(f"{size} pixels, mean {found.mean:.1f}", ""))
     many = [first, *(_map(each) for each in found.maps)]
     wide = (WIDTH - 2 * LEFT - 20 * (_ACROSS - 1)) / _ACROSS
     rows = [many[start : start + _ACROSS] for start in range(0, len(many), _ACROSS)]
@@ -44,7 +42,10 @@ def features_svg(found: Features) -> str:
     board = Board(WIDTH, tops[-1], f"{photo.name} under {len(found.maps)} kernels")
     board.text(LEFT, 28, f"{photo.name} under {len(found.maps)} kernels ({found.kind}, {found.border} border)", "title")
     board.text(
-        LEFT, 48, "kernels: blue adds, orange takes away; maps that are about 0 are drawn around middle grey", "soft"
+        LEFT,
+        48,
+        "kernels: blue adds, orange takes away; maps of kernels whose sum is 0 are drawn around middle grey",
+        "soft",
     )
     for place, what in enumerate(many):
         x, y = LEFT + place % _ACROSS * (wide + 20), tops[place // _ACROSS]
@@ -61,15 +62,14 @@ def _image(found: Features) -> Pixels:
 
 
 def _map(each: Feature) -> Panel:
-    low, high = each.range
-    lines = (f"from {low:,.1f} to {high:,.1f}, mean {each.mean:,.1f}", "")
+    lines = (each.says, "")
     return Panel(pixels=coloured(each.planes, signed=each.kernel.signed), head=each.kernel.name, lines=lines)
 
 
 def _about(each: Feature) -> tuple[str, ...]:
     k = each.kernel
     return (
-        f"{k.size[1]} x {k.size[0]}, sum {k.total:.3g}",
+        f"{k.size[1]} x {k.size[0]}, sum {0 if k.signed else k.total:.3g}",
         f"rank {k.rank}" + (": separable" if k.rank == 1 else ""),
         "a density" if k.is_density else "no density",
     )

@@ -65,6 +65,7 @@ def _variance(board: Board, found: Diffusion, frame: Frame) -> None:
     marks = sorted({*ticks(high), *(-v for v in ticks(-low))}) if low < 0 else ticks(high)
     x = [(across(v), f"{v:g}") for v in ticks(found.steps)]
     axes(board, frame, x, [(up(v), f"{v:g}") for v in marks], "steps", "variance gained (px²)")
+    board.path([(across(i), up(float(v))) for i, v in enumerate(grown)], "l0")
     entries = [(0, "measured")]
     if found.start == "point":
         board.path([(across(0), up(0)), (across(found.steps), up(float(told[-1])))], "dash")
@@ -74,7 +75,6 @@ def _variance(board: Board, found: Diffusion, frame: Frame) -> None:
             board.text(
                 across(found.reached) - 5, frame.bottom - 8, f"border reached, step {found.reached}", "soft", "end"
             )
-    board.path([(across(i), up(float(v))) for i, v in enumerate(grown)], "l0")
     legend(board, frame.left, frame.top - 10, entries, frame.right)
 
 
