@@ -220,7 +220,8 @@ def draw_diffusion(screen: Console, found: Diffusion, chatty: bool) -> None:
         ("kernel", f"{found.kernel.name}, {by(found.kernel.size[::-1])}; {how}"),
         ("steps", f"{found.steps:,}, {found.border} border"),
         ("mass", f"{found.mass[-1]:,.6g} of {found.mass[0]:,.6g}; largest change {found.lost:.1e} of it"),
-        ("variance", f"{found.variance[0]:,.2f} px² before, {found.variance[-1]:,.2f} px² after"),
+        ("contrast", f"{share(float(found.contrast[-1]))} of the standard deviation of the cells is left"),
+        ("variance", f"{found.variance[0]:,.2f} px² before, {found.variance[-1]:,.2f} px² after, around the middle"),
         ("a step adds", f"{each:.4g} px² far from the border: D = {each / 4:.4g} px² a step"),
     ]
     if found.start == "point":

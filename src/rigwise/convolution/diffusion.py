@@ -33,7 +33,7 @@ class Diffusion:
     """A plane spread out step by step.
 
     kernel: the density that was stepped; softmaxed: whether it had to be made one. mass: of every step, the first
-    before any. variance: of every step, in pixels squared, down plus across, around the middle of the mass.
+    before any. contrast: standard deviation of the cells at every step, over that before any. variance: of every step, in pixels squared, down plus across, around the middle of the mass.
     expected: what n steps add to it, until the border is reached. reached: the step from which mass may have met the
     border. states: (step, plane).
     """
@@ -44,6 +44,7 @@ class Diffusion:
     start: Start
     mass: Floats
     variance: Floats
+    contrast: Floats
     expected: Floats
     reached: int
     states: tuple[tuple[int, Floats], ...]
@@ -81,6 +82,7 @@ class Diffusion:
             "mass": self.mass.tolist(),
             "largest_change_of_mass": self.lost,
             "variance": self.variance.tolist(),
+            "contrast": self.contrast.tolist(),
             "variance_expected": self.expected.tolist(),
             "border_reached_at_step": self.reached,
             "difference_from_bell": self.from_bell if self.start == "point" else None,
@@ -115,11 +117,12 @@ def diffuse(
     keep = {round(steps * place / _SHOWN) for place in range(_SHOWN + 1)}
     if start == "point":
         keep = {0, *(max(1, round(steps * (place / _SHOWN) ** 2)) for place in range(1, _SHOWN + 1))}
-    states, mass, variance = [(0, now)], [float(now.sum())], [_spread(now)]
+    states, mass, variance, contrast = [(0, now)], [float(now.sum())], [_spread(now)], [float(now.std())]
     for step in range(1, steps + 1):
         now = lay(now[None], density, border=border)[0]
         mass.append(float(now.sum()))
         variance.append(_spread(now))
+        contrast.append(float(now.std()))
         if step in keep:
             states.append((step, now))
     each = sum(density.variance)
@@ -130,6 +133,7 @@ def diffuse(
         start=start,
         mass=np.array(mass),
         variance=np.array(variance),
+        contrast=np.array(contrast) / (contrast[0] or 1.0),
         expected=variance[0] + each * np.arange(steps + 1),
         reached=_reached(now.shape, density, start),
         states=tuple(states),

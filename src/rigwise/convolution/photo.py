@@ -103,7 +103,7 @@ def _of(name: str, data: bytes) -> Photo:
 
 
 def _stripes(spec: str) -> Photo:
-    """A grey wave that runs at an angle: what a spectrum shows as two points."""
+    """A grey wave that runs at an angle and fades towards the border: what a spectrum shows as two spots."""
     try:
         degrees, wave = (float(part) for part in (spec.split(":") + ["30", "8"][len(spec.split(":")) - 1 :])[1:])
     except ValueError:
@@ -112,7 +112,8 @@ def _stripes(spec: str) -> Photo:
         raise UsageError(f"image {spec!r}", rule="a stripe is 2 to 256 pixels wide", nearest="stripes:30:8")
     y, x = np.mgrid[:_STRIPED, :_STRIPED].astype(np.float64)
     along = x * math.cos(math.radians(degrees)) + y * math.sin(math.radians(degrees))
-    return Photo(name=spec, planes=(127.5 + 127.5 * np.cos(2 * math.pi * along / wave))[None])
+    fading = np.outer(np.hanning(_STRIPED), np.hanning(_STRIPED))
+    return Photo(name=spec, planes=(127.5 + 127.5 * fading * np.cos(2 * math.pi * along / wave))[None])
 
 
 def _by(sizes: tuple[int, int]) -> str:

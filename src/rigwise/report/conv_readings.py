@@ -47,7 +47,8 @@ def diffusion_svg(found: Diffusion) -> str:
         words += ["largest difference from", f"a bell: {share(found.from_bell)} of its top"]
     for place, line in enumerate(words):
         board.text(LEFT, top + 168 + 16 * place, line, "soft")
-    _variance(board, found, Frame(left=300, top=top + 26, right=WIDTH - 40, bottom=top + 270))
+    draw = _variance if found.start == "point" else _contrast
+    draw(board, found, Frame(left=300, top=top + 26, right=WIDTH - 40, bottom=top + 270))
     return board.svg()
 
 
@@ -57,25 +58,27 @@ def _state(found: Diffusion, plane: Floats) -> Pixels:
 
 def _variance(board: Board, found: Diffusion, frame: Frame) -> None:
     """Variance over steps, against the line that the central limit theorem draws."""
-    grown = found.variance - found.variance[0]
-    told = found.expected - found.variance[0]
-    high = float(max(grown.max(), told.max() if found.start == "point" else grown.max())) * 1.08 or 1.0
-    low = float(min(grown.min(), 0.0)) * 1.08
-    across, up = frame.across(0, found.steps), frame.up(low, high)
-    marks = sorted({*ticks(high), *(-v for v in ticks(-low))}) if low < 0 else ticks(high)
+    told = float(found.expected[-1])
+    across, up = frame.across(0, found.steps), frame.up(0, max(float(found.variance.max()), told) * 1.08)
     x = [(across(v), f"{v:g}") for v in ticks(found.steps)]
-    axes(board, frame, x, [(up(v), f"{v:g}") for v in marks], "steps", "variance gained (px²)")
-    board.path([(across(i), up(float(v))) for i, v in enumerate(grown)], "l0")
-    entries = [(0, "measured")]
-    if found.start == "point":
-        board.path([(across(0), up(0)), (across(found.steps), up(float(told[-1])))], "dash")
-        entries.append((6, "dashed: steps x the kernel's variance, until the border"))
-        if 0 < found.reached <= found.steps:
-            board.line(across(found.reached), frame.top, across(found.reached), frame.bottom, "dash")
-            board.text(
-                across(found.reached) - 5, frame.bottom - 8, f"border reached, step {found.reached}", "soft", "end"
-            )
+    y = [(up(v), f"{v:g}") for v in ticks(max(float(found.variance.max()), told) * 1.08)]
+    axes(board, frame, x, y, "steps", "variance (px²)")
+    board.path([(across(i), up(float(v))) for i, v in enumerate(found.variance)], "l0")
+    board.path([(across(0), up(0)), (across(found.steps), up(told))], "dash")
+    if 0 < found.reached <= found.steps:
+        board.line(across(found.reached), frame.top, across(found.reached), frame.bottom, "dash")
+        board.text(across(found.reached) - 5, frame.bottom - 8, f"border reached, step {found.reached}", "soft", "end")
+    entries = [(0, "measured"), (6, "dashed: steps x the kernel's variance, until the border")]
     legend(board, frame.left, frame.top - 10, entries, frame.right)
+
+
+def _contrast(board: Board, found: Diffusion, frame: Frame) -> None:
+    """How much of the differences between cells is left."""
+    across, up = frame.across(0, found.steps), frame.up(0, 1.05)
+    x = [(across(v), f"{v:g}") for v in ticks(found.steps)]
+    axes(board, frame, x, [(up(v / 4), f"{25 * v} %") for v in range(5)], "steps", "contrast left")
+    board.path([(across(i), up(float(v))) for i, v in enumerate(found.contrast)], "l0")
+    legend(board, frame.left, frame.top - 10, [(0, "standard deviation of the cells, over that before")], frame.right)
 
 
 def diffusion_png(found: Diffusion) -> Pixels:
