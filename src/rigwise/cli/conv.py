@@ -17,7 +17,7 @@ from rigwise.cli.conv_images import learn_ as learn_
 from rigwise.cli.conv_images import series_ as series_
 from rigwise.cli.conv_images import spectrum_ as spectrum_
 from rigwise.cli.conv_tables import draw_layer, draw_layers, draw_map
-from rigwise.cli.files import check_picture, write_aside
+from rigwise.cli.files import check_picture, write_picture
 from rigwise.cli.options import Look
 from rigwise.errors import UsageError
 from rigwise.models.operations import Conv
@@ -79,7 +79,7 @@ def conv(
     layer
         A layer of it: its name, a part that only one layer has, or its number.
     save
-        Write an SVG here: each algorithm's time.
+        Write a picture here (.svg or .png): each algorithm's time.
     """
     check_picture(save)
     if (model is None) == (not own.size):
@@ -93,7 +93,7 @@ def conv(
     if save:
         from rigwise.report.conv_map import layer_svg
 
-        write_aside(save, layer_svg(found))
+        write_picture(save, layer_svg(found))
     look.answer(found.to_dict, lambda screen: draw_layer(screen, found, look.chatty))
     if save:
         look.note(f"picture: {save}")
@@ -187,7 +187,7 @@ def map_(
     which
         forward, input_gradient or weight_gradient.
     save
-        Write the map as an SVG here.
+        Write the map here (.svg or .png).
     """
     check_picture(save)
     found = api.conv_map(
@@ -203,7 +203,7 @@ def map_(
     if save:
         from rigwise.report.conv_map import map_svg
 
-        write_aside(save, map_svg(found))
+        write_picture(save, map_svg(found))
     look.answer(found.to_dict, lambda screen: draw_map(screen, found, look.chatty))
     if save:
         look.note(f"picture: {save}")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rigwise import api
 from rigwise.cli import conv_tables
-from rigwise.cli.files import check_picture, write_aside
+from rigwise.cli.files import check_picture, check_pixels, write_aside, write_picture
 from rigwise.cli.options import Look
 from rigwise.errors import UsageError
 
@@ -34,6 +34,7 @@ def image_(
     correlate: Flag = False,
     shrink: int = 1,
     save: Path | None = None,
+    pixels: Path | None = None,
     look: Look = Look(),
 ) -> None:
     """Filtering: an image under kernels, a feature map each.
@@ -58,9 +59,12 @@ def image_(
     shrink
         Take the means of so many by so many pixels first.
     save
-        Write a picture here: .svg with words, or .png, the maps alone.
+        Write a picture here (.svg or .png).
+    pixels
+        Write the pixels alone here, a .png: the maps.
     """
-    check_picture(save, pixels=True)
+    check_picture(save)
+    check_pixels(pixels)
     found = api.conv_features(
         image,
         kernel or api.BANK,
@@ -73,9 +77,10 @@ def image_(
     )
     from rigwise.report import conv_images as pictures
 
-    _save(save, lambda: pictures.features_svg(found), lambda: pictures.features_png(found))
+    _save(save, lambda: pictures.features_svg(found))
+    _save_pixels(pixels, lambda: pictures.features_png(found))
     look.answer(found.to_dict, lambda screen: conv_tables.draw_features(screen, found))
-    _said(look, save)
+    _said(look, save, pixels)
 
 
 def spectrum_(
@@ -85,6 +90,7 @@ def spectrum_(
     radius: float | None = None,
     shrink: int = 1,
     save: Path | None = None,
+    pixels: Path | None = None,
     look: Look = Look(),
 ) -> None:
     """An image's log spectrum, and its low and high frequencies with the share of energy that each keeps.
@@ -98,16 +104,20 @@ def spectrum_(
     shrink
         Take the means of so many by so many pixels first.
     save
-        Write a picture here: .svg with words, or .png: low pass, high pass, spectrum.
+        Write a picture here (.svg or .png).
+    pixels
+        Write the pixels alone here, a .png: low pass, high pass, spectrum.
     """
-    check_picture(save, pixels=True)
+    check_picture(save)
+    check_pixels(pixels)
     found = api.conv_spectrum(image, radius=radius, shrink=shrink)
     from rigwise.report import conv_images as pictures
 
     name = Path(image).name
-    _save(save, lambda: pictures.spectrum_svg(found, name), lambda: pictures.spectrum_png(found))
+    _save(save, lambda: pictures.spectrum_svg(found, name))
+    _save_pixels(pixels, lambda: pictures.spectrum_png(found))
     look.answer(lambda: {"image": name, **found.to_dict()}, lambda s: conv_tables.draw_spectrum(s, found, name))
-    _said(look, save)
+    _said(look, save, pixels)
 
 
 def domains_(
@@ -117,6 +127,7 @@ def domains_(
     kernel: str = "gauss:4",
     shrink: int = 1,
     save: Path | None = None,
+    pixels: Path | None = None,
     look: Look = Look(),
 ) -> None:
     """One convolution done in both domains, and the difference.
@@ -130,15 +141,19 @@ def domains_(
     shrink
         Take the means of so many by so many pixels first.
     save
-        Write a picture here: .svg with words, or .png: both results and their difference.
+        Write a picture here (.svg or .png).
+    pixels
+        Write the pixels alone here, a .png: both results and their difference.
     """
-    check_picture(save, pixels=True)
+    check_picture(save)
+    check_pixels(pixels)
     found = api.conv_domains(image, kernel, shrink=shrink)
     from rigwise.report import conv_images as pictures
 
-    _save(save, lambda: pictures.domains_svg(found), lambda: pictures.domains_png(found))
+    _save(save, lambda: pictures.domains_svg(found))
+    _save_pixels(pixels, lambda: pictures.domains_png(found))
     look.answer(found.to_dict, lambda screen: conv_tables.draw_domains(screen, found))
-    _said(look, save)
+    _said(look, save, pixels)
 
 
 def diffuse_(
@@ -152,6 +167,7 @@ def diffuse_(
     softmax: Flag = False,
     shrink: int = 1,
     save: Path | None = None,
+    pixels: Path | None = None,
     look: Look = Look(),
 ) -> None:
     """A kernel as a propagator: what each step moves to the neighbours, and the mass that stays.
@@ -173,15 +189,19 @@ def diffuse_(
     shrink
         Take the means of so many by so many pixels first.
     save
-        Write a picture here: .svg with words, or .png, the states alone.
+        Write a picture here (.svg or .png).
+    pixels
+        Write the pixels alone here, a .png: the states.
     """
-    check_picture(save, pixels=True)
+    check_picture(save)
+    check_pixels(pixels)
     found = api.conv_diffuse(image, kernel, steps=steps, border=border, start=start, softmax=softmax, shrink=shrink)
     from rigwise.report import conv_readings as pictures
 
-    _save(save, lambda: pictures.diffusion_svg(found), lambda: pictures.diffusion_png(found))
+    _save(save, lambda: pictures.diffusion_svg(found))
+    _save_pixels(pixels, lambda: pictures.diffusion_png(found))
     look.answer(found.to_dict, lambda screen: conv_tables.draw_diffusion(screen, found, look.chatty))
-    _said(look, save)
+    _said(look, save, pixels)
 
 
 def find_(
@@ -194,6 +214,7 @@ def find_(
     seed: int = 0,
     shrink: int = 1,
     save: Path | None = None,
+    pixels: Path | None = None,
     look: Look = Look(),
 ) -> None:
     """Cross-correlation as a search: where in an image a template lies.
@@ -213,16 +234,20 @@ def find_(
     shrink
         Take the means of so many by so many pixels first.
     save
-        Write a picture here: .svg with words, or .png, the image with the places framed.
+        Write a picture here (.svg or .png).
+    pixels
+        Write the pixels alone here, a .png: the image with the places framed.
     """
-    check_picture(save, pixels=True)
+    check_picture(save)
+    check_pixels(pixels)
     found = api.conv_find(image, _template(template), count=count, noise=noise, seed=seed, shrink=shrink)
     from rigwise.report import conv_images as pictures
 
     name = Path(image).name
-    _save(save, lambda: pictures.find_svg(found, name), lambda: pictures.find_png(found))
+    _save(save, lambda: pictures.find_svg(found, name))
+    _save_pixels(pixels, lambda: pictures.find_png(found))
     look.answer(lambda: {"image": name, **found.to_dict()}, lambda s: conv_tables.draw_find(s, found, name))
-    _said(look, save)
+    _said(look, save, pixels)
 
 
 def _template(text: str) -> str | tuple[int, int, int, int]:
@@ -262,7 +287,7 @@ def series_(
     last
         Only up to this time.
     save
-        Write an SVG here.
+        Write a picture here (.svg or .png).
     """
     check_picture(save)
     found = api.conv_series(series, window=window, order=order, first=first, last=last)
@@ -280,6 +305,7 @@ def learn_(
     steps: int = 400,
     seed: int = 0,
     save: Path | None = None,
+    pixels: Path | None = None,
     look: Look = Look(),
 ) -> None:
     """Train a network on this machine, and look at the kernels of its first layer before and after.
@@ -293,28 +319,34 @@ def learn_(
     seed
         Of the kernels and the order of the data.
     save
-        Write a picture here: .svg with words, or .png, the kernels alone.
+        Write a picture here (.svg or .png).
+    pixels
+        Write the pixels alone here, a .png: the kernels.
     """
-    check_picture(save, pixels=True)
+    check_picture(save)
+    check_pixels(pixels)
     found = api.conv_learn(task, steps=steps, seed=seed)
     from rigwise.report import conv_readings as pictures
 
-    _save(save, lambda: pictures.learned_svg(found), lambda: pictures.learned_png(found))
+    _save(save, lambda: pictures.learned_svg(found))
+    _save_pixels(pixels, lambda: pictures.learned_png(found))
     look.answer(found.to_dict, lambda screen: conv_tables.draw_learned(screen, found))
-    _said(look, save)
+    _said(look, save, pixels)
 
 
-def _save(place: Path | None, svg: Callable[[], str], png: Callable[[], Pixels] | None = None) -> None:
-    if place is None:
-        return
-    if png is not None and place.suffix.lower() == ".png":
+def _save(place: Path | None, svg: Callable[[], str]) -> None:
+    if place is not None:
+        write_picture(place, svg())
+
+
+def _save_pixels(place: Path | None, pixels: Callable[[], Pixels]) -> None:
+    if place is not None:
         from rigwise.convolution.png import encode
 
-        write_aside(place, encode(png()))
-    else:
-        write_aside(place, svg())
+        write_aside(place, encode(pixels()))
 
 
-def _said(look: Look, place: Path | None) -> None:
-    if place:
-        look.note(f"picture: {place}")
+def _said(look: Look, *places: Path | None) -> None:
+    for place in places:
+        if place:
+            look.note(f"picture: {place}")

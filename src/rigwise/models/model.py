@@ -9,7 +9,7 @@ from typing import Literal
 from rigwise.models.operations import Operation
 from rigwise.models.reach import Reach
 
-Family = Literal["mlp", "convnet", "transformer", "recurrent", "traced"]
+Family = Literal["mlp", "convnet", "transformer", "encoder", "recurrent", "traced"]
 Unit = Literal["token", "image", "sample"]
 
 
