@@ -60,14 +60,29 @@ def good_length(least: int) -> int:
     return _smooth()[bisect_left(_smooth(), least)]
 
 
+def exact_lengths(shape: Geometry) -> tuple[int, ...]:
+    """The least length in each dim at which nothing that is read wraps around."""
+    rows = zip(shape.size, shape.pad, shape.dense_out, shape.reach)
+    return tuple(max(h + max(pads), out, reach) for h, pads, out, reach in rows)
+
+
 def lengths(shape: Geometry) -> tuple[int, ...]:
     """The length of the whole transform in each dim, one for the three passes.
 
     >>> lengths(Geometry(batch=1, c=1, k=1, size=(56,), kernel=(31,), pad=((15, 15),)))
     (72,)
     """
-    rows = zip(shape.size, shape.pad, shape.dense_out, shape.reach)
-    return tuple(good_length(max(h + max(pads), out, reach)) for h, pads, out, reach in rows)
+    return tuple(good_length(n) for n in exact_lengths(shape))
+
+
+def window_lengths(shape: Geometry, least: int, times: float, whole: tuple[int, ...]) -> tuple[int, ...]:
+    """Windows of about `times` the reach and at least `least` that cut the output evenly; none beyond `whole`."""
+    found = []
+    for reach, out, most in zip(shape.reach, shape.dense_out, whole):
+        wanted = min(max(least, round(times * reach)), most)
+        count = max(1, round(out / max(wanted - reach + 1, 1)))
+        found.append(min(-(-out // count) + reach - 1, most))
+    return tuple(found)
 
 
 def tile(shape: Geometry) -> tuple[int, ...]:
