@@ -1,4 +1,4 @@
-"""The verbs of the convolution laboratory: a layer's cost, who wins where, images, the four readings, a learned kernel."""
+"""The verbs of the convolution laboratory: a layer's cost, who wins where, images, four readings, learned kernels."""
 
 from __future__ import annotations
 

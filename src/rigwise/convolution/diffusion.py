@@ -33,9 +33,9 @@ class Diffusion:
     """A plane spread out step by step.
 
     kernel: the density that was stepped; softmaxed: whether it had to be made one. mass: of every step, the first
-    before any. contrast: standard deviation of the cells at every step, over that before any. variance: of every step, in pixels squared, down plus across, around the middle of the mass.
-    expected: what n steps add to it, until the border is reached. reached: the step from which mass may have met the
-    border. states: (step, plane).
+    before any. contrast: standard deviation of the cells at every step, over that before any. variance: of every step,
+    in pixels squared, down plus across, around the middle of the mass. expected: what n steps add to it, until the
+    border is reached. reached: the step from which mass may have met the border. states: (step, plane).
     """
 
     kernel: Kernel
@@ -106,7 +106,7 @@ def diffuse(
 
     >>> from rigwise.convolution.filters import read_kernel
     >>> found = diffuse(None, read_kernel("blur"), steps=9)
-    >>> found.lost < 1e-12, [round(float(v), 6) for v in found.variance[[0, 1, 9]]]  # each step adds 2/3 down, 2/3 across
+    >>> found.lost < 1e-12, [round(float(v), 6) for v in found.variance[[0, 1, 9]]]  # 2/3 down, 2/3 across
     (True, [0.0, 1.333333, 12.0])
     """
     if not 1 <= steps <= MOST_STEPS:

@@ -159,7 +159,8 @@ def both_domains(photo: Photo, kernel: Kernel) -> Domains:
     """The full convolution of an image's brightness with a kernel, done twice in float64.
 
     >>> from rigwise.convolution.filters import read_kernel
-    >>> found = both_domains(Photo(name="noise", planes=np.random.default_rng(0).random((1, 64, 64))), read_kernel("box:7"))
+    >>> noise = Photo(name="noise", planes=np.random.default_rng(0).random((1, 64, 64)))
+    >>> found = both_domains(noise, read_kernel("box:7"))
     >>> found.space.shape, found.padded, found.difference < 1e-9
     ((70, 70), (70, 70), True)
     """

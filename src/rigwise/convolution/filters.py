@@ -209,7 +209,7 @@ def gauss(sigma: float) -> Floats:
 
 
 def gabor(degrees: float, wavelength: float) -> Floats:
-    """A wave of `wavelength` pixels that runs at `degrees` from the horizontal, under a bell of half a wavelength; sum 0.
+    """A wave of `wavelength` pixels at `degrees` from the horizontal, under a bell of half a wavelength; its sum is 0.
 
     Source: Daugman 1985, who found them in simple cells of the visual cortex; the mean is taken off.
     """

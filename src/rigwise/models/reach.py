@@ -1,8 +1,8 @@
 """How much of a network's input one element of a map sees: its receptive field.
 
 A layer whose kernel reaches over r elements, on a map whose neighbours lie j input elements apart, sees (r - 1) j more
-than its input does, and a stride s makes neighbours lie s j apart. Along several ways the widest counts. Source: Araujo,
-Norris and Sim 2019, "Computing Receptive Fields of Convolutional Neural Networks".
+than its input does, and a stride s makes neighbours lie s j apart. Along several ways the widest counts. Source:
+Araujo, Norris and Sim 2019, "Computing Receptive Fields of Convolutional Neural Networks".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pictures of images under kernels: feature maps, spectra with what a disc keeps, both domains, and a template found."""
+"""Pictures of images under kernels: feature maps, spectra and what a disc keeps, both domains, a template found."""
 
 from __future__ import annotations
 

@@ -96,10 +96,10 @@ class Board:
 
     def pixels(self, x: float, y: float, width: float, height: float, png: bytes, says: str) -> None:
         """A PNG inside the picture, its pixels as squares, with a frame around it."""
-        data = b64encode(png).decode("ascii")
+        data, told = b64encode(png).decode("ascii"), f"<title>{escape(says)}</title>"
         self.parts.append(
             f'<image x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" preserveAspectRatio="none" '
-            f'style="image-rendering:pixelated" href="data:image/png;base64,{data}"><title>{escape(says)}</title></image>'
+            f'style="image-rendering:pixelated" href="data:image/png;base64,{data}">{told}</image>'
         )
         self.shape(f"M{x:.1f} {y:.1f}h{width:.1f}v{height:.1f}h-{width:.1f}z", "rule line")
 

@@ -57,7 +57,13 @@ def conv(
         w = w.flip(tuple(range(2, w.ndim)))
     gradients = torch.is_grad_enabled() and (x.requires_grad or w.requires_grad)
     key = (x.shape, w.shape, x.dtype, x.device, torch.get_num_threads(), gradients, algorithm, transposed, kind, groups)
-    key += (torch.is_autocast_enabled(x.device.type), _word(stride), _word(padding), _word(dilation), _word(output_padding))
+    key += (
+        torch.is_autocast_enabled(x.device.type),
+        _word(stride),
+        _word(padding),
+        _word(dilation),
+        _word(output_padding),
+    )
     plan = _plans.get(key)
     if plan is None:
         _check(x, w, bias)
@@ -75,7 +81,9 @@ def conv(
 
 
 def _word(value: Any) -> Any:
-    return value if isinstance(value, int | str) else tuple(tuple(v) if isinstance(v, list | tuple) else v for v in value)
+    return (
+        value if isinstance(value, int | str) else tuple(tuple(v) if isinstance(v, list | tuple) else v for v in value)
+    )
 
 
 def _keep(key: Any, plan: Plan) -> Plan:
@@ -152,7 +160,7 @@ def _with_bias(y: Tensor, bias: Tensor | None) -> Tensor:
     """
     if bias is None:
         return y.data if y._is_view() else y
-    if y.requires_grad or bias.requires_grad and torch.is_grad_enabled():
+    if y.requires_grad or (bias.requires_grad and torch.is_grad_enabled()):
         return y + bias.view(-1, *(1,) * (y.ndim - 2))
     return y.data.add_(bias.detach().view(-1, *(1,) * (y.ndim - 2)))
 
@@ -173,7 +181,7 @@ class Convolution(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, w: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
-        """y from x and w."""
+        """Y from x and w."""
         ctx.save_for_backward(x, w)
         ctx.plan, ctx.kept = plan, None
         by = transform(plan.forward, plan.shape) if plan.forward in SPECTRAL else None
@@ -236,7 +244,7 @@ class Transposed(torch.autograd.Function):
     @staticmethod
     @once_differentiable  # type: ignore[misc,untyped-decorator]
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        """g goes forward; the kernels' gradient has g as its input and x as its output's gradient."""
+        """G goes forward; the kernels' gradient has g as its input and x as its output's gradient."""
         x, w = ctx.saved_tensors
         plan: Plan = ctx.plan
         g = g.contiguous()

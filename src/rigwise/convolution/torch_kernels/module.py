@@ -59,7 +59,7 @@ class Conv(nn.Module):
         return made
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (N, C, sizes) or (C, sizes), as torch's layers take it."""
+        """X (N, C, sizes) or (C, sizes), as torch's layers take it."""
         if x.ndim == self.weight.ndim - 1:
             return self.forward(x.unsqueeze(0)).squeeze(0)
         return conv(
