@@ -33,9 +33,7 @@ def check_pixels(path: Path | None) -> None:
     """Refuse a place for bare pixels before any work is done for them."""
     if path is not None and path.suffix.lower() != ".png":
         raise UsageError(f"pixels {str(path)!r}", rule="pixels are a .png file", nearest=str(path.with_suffix(".png")))
-    if path is not None and (path.is_dir() or not path.parent.is_dir()):
-        what = "it is a folder" if path.is_dir() else f"no folder {path.parent}"
-        raise UsageError(f"cannot write {path}: {what}", rule="a file in a folder that exists")
+    check_file(path)
 
 
 def check_page(path: Path) -> None:

@@ -1,6 +1,6 @@
 """A picture as PNG: the same SVG, drawn by resvg with the fonts that rigwise carries, so that it looks alike anywhere.
 
-The fonts are DejaVu Sans, cut down to the letters that the pictures use (data/fonts/LICENSE).
+The fonts are DejaVu Sans, cut down to the letters that the pictures use (data/fonts/LICENSE.txt).
 """
 
 from __future__ import annotations
