@@ -59,7 +59,7 @@ class Conv(nn.Module):
         return made
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (N, C, sizes) or (C, sizes), as torch's layers take it."""
+        """X (N, C, sizes) or (C, sizes), as torch's layers take it."""
         if x.ndim == self.weight.ndim - 1:
             return self.forward(x.unsqueeze(0)).squeeze(0)
         return conv(
@@ -94,7 +94,7 @@ def pays(layer: nn.Module) -> bool:
         groups=layer.groups,
     )
     plan: Plan = by_model(shape, w.element_size(), torch.get_num_threads())
-    return not plan.native
+    return plan.native is None
 
 
 _BATCH, _SIDE = 8, {1: 1024, 2: 56, 3: 16}  # sizes that a layer, which does not know its input, is judged at

@@ -63,7 +63,7 @@ def pad_input(x: Tensor, shape: Geometry) -> Tensor:
 
 
 def library_forward(x: Tensor, w: Tensor, shape: Geometry, padded: bool) -> Tensor:
-    """torch's own; padded: zeros written out first, which is at times faster."""
+    """Torch's own; padded: zeros written out first, which is at times faster."""
     pad = even_pad(shape)
     if padded or pad is None:
         x, pad = pad_input(x, shape), (0,) * shape.dims
@@ -73,7 +73,7 @@ def library_forward(x: Tensor, w: Tensor, shape: Geometry, padded: bool) -> Tens
 def library_backward(
     g: Tensor, x: Tensor | None, w: Tensor | None, shape: Geometry, padded: bool, mask: tuple[bool, bool]
 ) -> tuple[Tensor | None, Tensor | None]:
-    """torch's own gradients, those in `mask` (input, kernels). x or w may be None where only its shape is read."""
+    """Torch's own gradients, those in `mask` (input, kernels). x or w may be None where only its shape is read."""
     x = g.new_empty(1).expand(shape.x_shape) if x is None else x
     w = g.new_empty(1).expand(shape.w_shape) if w is None else w
     pad = even_pad(shape)

@@ -286,7 +286,11 @@ class Dft:
         """(f G, 2 N, C/G) as (f, 2, N, C)."""
         groups = self.shape.groups
         if groups > 1:
-            rows = rows.view(-1, groups, *rows.shape[1:]).transpose(1, 2).reshape(-1, rows.shape[1], groups * rows.shape[2])
+            rows = (
+                rows.view(-1, groups, *rows.shape[1:])
+                .transpose(1, 2)
+                .reshape(-1, rows.shape[1], groups * rows.shape[2])
+            )
         return rows.view(rows.shape[0], 2, -1, rows.shape[-1])
 
     def _spectrum(self, x: Tensor, starts: tuple[int, ...]) -> Tensor:

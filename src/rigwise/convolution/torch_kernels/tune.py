@@ -89,4 +89,3 @@ def _least(run: Callable[[], object]) -> float:
         run()
         took.append(time.perf_counter() - start)
     return min(took)
-
