@@ -86,7 +86,7 @@ def rivals(works: dict[str, Callable[[], object]], least_s: float = 0.15, most: 
         work()
         best[name] = _once(work)
     if sum(best.values()) > 2.0:
-        return best
+        return {name: min(best[name], _once(work)) for name, work in works.items()}
     spent = 0.0
     for _ in range(most):
         for name, work in works.items():
@@ -142,7 +142,7 @@ def layers(state: State, cases: list[tuple[Any, ...]], title: str) -> Iterator[s
 
 def grid_shapes(count: int = 200) -> list[tuple[int, int, int, int, int, int]]:
     """Random layers, none of which any rate was fitted to: N, C, K, size, kernel, groups."""
-    draw = random.Random(15)  # noqa: S311
+    draw = random.Random(15)
     found: list[tuple[int, int, int, int, int, int]] = []
     while len(found) < count:
         n, c, k = draw.choice((1, 2, 4, 8)), draw.choice((1, 3, 8, 16, 24, 48, 64)), draw.choice((1, 4, 16, 32, 64))
@@ -210,7 +210,7 @@ def beside_scipy(size: int, kernel: int, mode: str) -> dict[str, float]:
 
 def scipys(state: State) -> Iterator[str]:
     """A table beside SciPy."""
-    yield "| image, kernel, mode | fftconvolve ms | oaconvolve ms | ours, torch ms | ours, NumPy ms | gain, torch | NumPy |"
+    yield "| image, kernel, mode | fftconvolve ms | oaconvolve ms | torch ms | NumPy ms | gain, torch | gain, NumPy |"
     yield "|---|---:|---:|---:|---:|---:|---:|"
     for size, kernel in SCIPY:
         for mode in ("same", "full"):
@@ -226,14 +226,14 @@ def scipys(state: State) -> Iterator[str]:
 def network() -> dict[str, Any]:
     """Steps of a RepLKNet-like network, torch's own, the padded one and ours; the losses of the same steps."""
     import torch
+    from large_kernels import block_network
     from torch import nn
     from torch.nn import functional
 
-    from large_kernels import block_network
     from rigwise.convolution import replace
 
     class Padded(nn.Conv2d):
-        def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
+        def forward(self, input: torch.Tensor) -> torch.Tensor:
             pads = [p for p in reversed(self.padding) for _ in range(2)]
             return functional.conv2d(functional.pad(input, pads), self.weight, self.bias, groups=self.groups)
 
@@ -256,7 +256,7 @@ def network() -> dict[str, Any]:
             loss = functional.cross_entropy(net(x), y)
             loss.backward()
             optimizer.step()
-            return float(loss)
+            return loss.item()
 
         return step
 

@@ -1,4 +1,4 @@
-"""A network in the manner of RepLKNet (arXiv 2203.06717): depthwise convolutions of large kernels between 1 x 1 ones."""
+"""A network in the manner of RepLKNet (arXiv 2203.06717): large depthwise convolutions between 1 x 1 ones."""
 
 from __future__ import annotations
 
@@ -34,5 +34,3 @@ def block_network(channels: int, kernel: int, blocks: int, classes: int = 10) ->
     """Blocks, a mean over positions, a linear layer. The input has `channels` channels."""
     body = [Block(channels, kernel) for _ in range(blocks)]
     return nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
-
-

@@ -1,8 +1,9 @@
-"""`conv`: one convolution of NumPy arrays or of torch tensors, by the algorithm that is asked for or that is fastest."""
+"""`conv`: a convolution of NumPy arrays or of torch tensors, by the algorithm that is asked for or the soonest."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -48,29 +49,27 @@ def conv(
     >>> conv(x, w, padding="full", kind="convolution", algorithm="direct").tolist()
     [[[0.0, 1.0, 2.5, 4.0, 1.5]]]
     """
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(x, torch.Tensor):
-        from rigwise.convolution import torch_kernels
-
-        return torch_kernels.conv(
-            x,
-            w,
-            bias,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            groups=groups,
-            algorithm=algorithm,
-            kind=kind,
-            transposed=transposed,
-            output_padding=output_padding,
-        )
+    if type(x) is not np.ndarray and (of_tensors := _TENSORS.get(type(x)) or _tensors(x)):
+        return of_tensors(x, w, bias, stride, padding, dilation, groups, algorithm, kind, transposed, output_padding)
     x, w = _floats("x", x), _floats("w", w)
     shape = _shape(x, w, stride, padding, dilation, groups, kind, transposed, output_padding)
     if kind == "convolution":
         w = turn(w, shape.dims)
     y = run_pass("input_gradient" if transposed else "forward", algorithm, x, w, shape)
     return y if bias is None else y + np.asarray(bias, dtype=y.dtype).reshape(-1, *(1,) * shape.dims)
+
+
+_TENSORS: dict[type, Callable[..., Any]] = {}  # types of tensor seen so far: a look-up where an import would cost more
+
+
+def _tensors(x: Any) -> Callable[..., Any] | None:
+    """The convolution of tensors if x is one; torch is not imported for anything else."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(x, torch.Tensor):
+        return None
+    from rigwise.convolution.torch_kernels import conv as of_tensors
+
+    return _TENSORS.setdefault(type(x), of_tensors)
 
 
 def _shape(

@@ -7,6 +7,7 @@ it they are made again. In evaluation the kernels' spectrum is kept as long as t
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -41,7 +42,6 @@ def conv(
     x: Tensor,
     w: Tensor,
     bias: Tensor | None = None,
-    *,
     stride: Sizes = 1,
     padding: Padding = 0,
     dilation: Sizes = 1,
@@ -56,19 +56,19 @@ def conv(
     if kind == "convolution":
         w = w.flip(tuple(range(2, w.ndim)))
     gradients = torch.is_grad_enabled() and (x.requires_grad or w.requires_grad)
-    key = (x.shape, w.shape, x.dtype, x.device, torch.get_num_threads(), gradients, algorithm, transposed, kind, groups)
-    key += (
-        torch.is_autocast_enabled(x.device.type),
-        _word(stride),
-        _word(padding),
-        _word(dilation),
-        _word(output_padding),
-    )
-    plan = _plans.get(key)
+    threads = torch.get_num_threads()
+    what = (algorithm, transposed, kind, output_padding) if transposed or algorithm != "auto" else kind
+    key = (x.shape, w.shape, x.dtype, x.device, gradients, threads, stride, padding, dilation, groups, what)
+    try:
+        plan = _plans.get(key)
+    except TypeError:  # lists cannot be looked up
+        key = tuple(_word(part) for part in key)
+        plan = _plans.get(key)
     if plan is None:
         _check(x, w, bias)
-        if torch.is_autocast_enabled(x.device.type):
-            algorithm = LIBRARY if algorithm in ("auto", "model") else algorithm  # torch casts its own as it likes
+        cast = torch.is_autocast_enabled(x.device.type)
+        if cast and algorithm in ("auto", "model"):
+            algorithm = LIBRARY  # torch casts its own as it likes
         sizes: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         if transposed:
             shape = transposed_geometry(x.shape, w.shape, output_padding=output_padding, kind=kind, **sizes)
@@ -76,21 +76,20 @@ def conv(
             raise UsageError(f"output_padding={output_padding}", rule="output_padding is of a transposed convolution")
         else:
             shape = geometry(x.shape, w.shape, kind=kind, **sizes)
-        plan = _keep(key, plan_for(shape, x, algorithm, gradients))
+        plan = plan_for(shape, x, algorithm, gradients)
+        if not cast:
+            _keep(key, plan)
     return apply_transposed(x, w, bias, plan, gradients) if transposed else apply(x, w, bias, plan, gradients)
 
 
-def _word(value: Any) -> Any:
-    return (
-        value if isinstance(value, int | str) else tuple(tuple(v) if isinstance(v, list | tuple) else v for v in value)
-    )
+def _word(part: Any) -> Any:
+    return tuple(_word(entry) for entry in part) if isinstance(part, list | tuple) else part
 
 
-def _keep(key: Any, plan: Plan) -> Plan:
+def _keep(key: Any, plan: Plan) -> None:
     _plans[key] = plan
     if len(_plans) > _MOST_PLANS:
         _plans.popitem(last=False)
-    return plan
 
 
 def _check(x: Tensor, w: Tensor, bias: Tensor | None) -> None:
@@ -119,17 +118,29 @@ def plan_for(shape: Geometry, x: Tensor, algorithm: str, gradients: bool) -> Pla
         return forced(LIBRARY, shape)
     if algorithm == "model":
         return by_model(shape, x.element_size(), torch.get_num_threads())
-    return by_trial(shape, x.dtype, x.device, gradients)
+    return by_trial(shape, x.dtype, x.device, gradients, lambda plan: _step(plan, x, gradients))
+
+
+def _step(plan: Plan, like: Tensor, gradients: bool) -> Callable[[], object]:
+    """A whole step of a plan on random tensors, through autograd where gradients are asked for."""
+    shape = plan.shape
+    x, w, g = (
+        torch.rand(size, dtype=like.dtype, device=like.device) for size in (shape.x_shape, shape.w_shape, shape.y_shape)
+    )
+    if not gradients:
+        return lambda: apply(x, w, None, plan, False)
+    x.requires_grad_()
+    w.requires_grad_()
+    return lambda: torch.autograd.grad(apply(x, w, None, plan, True), (x, w), g)
 
 
 def apply(x: Tensor, w: Tensor, bias: Tensor | None, plan: Plan, gradients: bool) -> Tensor:
     """A convolution as planned."""
-    if plan.native or (not gradients and plan.forward in (LIBRARY, PADDED)):
-        shape, pad = plan.shape, even_pad(plan.shape)
-        if plan.forward == LIBRARY and pad is not None:
-            zeros = (0,) * shape.dims
-            return torch.convolution(x, w, bias, shape.stride, pad, shape.dilation, False, zeros, shape.groups)
-        y = library_forward(x, w, shape, padded=True)
+    if plan.native is not None:
+        return torch.convolution(x, w, bias, *plan.native)
+    forward_only = not gradients and plan.forward in (LIBRARY, PADDED)
+    if forward_only or plan.forward == plan.input_gradient == plan.weight_gradient == PADDED:
+        y = library_forward(x, w, plan.shape, plan.forward == PADDED)
     elif gradients:
         return Convolution.apply(x, w, bias, plan)
     else:
@@ -140,8 +151,8 @@ def apply(x: Tensor, w: Tensor, bias: Tensor | None, plan: Plan, gradients: bool
 def apply_transposed(x: Tensor, w: Tensor, bias: Tensor | None, plan: Plan, gradients: bool) -> Tensor:
     """A transposed convolution: the input gradient of the plan's geometry."""
     shape = plan.shape
-    if plan.native and even_pad(shape) is not None:
-        pad = even_pad(shape)
+    pad = even_pad(shape)
+    if plan.native is not None and pad is not None:
         whole = [(o - 1) * s + r - 2 * b for o, s, r, (b, _) in zip(x.shape[2:], shape.stride, shape.reach, shape.pad)]
         extra = tuple(h - least for h, least in zip(shape.size, whole))
         run: Any = _TRANSPOSED[shape.dims - 1]
