@@ -134,7 +134,7 @@ def diffuse(
         mass=np.array(mass),
         variance=np.array(variance),
         contrast=np.array(contrast) / (contrast[0] or 1.0),
-        expected=variance[0] + each * np.arange(steps + 1),
+        expected=variance[0] + each * np.arange(steps + 1, dtype=np.float64),
         reached=_reached(now.shape, density, start),
         states=tuple(states),
     )

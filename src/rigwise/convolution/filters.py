@@ -219,8 +219,8 @@ def gabor(degrees: float, wavelength: float) -> Floats:
     along = x * math.cos(math.radians(degrees)) + y * math.sin(math.radians(degrees))
     bell = np.exp(-(x**2 + y**2) / (2 * sigma**2))
     wave = np.cos(2 * math.pi * along / wavelength)
-    out: Floats = bell * (wave - (bell * wave).sum() / bell.sum())
-    return out / np.abs(out).sum()
+    out = bell * (wave - (bell * wave).sum() / bell.sum())
+    return np.asarray(out / np.abs(out).sum(), dtype=np.float64)
 
 
 def _whole(size: float) -> int:

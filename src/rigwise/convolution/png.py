@@ -66,8 +66,8 @@ def decode(data: bytes) -> Bytes:
         says = f"this is {'a ' + kind if kind else 'not a PNG'}"
         raise UsageError(says, rule="a PNG begins with the bytes 89 50 4E 47", nearest="save the picture as PNG")
     parts: dict[bytes, bytes] = {}
-    for kind, body in _chunks(data):
-        parts[kind] = parts.get(kind, b"") + body if kind == b"IDAT" else body
+    for part, body in _chunks(data):
+        parts[part] = parts.get(part, b"") + body if part == b"IDAT" else body
     head = _head(parts.get(b"IHDR", b""))
     if b"IDAT" not in parts:
         raise _broken("it has no pixels")
@@ -203,7 +203,7 @@ def _coloured(head: _Head, samples: NDArray[np.uint16], parts: dict[bytes, bytes
 
 def _on_white(values: NDArray[np.float64], opaque: NDArray[np.float64]) -> Bytes:
     share = opaque / 255
-    return np.rint(values * share + 255 * (1 - share)).astype(np.uint8)
+    return np.asarray(np.rint(values * share + 255 * (1 - share)), dtype=np.uint8)
 
 
 def encode(pixels: Bytes) -> bytes:

@@ -46,7 +46,7 @@ class Passed:
     """
 
     radius: float
-    spectrum: Floats
+    spectrum: NDArray[np.complex128]
     mask: NDArray[np.bool_]
     low: Floats
     high: Floats
@@ -83,7 +83,7 @@ def passed(plane: Floats, radius: float) -> Passed:
     if not 0 <= radius <= largest:
         says = f"radius {radius:g} of {plane.shape[1]} x {plane.shape[0]} frequencies"
         raise UsageError(says, rule=f"from 0 to {largest:.0f} cycles", nearest=f"{min(plane.shape) // 8}")
-    spectrum = np.fft.fftshift(np.fft.fft2(plane))
+    spectrum = np.asarray(np.fft.fftshift(np.fft.fft2(plane)), dtype=np.complex128)
     mask = disc((plane.shape[0], plane.shape[1]), radius)
     low = np.fft.ifft2(np.fft.ifftshift(np.where(mask, spectrum, 0))).real
     power = np.abs(spectrum) ** 2

@@ -71,7 +71,9 @@ def height_of(many: Sequence[Panel], across: int, right: float = WIDTH - LEFT) -
     """The height that `panels` takes."""
     width = (right - LEFT - 20 * (across - 1)) / across
     rows = [many[start : start + across] for start in range(0, len(many), across)]
-    tall = [max(width * p.pixels.shape[0] / p.pixels.shape[1] + 24 + 15 * len(p.lines) for p in row) for row in rows]
+    tall: list[float] = [
+        max(width * p.pixels.shape[0] / p.pixels.shape[1] + 24 + 15 * len(p.lines) for p in row) for row in rows
+    ]
     return sum(tall) + 16 * len(rows)
 
 
@@ -84,7 +86,7 @@ def _fewer(pixels: Pixels) -> Pixels:
     if not height or not width:
         return pixels
     kept = pixels[: height * by, : width * by].reshape(height, by, width, by, -1)
-    return np.rint(kept.mean(axis=(1, 3))).astype(np.uint8)
+    return np.asarray(np.rint(kept.mean(axis=(1, 3))), dtype=np.uint8)
 
 
 def kernel_squares(board: Board, x: float, y: float, side: float, kernel: Kernel) -> None:

@@ -25,6 +25,7 @@ from rigwise.report.svg import Board, Frame, axes, legend, ticks
 
 Floats = NDArray[np.float64]
 _ACROSS = 8  # learned kernels in a row
+_ENLARGED = 12  # dots a side of a kernel's pixel
 _WAVES = 240  # frequencies of a gain
 
 
@@ -236,4 +237,4 @@ def learned_png(found: Learned) -> Pixels:
     for place, values in enumerate(found.after):
         y, x = place // _ACROSS * (rows + 1), place % _ACROSS * (columns + 1)
         out[y : y + rows, x : x + columns] = grey(values, signed=True)[..., 0]
-    return np.kron(out, np.ones((12, 12), dtype=np.uint8))[..., None]
+    return out.repeat(_ENLARGED, 0).repeat(_ENLARGED, 1)[..., None]
