@@ -198,7 +198,7 @@ def _coloured(head: _Head, samples: NDArray[np.uint16], parts: dict[bytes, bytes
     if len(clear) == 2 * samples.shape[-1]:
         key = np.frombuffer(clear, ">u2").astype(np.uint16)
         return _on_white(values, np.where((samples == key).all(-1, keepdims=True), 0.0, 255.0))
-    return np.rint(values).astype(np.uint8)
+    return np.asarray(np.rint(values).astype(np.uint8), dtype=np.uint8)
 
 
 def _on_white(values: NDArray[np.float64], opaque: NDArray[np.float64]) -> Bytes:

@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 WIDTH, LEFT = 860.0, 20.0
 _MOST_PIXELS = 320  # a side of a panel, beyond which its pixels are averaged
+_LEAST_SHARE = 1e-5
 _NUMBERED = 5  # rows of the largest kernel whose numbers are written
 
 
@@ -120,11 +121,13 @@ def number(value: float) -> str:
 def share(value: float) -> str:
     """A share as people read it, never rounded to all or to nothing.
 
-    >>> share(0.0490), share(0.99996), share(0.00002)
-    ('4.9 %', '99.996 %', '0.002 %')
+    >>> share(0.0490), share(0.99996), share(0.00002), share(1e-12)
+    ('4.9 %', '99.996 %', '0.002 %', 'less than 0.001 %')
     """
     if value in (0.0, 1.0):
         return f"{100 * value:.0f} %"
     near = min(value, 1 - value)
+    if near < _LEAST_SHARE:
+        return "less than 0.001 %" if value < _LEAST_SHARE else "more than 99.999 %"
     digits = max(1, 1 - math.floor(math.log10(100 * near)) - 1) if near > 0 else 1
     return f"{100 * value:.{digits}f} %"
