@@ -29,8 +29,8 @@ def parallelize(
 
     model: whole and alike on all ranks, on this rank's device. layout: a Layout, or its spelling in float32. inputs:
     one micro-batch as it will come (a tensor, a tuple or a dict of tensors, samples first); with targets and loss the
-    loss is fitted too, so that logits stay cut. cuts: module -> "columns" or "rows" where the choice of tensor cuts is not
-    to be rigwise's. Raises UsageError for ranks that are not there and for a model that cannot be captured or cut,
+    loss is fitted too, so that logits stay cut. cuts: module -> "columns" or "rows" where the choice of tensor cuts is
+    not to be rigwise's. Raises UsageError for ranks that are not there and for a model that cannot be captured or cut,
     LaunchError where torch is missing.
     """
     try:

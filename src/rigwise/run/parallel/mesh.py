@@ -144,7 +144,7 @@ def _make_groups(layout: Layout, rank: int) -> dict[frozenset[str], dist.Process
 def _one_of(rows: tuple[tuple[int, ...], ...], rank: int) -> dist.ProcessGroup:
     """The group of this rank; all ranks make all of them, as torch asks."""
     if len(rows) == 1:
-        world = dist.group.WORLD
+        world: dist.ProcessGroup | None = dist.group.WORLD
         assert world is not None
         return world
     own = None

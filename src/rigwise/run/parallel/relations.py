@@ -65,8 +65,9 @@ class Axial:
             assert isinstance(index, int)
             return Relation([self.values[source][index]])
         rule = _RULES.get(name_of(node))
-        made = rule(self, node) if rule and all(len(self.values[n]) == 1 for n in operands(node)) else None
-        return made or self._opaque(node)
+        if rule is None or any(len(self.values[n]) != 1 for n in operands(node)):
+            return self._opaque(node)
+        return rule(self, node) or self._opaque(node)
 
     def _opaque(self, node: fx.Node) -> Relation:
         """Nothing is known: all whole."""
@@ -209,7 +210,7 @@ def _expanded(axial: Axial, node: fx.Node) -> Relation:
 def _repeated(axial: Axial, node: fx.Node) -> Relation:
     dims = axial.dims(operands(node)[0])
     sizes = shape(node)
-    padded: list[Axes] = [[] for _ in range(len(sizes) - len(dims))] + list(dims)
+    padded: Dims = [*([] for _ in range(len(sizes) - len(dims))), *dims]
     return Relation([[*fresh(s // size_of(d)), *d] for d, s in zip(padded, sizes, strict=True)])
 
 
@@ -298,13 +299,15 @@ def _gated(axial: Axial, node: fx.Node) -> Relation:
 
 @_rule("cat", "stack")
 def _joined(axial: Axial, node: fx.Node) -> Relation | None:
-    given = [axial.dims(n) for n in node.args[0]]  # type: ignore[union-attr]
-    nodes = list(node.args[0])  # type: ignore[arg-type]
+    joined: Any = node.args[0]
+    nodes: list[fx.Node] = list(joined)
+    given = [axial.dims(n) for n in nodes]
     size = shape(node)
     dim = int(argument(node, 1, "dim", 0)) % len(size)
     if name_of(node) == "cat" and any(len(d) != len(size) for d in given):
         return None
-    made, whole = [], []
+    made: Dims = []
+    whole: list[tuple[fx.Node, Axes]] = []
     for place in range(len(size)):
         if place == dim:
             made.append(fresh(size[dim]) if name_of(node) == "stack" else row_of([d[dim] for d in given]))
@@ -316,7 +319,7 @@ def _joined(axial: Axial, node: fx.Node) -> Relation | None:
         else:
             whole += list(zip(nodes, here, strict=True))
             made.append(fresh(size[place]))
-    return Relation([made], whole=whole)  # type: ignore[arg-type]
+    return Relation([made], whole=whole)
 
 
 @_rule("softmax", "_softmax", "log_softmax", "_log_softmax", "cumsum", "cumprod", "logsumexp", "flip")
@@ -423,12 +426,18 @@ def _product(axial: Axial, node: fx.Node) -> Relation | None:
     return Relation([[*outs, rows, columns]], whole=whole, summed=[inner])
 
 
+def attended(node: fx.Node) -> list[fx.Node]:
+    """Queries, keys and values of an attention, which may be one and the same."""
+    return [n for n in node.args[:3] if isinstance(n, fx.Node)]
+
+
 @_rule("scaled_dot_product_attention")
 def _attended(axial: Axial, node: fx.Node) -> Relation | None:
     """Q [.., L, E], k [.., S, E], v [.., S, E]: heads and samples pass, the rest is whole. Query heads that share a
     key-value head lie side by side, the shared one being the slower factor.
     """
-    q, k, v, *mask = operands(node)
+    q, k, v = attended(node)
+    mask = [n for n in operands(node) if n not in (q, k, v)]
     a, b, c = (list(axial.dims(n)) for n in (q, k, v))
     outs, whole = [*a[:-1], c[-1]], [(n, axes) for n, d in ((q, a), (k, b), (v, c)) for axes in d[-2:]]
     for dim in range(len(a) - 2):
@@ -496,7 +505,7 @@ _SPATIAL = (
 def _pooled(axial: Axial, node: fx.Node) -> Relation | None:
     source = operands(node)[0]
     dims = axial.dims(source)
-    if len(dims) < 3 or (name_of(node)[-2] == "2" and len(dims) != 4) or len(shapes(node)) != 1:
+    if len(dims) != 2 + int(name_of(node)[-2]) or len(shapes(node)) != 1:
         return None
     space = [fresh(size) for size in shape(node)[2:]]
     return Relation([[*dims[:2], *space]], whole=[(source, axes) for axes in dims[2:]])
