@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING, Any
 from rigwise.errors import LaunchError
 
 if TYPE_CHECKING:
-    import torch
-
     from rigwise.layouts.layout import Layout
     from rigwise.run.parallel.mesh import Mesh
     from rigwise.run.parallel.parallel import Parallel
 
 
 def parallelize(
-    model: torch.nn.Module,
+    model: Any,
     layout: Layout | str,
     mesh: Mesh | None = None,
     *,
     inputs: Any,
     targets: Any = None,
-    loss: Callable[[Any, Any], torch.Tensor] | None = None,
+    loss: Callable[[Any, Any], Any] | None = None,
     cuts: Mapping[str, str] | None = None,
 ) -> Parallel:
     """Make a torch module parallel on this rank; all ranks of torch.distributed call it at the same time.

@@ -159,7 +159,7 @@ def _go(way: str, x: torch.Tensor, cut: Cut, of: Pass) -> torch.Tensor:
 
 
 def _apply(x: torch.Tensor, cut: Cut, there: str, back: str) -> torch.Tensor:
-    return cast(torch.Tensor, _Exchange.apply(x, cut, there, back))
+    return cast(torch.Tensor, _Exchange.apply(x, cut, there, back))  # type: ignore[no-untyped-call]
 
 
 def spread(x: torch.Tensor, cut: Cut) -> torch.Tensor:

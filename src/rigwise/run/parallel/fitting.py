@@ -14,19 +14,9 @@ from torch import fx, nn
 
 from rigwise.run.parallel.axes import Axis
 from rigwise.run.parallel.exchanges import Cut
+from rigwise.run.parallel.layers import attended, groups_of, reduced
 from rigwise.run.parallel.pieces import Attention, Dropout, Lookup, VocabularyLoss
-from rigwise.run.parallel.relations import (
-    Axial,
-    argument,
-    attended,
-    groups_of,
-    name_of,
-    operands,
-    reduced,
-    shape,
-    shapes,
-    sliced,
-)
+from rigwise.run.parallel.relations import Axial, argument, name_of, operands, shape, shapes, sliced
 from rigwise.run.parallel.states import States, Step, held_dim
 
 _ATEN: Any = torch.ops.aten

@@ -144,8 +144,8 @@ def _make_groups(layout: Layout, rank: int) -> dict[frozenset[str], dist.Process
 def _one_of(rows: tuple[tuple[int, ...], ...], rank: int) -> dist.ProcessGroup:
     """The group of this rank; all ranks make all of them, as torch asks."""
     if len(rows) == 1:
-        world: dist.ProcessGroup | None = dist.group.WORLD
-        assert world is not None
+        world = dist.group.WORLD
+        assert isinstance(world, dist.ProcessGroup)
         return world
     own = None
     for row in rows:
