@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 import torch
@@ -146,7 +146,7 @@ def _one_of(rows: tuple[tuple[int, ...], ...], rank: int) -> dist.ProcessGroup:
     if len(rows) == 1:
         world = dist.group.WORLD
         assert isinstance(world, dist.ProcessGroup)
-        return world
+        return cast(dist.ProcessGroup, world)
     own = None
     for row in rows:
         group = dist.new_group(list(row))

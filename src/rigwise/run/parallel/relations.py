@@ -212,7 +212,7 @@ def _repeated(axial: Axial, node: fx.Node) -> Relation:
     dims = axial.dims(operands(node)[0])
     sizes = shape(node)
     padded: Dims = [*(fresh(1) for _ in range(len(sizes) - len(dims))), *dims]
-    return Relation([[*fresh(s // size_of(d)), *d] for d, s in zip(padded, sizes, strict=True)])
+    return Relation([[[*fresh(s // size_of(d)), *d] for d, s in zip(padded, sizes, strict=True)]])
 
 
 @rule("repeat_interleave")
