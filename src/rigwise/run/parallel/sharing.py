@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import fx, nn
 from torch._C._distributed_c10d import GradBucket
 from torch.nn.parallel import DistributedDataParallel
 
@@ -62,7 +62,7 @@ def shard(module: nn.Module, mesh: Mesh) -> nn.Module:
             )
     over = mesh.device_mesh("dp", "cp")
     back = mesh.layout.zero == 3
-    for path in unit_paths(module):
+    for path in () if isinstance(module, fx.GraphModule) else unit_paths(module):
         unit = module.get_submodule(path)
         if any(True for _ in unit.parameters()):
             fully_shard(unit, mesh=over, reshard_after_forward=back)
