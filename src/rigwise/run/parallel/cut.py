@@ -1,0 +1,165 @@
+"""A captured graph is cut into the parts of a pipeline, and every value that is alive across a cut travels on.
+
+The graph is flat: placeholders (the leaves of the batch), parameters and buffers by name, operations in their order. A
+part is a range of operations. What an earlier part makes and a later one uses is handed on from part to part, over as
+many parts as lie between. Nothing travels that every part can make for itself: leaves of the batch, which all ranks of
+a pipeline are fed, and what is made of them and of buffers alone without a product (masks, positions).
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from rigwise.run.parallel.nodes import Facts, moved_writes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """A tensor that travels. differentiable: its gradient travels back."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    differentiable: bool
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of one of it."""
+        return torch.Size(self.shape).numel() * self.dtype.itemsize
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One part of the model. module: called with the batch's leaves `inputs` (by number) and then what `arrives`.
+
+    It returns what `leaves`; the last part returns the graph's own outputs. operations: names of the graph's nodes.
+    """
+
+    number: int
+    module: fx.GraphModule
+    inputs: tuple[int, ...]
+    arrives: tuple[Value, ...]
+    leaves: tuple[Value, ...]
+    operations: tuple[str, ...]
+
+
+def cut(graph: fx.GraphModule, starts: Sequence[int], dtypes: Mapping[str, torch.dtype] | None = None) -> list[Part]:
+    """The parts of a graph. starts: where each part but the first begins, as a place in `operations(graph)`.
+
+    A start inside what is written in place moves to the next place where a cut is allowed (`Facts.allowed`). dtypes: of
+    values that are made in another type than was captured (autocast).
+    """
+    moved_writes(graph)
+    facts = Facts(graph)
+    ops = facts.operations
+    begins = [0, *(facts.allowed(start) for start in starts), len(ops)]
+    home = {node: part for part in range(len(begins) - 1) for node in ops[begins[part] : begins[part + 1]]}
+    for node in ops:
+        if node.target is operator.getitem:
+            home[node] = home[node.args[0]]
+    last = {node: max((home[user] for user in _real_users(node, home, facts)), default=-1) for node in ops}
+    parts = len(begins) - 1
+    crossing = [
+        [n for n in ops if n not in facts.light and home[n] <= part < last[n]] for part in range(parts - 1)
+    ]
+    values = {n: _value(n, facts, dtypes or {}) for row in crossing for n in row}
+    return [_part(graph, facts, home, number, crossing, values) for number in range(parts)]
+
+
+def _real_users(node: fx.Node, home: Mapping[fx.Node, int], facts: Facts) -> Iterator[fx.Node]:
+    """The operations that use a value; the graph's output stands in the last part, a light one wherever it is used."""
+    for user in node.users:
+        if user.op == "output":
+            yield facts.operations[-1]
+        elif user in facts.light:
+            yield from _real_users(user, home, facts)
+        else:
+            yield user
+
+
+def _value(node: fx.Node, facts: Facts, dtypes: Mapping[str, torch.dtype]) -> Value:
+    seen = node.meta["val"]
+    return Value(
+        name=node.name,
+        shape=tuple(seen.shape),
+        dtype=dtypes.get(node.name, seen.dtype),
+        differentiable=node in facts.differentiable,
+    )
+
+
+def _part(
+    graph: fx.GraphModule,
+    facts: Facts,
+    home: Mapping[fx.Node, int],
+    number: int,
+    crossing: Sequence[Sequence[fx.Node]],
+    values: Mapping[fx.Node, Value],
+) -> Part:
+    arrives = crossing[number - 1] if number else []
+    leaves = crossing[number] if number < len(crossing) else None
+    own = [node for node in facts.operations if home[node] == number and node not in facts.light]
+    output = next(node for node in graph.graph.nodes if node.op == "output")
+    wanted = set(own) | set(leaves if leaves is not None else output.all_input_nodes)
+    needed = _closure(wanted, set(arrives))
+    made, copies = fx.Graph(), {}
+    inputs = [n for n in facts.placeholders if n in needed]
+    for node in (*inputs, *arrives):
+        copies[node] = made.placeholder(node.name)
+        copies[node].meta = dict(node.meta)
+    for node in graph.graph.nodes:
+        if node in needed and node not in copies and node.op not in ("placeholder", "output"):
+            copies[node] = made.node_copy(node, lambda n: copies[n])
+    result: Any = output.args[0] if leaves is None else tuple(leaves)
+    made.output(fx.map_arg(result, lambda n: copies[n]))
+    module = fx.GraphModule(_holder(graph, made), made, "Part")
+    return Part(
+        number=number,
+        module=module,
+        inputs=tuple(facts.placeholders.index(node) for node in inputs),
+        arrives=tuple(values[n] for n in arrives),
+        leaves=tuple(values[n] for n in leaves or ()),
+        operations=tuple(node.name for node in own),
+    )
+
+
+def _closure(wanted: set[fx.Node], arrived: set[fx.Node]) -> set[fx.Node]:
+    """What a part needs to hold: its operations and what they read, back to what arrives."""
+    needed, todo = set(), list(wanted)
+    while todo:
+        node = todo.pop()
+        if node in needed:
+            continue
+        needed.add(node)
+        if node not in arrived:
+            todo.extend(node.all_input_nodes)
+    return needed
+
+
+def _holder(graph: fx.GraphModule, made: fx.Graph) -> nn.Module:
+    """The modules, parameters and buffers that a part uses, the very objects, under their own names."""
+    root = nn.Module()
+    for target in dict.fromkeys(str(n.target) for n in made.nodes if n.op in ("get_attr", "call_module")):
+        *path, name = target.split(".")
+        source: Any = graph
+        here = root
+        for word in path:
+            source = getattr(source, word)
+            if word not in here._modules:
+                here.add_module(word, nn.Module())
+            here = here._modules[word]  # type: ignore[assignment]
+        thing = getattr(source, name)
+        if isinstance(thing, nn.Parameter):
+            here.register_parameter(name, thing)
+        elif isinstance(thing, nn.Module):
+            here.add_module(name, thing)
+        elif name in source._buffers:
+            here.register_buffer(name, thing, persistent=name not in source._non_persistent_buffers_set)
+        else:
+            setattr(here, name, thing)
+    return root

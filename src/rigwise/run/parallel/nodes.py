@@ -1,0 +1,199 @@
+"""What a captured graph says of its nodes: which carry gradients, which any part can make again, where it may be cut."""
+
+from __future__ import annotations
+
+import operator
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import fx
+from torch.utils.flop_counter import flop_registry
+
+_MAY_ALIAS = {"reshape", "flatten", "contiguous", "to", "type_as", "dropout", "alpha_dropout", "feature_dropout"}
+_PRODUCTS = {
+    "linear", "matmul", "mm", "bmm", "addmm", "baddbmm", "einsum", "conv1d", "conv2d", "conv3d", "convolution",
+    "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "scaled_dot_product_attention",
+}  # fmt: skip
+_RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
+
+
+def name_of(node: fx.Node) -> str:
+    """The operation's plain name: "linear" of aten.linear.default; "" where it is no registered operation."""
+    return str(node.target._schema.name).split("::")[-1] if isinstance(node.target, torch._ops.OpOverload) else ""
+
+
+def path_of(node: fx.Node) -> str:
+    """The module that an operation ran in, "" for the outermost."""
+    stack = node.meta.get("nn_module_stack") or {}
+    return str(next(reversed(stack.values()))[0]) if stack else ""
+
+
+def is_random(node: fx.Node) -> bool:
+    """Whether an operation draws random numbers."""
+    target = node.target
+    return isinstance(target, torch._ops.OpOverload) and (
+        torch.Tag.nondeterministic_seeded in target.tags or _drops(node)
+    )
+
+
+def _drops(node: fx.Node) -> bool:
+    name = name_of(node)
+    if name.rstrip("_") in ("dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout"):
+        return len(node.args) < 3 or bool(node.args[2])
+    if name == "scaled_dot_product_attention":
+        given = dict(zip(("query", "key", "value", "attn_mask", "dropout_p"), node.args, strict=False)) | node.kwargs
+        return bool(given.get("dropout_p", 0.0))
+    return False
+
+
+def multiplies(node: fx.Node) -> bool:
+    """Whether an operation is a matrix product, a convolution or an attention."""
+    target = node.target
+    if not isinstance(target, torch._ops.OpOverload):
+        return node.op != "call_function" or target is not operator.getitem
+    return name_of(node) in _PRODUCTS | _RECURRENT or target.overloadpacket in flop_registry
+
+
+def moved_writes(graph: fx.GraphModule) -> None:
+    """Take out what export adds and a part does not need, in place: its guards, and buffers copied onto themselves.
+
+    A buffer that gets a new value is written at the end of an exported graph; here as soon as the value is there and
+    the old one was read for the last time, so that the write does not hold the whole graph together.
+    """
+    for node in list(graph.graph.nodes):
+        if node.op == "call_module" and node.target == "_guards_fn":
+            graph.graph.erase_node(node)
+        elif name_of(node) == "copy_" and not node.users and node.args[0].op == "get_attr":
+            buffer, value = node.args[:2]
+            if root_of(value) is buffer:
+                graph.graph.erase_node(node)
+            else:
+                place = {other: at for at, other in enumerate(graph.graph.nodes)}
+                readers = (user for user in buffer.users if user is not node)
+                after = max((value, buffer, *readers), key=lambda other: place[other])
+                after.append(node)
+
+
+def root_of(node: Any) -> Any:
+    """The node whose memory this one shows: itself, or what it is a view of."""
+    while isinstance(node, fx.Node) and node.op == "call_function":
+        source = _shown(node)
+        if source is None:
+            return node
+        node = source
+    return node
+
+
+def _shown(node: fx.Node) -> fx.Node | None:
+    """The argument that an operation's result shares memory with, if it may."""
+    first = node.args[0] if node.args and isinstance(node.args[0], fx.Node) else None
+    if node.target is operator.getitem:
+        return first
+    if not isinstance(node.target, torch._ops.OpOverload):
+        return None
+    schema = node.target._schema
+    if name_of(node) in _MAY_ALIAS or any(r.alias_info is not None for r in schema.returns):
+        return first
+    return None
+
+
+def written(node: fx.Node) -> Iterator[fx.Node]:
+    """The arguments that an operation writes in place."""
+    if name_of(node) == "batch_norm" and len(node.args) > 5 and node.args[5]:
+        yield from (a for a in node.args[3:5] if isinstance(a, fx.Node))
+    if name_of(node) == "instance_norm" and len(node.args) > 5 and node.args[5]:
+        yield from (a for a in node.args[3:5] if isinstance(a, fx.Node))
+    if not isinstance(node.target, torch._ops.OpOverload):
+        return
+    for place, argument in enumerate(node.target._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            value = node.args[place] if place < len(node.args) else node.kwargs.get(argument.name)
+            if isinstance(value, fx.Node):
+                yield value
+
+
+class Facts:
+    """A graph's nodes by what they are. operations: all but placeholders, parameters and the output, in order.
+
+    differentiable: made with the help of something that is trained. light: any part can make them again for itself.
+    """
+
+    def __init__(self, graph: fx.GraphModule) -> None:
+        nodes = list(graph.graph.nodes)
+        self.placeholders = [node for node in nodes if node.op == "placeholder"]
+        self.operations = [node for node in nodes if node.op in ("call_function", "call_module", "call_method")]
+        self.held = {node: _attribute(graph, str(node.target)) for node in nodes if node.op == "get_attr"}
+        self._place = {node: at for at, node in enumerate(self.operations)}
+        self.differentiable = self._trained()
+        self._writes = {node: [root_of(v) for v in written(node)] for node in self.operations}
+        self.light = self._light()
+        self._closed = self._together()
+
+    def allowed(self, start: int) -> int:
+        """The next place, from `start` on, where a part may begin."""
+        ends = [end for _, end in self._closed]
+        at = start
+        while True:
+            inside = next(((b, e) for b, e in self._closed[bisect_left(ends, at) :] if b < at <= e), None)
+            if inside is None:
+                return at
+            at = inside[1] + 1
+
+    def _trained(self) -> set[fx.Node]:
+        found = {n for n, held in self.held.items() if isinstance(held, torch.Tensor) and held.requires_grad}
+        for node in self.operations:
+            if any(source in found for source in node.all_input_nodes) and _is_float(node):
+                found.add(node)
+        return found
+
+    def _light(self) -> set[fx.Node]:
+        """Not trained, not random, no product, nothing written; made of the batch, buffers and other light nodes."""
+        touched = {root for roots in self._writes.values() for root in roots}
+        sources = {n for n in self.placeholders if n not in touched}
+        sources |= {n for n, h in self.held.items() if n not in touched and not isinstance(h, torch.nn.Parameter)}
+        light: set[fx.Node] = set()
+        for node in self.operations:
+            plain = node.op == "call_function" and not self._writes[node] and root_of(node) not in touched
+            if (
+                plain
+                and node not in self.differentiable
+                and not multiplies(node)
+                and not is_random(node)
+                and all(source in sources or source in light for source in node.all_input_nodes)
+            ):
+                light.add(node)
+        return light
+
+    def _together(self) -> list[tuple[int, int]]:
+        """Ranges of operations, first and last, that must stand in one part since they write to one memory.
+
+        Memory of the graph's own: from where it is made to where it is last written. A buffer or an input that is
+        written: from its first use to its last, as another part would not see the write.
+        """
+        ranges: dict[fx.Node, tuple[int, int]] = {}
+        for node, roots in self._writes.items():
+            for root in roots:
+                begin, end = ranges.get(root, (self._place.get(root, self._place[node]), 0))
+                ranges[root] = begin, max(end, self._place[node])
+        for node in self.operations:
+            for source in node.all_input_nodes:
+                root = root_of(source)
+                if root in ranges and root not in self._place:
+                    begin, end = ranges[root]
+                    ranges[root] = min(begin, self._place[node]), max(end, self._place[node])
+        return sorted(ranges.values(), key=lambda pair: pair[1])
+
+
+def _attribute(graph: fx.GraphModule, target: str) -> Any:
+    found: Any = graph
+    for word in target.split("."):
+        found = getattr(found, word)
+    return found
+
+
+def _is_float(node: fx.Node) -> bool:
+    seen = node.meta.get("val")
+    many = seen if isinstance(seen, (tuple, list)) else (seen,)
+    return any(isinstance(v, torch.Tensor) and (v.is_floating_point() or v.is_complex()) for v in many)
