@@ -33,6 +33,7 @@ def capture(model: nn.Module, inputs: Any) -> fx.GraphModule:
     refuse_recurrent(model)
     args, keywords = _arguments(inputs)
     modes = [module.training for module in model.modules()]
+    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]  # tracing counts a batch norm's batch
     model.train()
     try:
         with _quiet():
@@ -43,6 +44,9 @@ def capture(model: nn.Module, inputs: Any) -> fx.GraphModule:
     finally:
         for module, mode in zip(model.modules(), modes, strict=True):
             module.training = mode
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
     _no_symbols(model, traced)
     return _plain(model, traced)
 

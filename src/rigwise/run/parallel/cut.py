@@ -9,14 +9,15 @@ a pipeline are fed, and what is made of them and of buffers alone without a prod
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import fx, nn
 
-from rigwise.run.parallel.nodes import Facts, moved_writes
+from rigwise.run.parallel.capture import plant
+from rigwise.run.parallel.nodes import Facts, attribute, moved_writes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +50,10 @@ class Part:
     operations: tuple[str, ...]
 
 
-def cut(graph: fx.GraphModule, starts: Sequence[int], dtypes: Mapping[str, torch.dtype] | None = None) -> list[Part]:
+def cut(graph: fx.GraphModule, starts: Sequence[int]) -> list[Part]:
     """The parts of a graph. starts: where each part but the first begins, as a place in `operations(graph)`.
 
-    A start inside what is written in place moves to the next place where a cut is allowed (`Facts.allowed`). dtypes: of
-    values that are made in another type than was captured (autocast).
+    A start inside what is written in place moves to the next place where a cut is allowed (`Facts.allowed`).
     """
     moved_writes(graph)
     facts = Facts(graph)
@@ -63,32 +63,23 @@ def cut(graph: fx.GraphModule, starts: Sequence[int], dtypes: Mapping[str, torch
     for node in ops:
         if node.target is operator.getitem:
             home[node] = home[node.args[0]]
-    last = {node: max((home[user] for user in _real_users(node, home, facts)), default=-1) for node in ops}
+    crossing = [[n for n in facts.crossing(place) if not _many(n)] for place in begins[1:-1]]
     parts = len(begins) - 1
-    crossing = [
-        [n for n in ops if n not in facts.light and home[n] <= part < last[n]] for part in range(parts - 1)
-    ]
-    values = {n: _value(n, facts, dtypes or {}) for row in crossing for n in row}
+    values = {n: _value(n, facts) for row in crossing for n in row}
     return [_part(graph, facts, home, number, crossing, values) for number in range(parts)]
 
 
-def _real_users(node: fx.Node, home: Mapping[fx.Node, int], facts: Facts) -> Iterator[fx.Node]:
-    """The operations that use a value; the graph's output stands in the last part, a light one wherever it is used."""
-    for user in node.users:
-        if user.op == "output":
-            yield facts.operations[-1]
-        elif user in facts.light:
-            yield from _real_users(user, home, facts)
-        else:
-            yield user
+def _many(node: fx.Node) -> bool:
+    """Whether an operation makes several tensors; its members travel, not the tuple."""
+    return isinstance(node.meta.get("val"), (tuple, list))
 
 
-def _value(node: fx.Node, facts: Facts, dtypes: Mapping[str, torch.dtype]) -> Value:
+def _value(node: fx.Node, facts: Facts) -> Value:
     seen = node.meta["val"]
     return Value(
         name=node.name,
         shape=tuple(seen.shape),
-        dtype=dtypes.get(node.name, seen.dtype),
+        dtype=seen.dtype,
         differentiable=node in facts.differentiable,
     )
 
@@ -145,21 +136,5 @@ def _holder(graph: fx.GraphModule, made: fx.Graph) -> nn.Module:
     """The modules, parameters and buffers that a part uses, the very objects, under their own names."""
     root = nn.Module()
     for target in dict.fromkeys(str(n.target) for n in made.nodes if n.op in ("get_attr", "call_module")):
-        *path, name = target.split(".")
-        source: Any = graph
-        here = root
-        for word in path:
-            source = getattr(source, word)
-            if word not in here._modules:
-                here.add_module(word, nn.Module())
-            here = here._modules[word]  # type: ignore[assignment]
-        thing = getattr(source, name)
-        if isinstance(thing, nn.Parameter):
-            here.register_parameter(name, thing)
-        elif isinstance(thing, nn.Module):
-            here.add_module(name, thing)
-        elif name in source._buffers:
-            here.register_buffer(name, thing, persistent=name not in source._non_persistent_buffers_set)
-        else:
-            setattr(here, name, thing)
+        plant(root, target, attribute(graph, target))
     return root

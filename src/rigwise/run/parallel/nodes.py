@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import operator
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import fx
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import flop_registry
 
 _MAY_ALIAS = {"reshape", "flatten", "contiguous", "to", "type_as", "dropout", "alpha_dropout", "feature_dropout"}
@@ -22,12 +23,6 @@ _RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
 def name_of(node: fx.Node) -> str:
     """The operation's plain name: "linear" of aten.linear.default; "" where it is no registered operation."""
     return str(node.target._schema.name).split("::")[-1] if isinstance(node.target, torch._ops.OpOverload) else ""
-
-
-def path_of(node: fx.Node) -> str:
-    """The module that an operation ran in, "" for the outermost."""
-    stack = node.meta.get("nn_module_stack") or {}
-    return str(next(reversed(stack.values()))[0]) if stack else ""
 
 
 def is_random(node: fx.Node) -> bool:
@@ -63,7 +58,7 @@ def moved_writes(graph: fx.GraphModule) -> None:
     the old one was read for the last time, so that the write does not hold the whole graph together.
     """
     for node in list(graph.graph.nodes):
-        if node.op == "call_module" and node.target == "_guards_fn":
+        if node.target == "_guards_fn" or name_of(node).startswith("_assert"):
             graph.graph.erase_node(node)
         elif name_of(node) == "copy_" and not node.users and node.args[0].op == "get_attr":
             buffer, value = node.args[:2]
@@ -101,9 +96,7 @@ def _shown(node: fx.Node) -> fx.Node | None:
 
 def written(node: fx.Node) -> Iterator[fx.Node]:
     """The arguments that an operation writes in place."""
-    if name_of(node) == "batch_norm" and len(node.args) > 5 and node.args[5]:
-        yield from (a for a in node.args[3:5] if isinstance(a, fx.Node))
-    if name_of(node) == "instance_norm" and len(node.args) > 5 and node.args[5]:
+    if name_of(node) in ("batch_norm", "instance_norm") and node.args[5]:  # their schema does not say it
         yield from (a for a in node.args[3:5] if isinstance(a, fx.Node))
     if not isinstance(node.target, torch._ops.OpOverload):
         return
@@ -124,12 +117,17 @@ class Facts:
         nodes = list(graph.graph.nodes)
         self.placeholders = [node for node in nodes if node.op == "placeholder"]
         self.operations = [node for node in nodes if node.op in ("call_function", "call_module", "call_method")]
-        self.held = {node: _attribute(graph, str(node.target)) for node in nodes if node.op == "get_attr"}
+        self.held = {node: attribute(graph, str(node.target)) for node in nodes if node.op == "get_attr"}
         self._place = {node: at for at, node in enumerate(self.operations)}
         self.differentiable = self._trained()
         self._writes = {node: [root_of(v) for v in written(node)] for node in self.operations}
         self.light = self._light()
         self._closed = self._together()
+        self.last_use = {node: self._last_use(node) for node in self.operations}
+
+    def crossing(self, place: int) -> list[fx.Node]:
+        """The values that travel if a part begins at a place."""
+        return [n for n in self.operations[:place] if n not in self.light and self.last_use[n] >= place]
 
     def allowed(self, start: int) -> int:
         """The next place, from `start` on, where a part may begin."""
@@ -140,6 +138,21 @@ class Facts:
             if inside is None:
                 return at
             at = inside[1] + 1
+
+    def _last_use(self, node: fx.Node) -> int:
+        """The place of the last operation that uses a value, itself where none does; a light one uses it where it is
+        used. What the graph returns is used to the end.
+        """
+        last = self._place[node]
+        for user in node.users:
+            if user.op == "output":
+                return len(self.operations)
+            last = max(last, self._last_use(user) if self._follows(user) else self._place[user])
+        return last
+
+    def _follows(self, node: fx.Node) -> bool:
+        """Whether an operation goes wherever it is needed: a light one, or a member of a tuple."""
+        return node in self.light or node.target is operator.getitem
 
     def _trained(self) -> set[fx.Node]:
         found = {n for n, held in self.held.items() if isinstance(held, torch.Tensor) and held.requires_grad}
@@ -186,7 +199,33 @@ class Facts:
         return sorted(ranges.values(), key=lambda pair: pair[1])
 
 
-def _attribute(graph: fx.GraphModule, target: str) -> Any:
+class Dry(fx.Interpreter):
+    """Runs a graph without data and leaves its buffers alone."""
+
+    def __init__(self, graph: fx.GraphModule) -> None:
+        super().__init__(graph)
+        self.mode = FakeTensorMode()
+
+    def go(self, dtypes: Mapping[str, torch.dtype] | None = None) -> Any:
+        """Run; dtypes: of placeholders that come in another type than was captured. What the graph returns, flat."""
+        given = [self._bare(n, dtypes or {}) for n in self.module.graph.nodes if n.op == "placeholder"]  # type: ignore[union-attr]
+        with self.mode, torch.no_grad():
+            return self.run(*given, enable_io_processing=False)
+
+    def fetch_attr(self, target: str) -> Any:
+        found = super().fetch_attr(target)
+        return self.mode.from_tensor(found) if isinstance(found, torch.Tensor) else found
+
+    def _bare(self, node: fx.Node, dtypes: Mapping[str, torch.dtype]) -> Any:
+        seen = node.meta.get("val")
+        if not isinstance(seen, torch.Tensor):
+            return seen
+        with self.mode:
+            return torch.empty(seen.shape, dtype=dtypes.get(node.name, seen.dtype), device=seen.device)
+
+
+def attribute(graph: fx.GraphModule, target: str) -> Any:
+    """What a graph holds under a dotted name."""
     found: Any = graph
     for word in target.split("."):
         found = getattr(found, word)

@@ -1,0 +1,168 @@
+"""The stages of a rank: its parts of the captured graph, the pipeline that runs them, and what they share with others.
+
+Order: number the draws of the whole graph, cut it (balance.py says where), keep this rank's parts, join the groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import fx, nn
+from torch.utils import _pytree as pytree
+
+from rigwise.layouts.schedule import ScheduleKind, schedule
+from rigwise.run.parallel.balance import starts
+from rigwise.run.parallel.cut import Part, Value, cut
+from rigwise.run.parallel.draws import Draws, number_draws, seed_draws
+from rigwise.run.parallel.later import Store, put_off
+from rigwise.run.parallel.mesh import Mesh
+from rigwise.run.parallel.nodes import Dry
+from rigwise.run.parallel.pipeline import Chunk, MicroBatch, Pipeline
+from rigwise.run.parallel.tied import Tied
+from rigwise.run.parallel.wires import GroupWires, LocalWires, Wires
+
+Tensor = torch.Tensor
+_ONE_WAY = ("F", "B")
+
+
+class Stages:
+    """This rank's chunks of a pipeline, ready to run.
+
+    graph: captured with the shapes of one micro-batch, after the passes of the other axes. model: the person's module,
+    whose blocks the graph is cut between. micro_batches: of a step. dtype: of autocast, or None.
+    Raises UsageError where the model has fewer blocks than chunks, or the schedule does not fit the micro-batches.
+    """
+
+    def __init__(
+        self,
+        graph: fx.GraphModule,
+        model: nn.Module,
+        mesh: Mesh,
+        micro_batches: int,
+        kind: ScheduleKind,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        layout = mesh.layout
+        self.mesh, self.kind, self.dtype = mesh, kind, dtype
+        self.actions = schedule(kind, layout.pp, micro_batches, layout.vpp)
+        self.draws = Draws()
+        self.in_spec, self.out_spec = _specs(graph)
+        number_draws(graph)
+        parts = cut(graph, starts(graph, model, layout.pp, layout.vpp))
+        if dtype is not None:
+            parts = cast_parts(parts, dtype, mesh.device.type)
+        stage = mesh.coordinate("pp")
+        self.parts = parts
+        self.chunks = [self._chunk(part) for part in parts if part.number % layout.pp == stage]
+        lines = [_line(mesh, other) for other in range(mesh.world // layout.pp)]
+        self.tied = Tied.join(parts, layout.pp, lines, mesh.rank) if layout.pp > 1 else Tied(weights={})
+        self.wires = _wires(parts, mesh, lines)
+        self.pipeline = Pipeline(
+            self.chunks, stage, self.actions, self.wires, out_spec=self.out_spec, around=self._around
+        )
+
+    @property
+    def modules(self) -> list[fx.GraphModule]:
+        """The parts that this rank holds, in the order of the model."""
+        return [chunk.part.module for chunk in self.chunks]
+
+    @property
+    def is_last(self) -> bool:
+        """Does this rank see the loss?"""
+        return self.chunks[-1].part.number + 1 == len(self.parts)
+
+    def wrap(
+        self, number: int, module: nn.Module, before: Callable[[bool], AbstractContextManager[Any]]
+    ) -> None:
+        """Run a chunk through a wrapped module. before: entered for each backward pass, told if it is the last."""
+        self.chunks[number].module, self.chunks[number].before = module, before
+
+    def leaves(self, inputs: Any) -> list[Any]:
+        """A micro-batch's inputs as the graph takes them."""
+        args, keywords = ((), dict(inputs)) if isinstance(inputs, dict) else (_as_tuple(inputs), {})
+        return list(pytree.tree_leaves((args, keywords)))
+
+    def step(self, micro_batches: Sequence[MicroBatch]) -> Tensor | None:
+        """Forward and backward of a step on this rank; the loss's sum on the last stage, None elsewhere.
+
+        Gradients of tied weights are added over their stages; call it before gradients are shared otherwise only where
+        that is a plain mean.
+        """
+        return self.pipeline.step(micro_batches)
+
+    def _chunk(self, part: Part) -> Chunk:
+        store = Store() if self.kind == "zero_bubble" else None
+        if store is not None:
+            put_off(part.module, store)
+        seed_draws(part.module, self.draws)
+        return Chunk(part=part, module=part.module, store=store)
+
+    @contextmanager
+    def _around(self, part: int, micro: int) -> Iterator[None]:
+        cast = torch.autocast(self.mesh.device.type, dtype=self.dtype) if self.dtype is not None else nullcontext()
+        with self.draws.of(micro), cast:
+            yield
+
+
+def _as_tuple(inputs: Any) -> tuple[Any, ...]:
+    return tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
+
+
+def _specs(graph: fx.GraphModule) -> tuple[pytree.TreeSpec | None, pytree.TreeSpec | None]:
+    info = getattr(graph.graph._codegen, "pytree_info", None)
+    return (None, None) if info is None else (info.in_spec, info.out_spec)
+
+
+def _line(mesh: Mesh, other: int) -> tuple[int, ...]:
+    """The ranks of one pipeline, in the order of its stages: ranks of a stage lie side by side."""
+    beside = mesh.world // mesh.layout.pp
+    return tuple(stage * beside + other for stage in range(mesh.layout.pp))
+
+
+def _wires(parts: Sequence[Part], mesh: Mesh, lines: Sequence[tuple[int, ...]]) -> Wires:
+    group = mesh.group("pp")
+    if group is None:
+        return LocalWires()
+    return GroupWires(
+        ranks=mesh.ranks("pp"),
+        group=group,
+        device=mesh.device,
+        widest=max(len(part.leaves) for part in parts) or 1,
+        parts=len(parts),
+        channels=_channels(mesh, lines) if dist.get_backend(group) == "nccl" else None,
+    )
+
+
+def _channels(
+    mesh: Mesh, lines: Sequence[tuple[int, ...]]
+) -> dict[tuple[str, int, int], dist.ProcessGroup]:
+    """A group for each kind of message and direction between neighbours; every rank makes all of them in one order."""
+    pp = mesh.layout.pp
+    made = {}
+    for line in lines:
+        for source in range(pp):
+            for target in dict.fromkeys(((source + 1) % pp, (source - 1) % pp)):
+                for kind in _ONE_WAY:
+                    group = dist.new_group([line[source], line[target]])
+                    if mesh.rank in (line[source], line[target]):
+                        made[kind, source, target] = group
+    return made
+
+
+def cast_parts(parts: Sequence[Part], dtype: torch.dtype, device: str) -> list[Part]:
+    """The parts with the types that values have under autocast, found by a run without data."""
+    found: dict[str, torch.dtype] = {}
+    for part in parts[:-1]:
+        with torch.autocast(device, dtype=dtype):
+            made = Dry(part.module).go(found)
+        found |= {value.name: tensor.dtype for value, tensor in zip(part.leaves, made, strict=True)}
+
+    def typed(values: tuple[Value, ...]) -> tuple[Value, ...]:
+        return tuple(replace(value, dtype=found[value.name]) for value in values)
+
+    return [replace(part, arrives=typed(part.arrives), leaves=typed(part.leaves)) for part in parts]
