@@ -24,7 +24,9 @@ class Crossed(nn.Module):
         super().__init__()
         self.words = nn.Embedding(WORDS, WIDE)
         self.layers = nn.ModuleList(
-            nn.Sequential(nn.Linear(WIDE, 2 * WIDE), nn.ReLU(inplace=True), nn.Dropout(dropout), nn.Linear(2 * WIDE, WIDE))
+            nn.Sequential(
+                nn.Linear(WIDE, 2 * WIDE), nn.ReLU(inplace=True), nn.Dropout(dropout), nn.Linear(2 * WIDE, WIDE)
+            )
             for _ in range(layers)
         )
         self.norm = nn.BatchNorm1d(LENGTH)
@@ -71,7 +73,9 @@ def made(name: str, dtype: torch.dtype = torch.float64, **other: Any) -> tuple[n
     return Crossed(**other).to(dtype), crossed_loss
 
 
-def batch(name: str, samples: int, dtype: torch.dtype = torch.float64, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+def batch(
+    name: str, samples: int, dtype: torch.dtype = torch.float64, seed: int = 1
+) -> tuple[torch.Tensor, torch.Tensor]:
     draw = torch.Generator().manual_seed(seed)
     if name == "images":
         return torch.randn(samples, 1, 8, 8, generator=draw, dtype=dtype), torch.randint(5, (samples,), generator=draw)
@@ -107,7 +111,14 @@ def alone(name: str, micros: int, steps: int, micro: int = 2, dtype: Any = torch
 
 
 def piped(
-    name: str, layout: Layout, kind: str, micros: int, steps: int, micro: int = 2, dtype: Any = torch.float64, **other: Any
+    name: str,
+    layout: Layout,
+    kind: str,
+    micros: int,
+    steps: int,
+    micro: int = 2,
+    dtype: Any = torch.float64,
+    **other: Any,
 ) -> Any:
     """The same on a rank of a pipeline: losses (on the last stage), this rank's tensors, and what it held and sent."""
     model, loss = made(name, dtype, **other)

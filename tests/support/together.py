@@ -10,7 +10,14 @@ from datetime import timedelta
 from multiprocessing.connection import Connection
 from typing import Any
 
-_PRELOAD = ["torch", "torch.distributed", "torch.nn.parallel", "torch._dynamo", "torch.distributed.fsdp", "torch.export"]
+_PRELOAD = [
+    "torch",
+    "torch.distributed",
+    "torch.nn.parallel",
+    "torch._dynamo",
+    "torch.distributed.fsdp",
+    "torch.export",
+]
 _LONGEST_S = 120.0
 
 

@@ -149,7 +149,9 @@ class Pipeline:
         with torch.enable_grad(), self.around(chunk.part.number, action.micro):
             made = chunk.module(*(batch.leaves[number] for number in chunk.part.inputs), *arrived)
             if chunk.part.number + 1 < self.parts:
-                self._keep(action, arrived, [t for t, v in zip(made, chunk.part.leaves, strict=True) if v.differentiable])
+                self._keep(
+                    action, arrived, [t for t, v in zip(made, chunk.part.leaves, strict=True) if v.differentiable]
+                )
                 self._send(action, [tensor.detach() for tensor in made])
                 return None
             output = made if self.out_spec is None else pytree.tree_unflatten(list(made), self.out_spec)

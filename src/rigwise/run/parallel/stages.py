@@ -76,9 +76,7 @@ class Stages:
         """Does this rank see the loss?"""
         return self.chunks[-1].part.number + 1 == len(self.parts)
 
-    def wrap(
-        self, number: int, module: nn.Module, before: Callable[[bool], AbstractContextManager[Any]]
-    ) -> None:
+    def wrap(self, number: int, module: nn.Module, before: Callable[[bool], AbstractContextManager[Any]]) -> None:
         """Run a chunk through a wrapped module. before: entered for each backward pass, told if it is the last."""
         self.chunks[number].module, self.chunks[number].before = module, before
 
@@ -138,9 +136,7 @@ def _wires(parts: Sequence[Part], mesh: Mesh, lines: Sequence[tuple[int, ...]]) 
     )
 
 
-def _channels(
-    mesh: Mesh, lines: Sequence[tuple[int, ...]]
-) -> dict[tuple[str, int, int], dist.ProcessGroup]:
+def _channels(mesh: Mesh, lines: Sequence[tuple[int, ...]]) -> dict[tuple[str, int, int], dist.ProcessGroup]:
     """A group for each kind of message and direction between neighbours; every rank makes all of them in one order."""
     pp = mesh.layout.pp
     made = {}
