@@ -11,7 +11,7 @@ from rigwise.layouts.layout import Layout
 from rigwise.run.parallel.capture import capture
 from rigwise.run.parallel.mesh import Mesh
 from rigwise.run.parallel.pipeline import MicroBatch
-from rigwise.run.parallel.stages import Stages
+from rigwise.run.parallel.stages import Stages, prepare
 
 WORDS, LENGTH, WIDE = 11, 6, 8
 
@@ -123,7 +123,9 @@ def piped(
     """The same on a rank of a pipeline: losses (on the last stage), this rank's tensors, and what it held and sent."""
     model, loss = made(name, dtype, **other)
     mesh = Mesh.join(layout, "cpu")
-    stages = Stages(capture(model, batch(name, micro, dtype)[0]), model, mesh, micros, kind)  # type: ignore[arg-type]
+    graph = capture(model, batch(name, micro, dtype)[0])
+    prepare(graph, model, layout)
+    stages = Stages(graph, mesh, micros, kind)  # type: ignore[arg-type]
     weights = {id(p): p for module in stages.modules for p in module.parameters()}
     optimizer = torch.optim.SGD(weights.values(), lr=0.05, momentum=0.9)
     losses = []

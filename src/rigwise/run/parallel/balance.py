@@ -8,7 +8,9 @@ operands that is trained or was made with trained ones.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from math import prod
 from typing import Any
 
@@ -25,9 +27,11 @@ from rigwise.models.trace_events import Event
 from rigwise.run.parallel.capture import module_of
 from rigwise.run.parallel.nodes import Dry, Facts, moved_writes, multiplies, name_of, root_of
 
+CHUNK = "chunk"
 
-def starts(graph: fx.GraphModule, model: nn.Module, pp: int, vpp: int = 1) -> list[int]:
-    """Where each chunk but the first begins, as places in the graph's operations.
+
+def mark(graph: fx.GraphModule, model: nn.Module, pp: int, vpp: int = 1) -> None:
+    """Write at each operation of a captured graph which chunk it belongs to; passes that copy it keep that.
 
     UsageError: more chunks than blocks, with the nearest that works.
     """
@@ -36,7 +40,19 @@ def starts(graph: fx.GraphModule, model: nn.Module, pp: int, vpp: int = 1) -> li
     pieces = pieces_of(_events(graph, facts), frozenset(unit_paths(model)))
     counts = stages(_model(type(model).__name__, pieces, facts), pp, vpp)
     ends = counts.sum(axis=1).cumsum()[:-1]
-    return [_narrowest(facts, pieces[end].events) if end < len(pieces) else len(facts.operations) for end in ends]
+    places = [_narrowest(facts, pieces[end].events) if end < len(pieces) else len(facts.operations) for end in ends]
+    for at, node in enumerate(facts.operations):
+        node.meta[CHUNK] = bisect_right(places, at)
+
+
+def starts(graph: fx.GraphModule, chunks: int) -> list[int]:
+    """Where each chunk but the first begins, as places in the graph's operations: before the first that is marked so.
+
+    An operation that a pass put in has no mark: it stays with the one before it.
+    """
+    facts = Facts(graph)
+    marks = list(accumulate((node.meta.get(CHUNK, 0) for node in facts.operations), max))
+    return [bisect_left(marks, chunk) for chunk in range(1, chunks)]
 
 
 def _narrowest(facts: Facts, events: Sequence[Event]) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import operator
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import fx
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._pytree import tree_map_only
 from torch.utils.flop_counter import flop_registry
 
 _MAY_ALIAS = {"reshape", "flatten", "contiguous", "to", "type_as", "dropout", "alpha_dropout", "feature_dropout"}
@@ -206,9 +208,9 @@ class Dry(fx.Interpreter):
         super().__init__(graph)
         self.mode = FakeTensorMode()
 
-    def go(self, dtypes: Mapping[str, torch.dtype] | None = None) -> Any:
-        """Run; dtypes: of placeholders that come in another type than was captured. What the graph returns, flat."""
-        given = [self._bare(n, dtypes or {}) for n in self.module.graph.nodes if n.op == "placeholder"]  # type: ignore[union-attr]
+    def go(self) -> Any:
+        """Run; what the graph returns, flat."""
+        given = [self._bare(node) for node in self.module.graph.nodes if node.op == "placeholder"]  # type: ignore[union-attr]
         with self.mode, torch.no_grad():
             return self.run(*given, enable_io_processing=False)
 
@@ -216,12 +218,38 @@ class Dry(fx.Interpreter):
         found = super().fetch_attr(target)
         return self.mode.from_tensor(found) if isinstance(found, torch.Tensor) else found
 
-    def _bare(self, node: fx.Node, dtypes: Mapping[str, torch.dtype]) -> Any:
+    def _bare(self, node: fx.Node) -> Any:
         seen = node.meta.get("val")
         if not isinstance(seen, torch.Tensor):
             return seen
         with self.mode:
-            return torch.empty(seen.shape, dtype=dtypes.get(node.name, seen.dtype), device=seen.device)
+            return torch.empty(seen.shape, dtype=seen.dtype, device=seen.device)
+
+
+def measure(graph: fx.GraphModule, device: torch.device, dtype: torch.dtype | None = None) -> None:
+    """Write the shape and type of every value at its node, by one forward pass without gradients on zeros.
+
+    A real one, as ranks exchange in it: all ranks that share a micro-batch do it together. dtype: of autocast. Buffers
+    are as they were afterwards.
+    """
+
+    class Measuring(fx.Interpreter):
+        def run_node(self, n: fx.Node) -> Any:
+            made = super().run_node(n)
+            if n.op != "output":
+                n.meta["val"] = tree_map_only(torch.Tensor, lambda t: torch.empty_like(t, device="meta"), made)
+            return made
+
+    given = [
+        torch.zeros(seen.shape, dtype=seen.dtype, device=device) if isinstance(seen, torch.Tensor) else seen
+        for seen in (node.meta.get("val") for node in graph.graph.nodes if node.op == "placeholder")
+    ]
+    kept = [(buffer, buffer.clone()) for buffer in graph.buffers()]
+    cast = torch.autocast(device.type, dtype=dtype) if dtype is not None else nullcontext()
+    with torch.no_grad(), cast:
+        Measuring(graph).run(*given, enable_io_processing=False)
+        for buffer, before in kept:
+            buffer.copy_(before)
 
 
 def attribute(graph: fx.GraphModule, target: str) -> Any:

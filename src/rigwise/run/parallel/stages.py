@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,13 +14,14 @@ import torch.distributed as dist
 from torch import fx, nn
 from torch.utils import _pytree as pytree
 
+from rigwise.layouts.layout import Layout
 from rigwise.layouts.schedule import ScheduleKind, schedule
-from rigwise.run.parallel.balance import starts
-from rigwise.run.parallel.cut import Part, Value, cut
+from rigwise.run.parallel.balance import mark, starts
+from rigwise.run.parallel.cut import Part, cut
 from rigwise.run.parallel.draws import Draws, number_draws, seed_draws
 from rigwise.run.parallel.later import Store, put_off
 from rigwise.run.parallel.mesh import Mesh
-from rigwise.run.parallel.nodes import Dry
+from rigwise.run.parallel.nodes import measure
 from rigwise.run.parallel.pipeline import Chunk, MicroBatch, Pipeline
 from rigwise.run.parallel.tied import Tied
 from rigwise.run.parallel.wires import GroupWires, LocalWires, Wires
@@ -30,18 +30,25 @@ Tensor = torch.Tensor
 _ONE_WAY = ("F", "B")
 
 
+def prepare(graph: fx.GraphModule, model: nn.Module, layout: Layout) -> None:
+    """Ready a captured graph, in place, before any pass changes it: which chunk an operation belongs to, which draw.
+
+    model: the person's module, between whose blocks the graph is cut. UsageError where it has fewer than chunks.
+    """
+    number_draws(graph)
+    mark(graph, model, layout.pp, layout.vpp)
+
+
 class Stages:
     """This rank's chunks of a pipeline, ready to run.
 
-    graph: captured with the shapes of one micro-batch, after the passes of the other axes. model: the person's module,
-    whose blocks the graph is cut between. micro_batches: of a step. dtype: of autocast, or None.
-    Raises UsageError where the model has fewer blocks than chunks, or the schedule does not fit the micro-batches.
+    graph: captured with the shapes of one micro-batch, prepared, and changed by the passes of the other axes.
+    micro_batches: of a step. dtype: of autocast, or None. Raises UsageError where the schedule does not fit them.
     """
 
     def __init__(
         self,
         graph: fx.GraphModule,
-        model: nn.Module,
         mesh: Mesh,
         micro_batches: int,
         kind: ScheduleKind,
@@ -52,10 +59,8 @@ class Stages:
         self.actions = schedule(kind, layout.pp, micro_batches, layout.vpp)
         self.draws = Draws()
         self.in_spec, self.out_spec = _specs(graph)
-        number_draws(graph)
-        parts = cut(graph, starts(graph, model, layout.pp, layout.vpp))
-        if dtype is not None:
-            parts = cast_parts(parts, dtype, mesh.device.type)
+        measure(graph, mesh.device, dtype)
+        parts = cut(graph, starts(graph, layout.pp * layout.vpp))
         stage = mesh.coordinate("pp")
         self.parts = parts
         self.chunks = [self._chunk(part) for part in parts if part.number % layout.pp == stage]
@@ -148,17 +153,3 @@ def _channels(mesh: Mesh, lines: Sequence[tuple[int, ...]]) -> dict[tuple[str, i
                     if mesh.rank in (line[source], line[target]):
                         made[kind, source, target] = group
     return made
-
-
-def cast_parts(parts: Sequence[Part], dtype: torch.dtype, device: str) -> list[Part]:
-    """The parts with the types that values have under autocast, found by a run without data."""
-    found: dict[str, torch.dtype] = {}
-    for part in parts[:-1]:
-        with torch.autocast(device, dtype=dtype):
-            made = Dry(part.module).go(found)
-        found |= {value.name: tensor.dtype for value, tensor in zip(part.leaves, made, strict=True)}
-
-    def typed(values: tuple[Value, ...]) -> tuple[Value, ...]:
-        return tuple(replace(value, dtype=found[value.name]) for value in values)
-
-    return [replace(part, arrives=typed(part.arrives), leaves=typed(part.leaves)) for part in parts]
