@@ -134,11 +134,43 @@ def _plain(model: nn.Module, traced: fx.GraphModule) -> fx.GraphModule:
             node.target = name or node.target
             if not node.users:
                 traced.graph.erase_node(node)
+    _without_writing(model, traced.graph)
     root = nn.Module()
     for node in traced.graph.nodes:
         if node.op == "get_attr":
             plant(root, node.target, _find(model, node.target, traced))
     return fx.GraphModule(root, traced.graph)
+
+
+def _without_writing(model: nn.Module, graph: fx.Graph) -> None:
+    """Operations that write over their operand (relu_) give a new value instead, so that no pass has to know what lies
+    where. What writes into a buffer stays; what writes into a part of another value is refused.
+    """
+    for node in list(graph.nodes):
+        schema = getattr(node.target, "_schema", None)
+        written = schema and schema.arguments and schema.arguments[0].alias_info
+        if not written or not written.is_write or node.args[0].op == "get_attr":
+            continue
+        value = node.args[0]
+        plain = getattr(torch.ops.aten, schema.name.removeprefix("aten::").removesuffix("_"), None)
+        overload = getattr(plain, schema.overload_name or "default", None) if plain else None
+        if overload is None or _is_seen_elsewhere(value, node):
+            where = module_of(node)
+            raise UsageError(
+                f"{_called(where, model.get_submodule(where))} writes into a part of a tensor ({schema.name})",
+                rule=_RULE,
+                nearest=f"a new tensor (torch.where, torch.cat), or {_OTHERWISE}",
+            )
+        node.target = overload
+        order = {n: i for i, n in enumerate(graph.nodes)}
+        value.replace_all_uses_with(node, delete_user_cb=lambda user, at=order[node], of=order: of[user] > at)
+
+
+def _is_seen_elsewhere(value: fx.Node, writer: fx.Node) -> bool:
+    """Is the memory of a value, before it is written over, that of another value which is still read?"""
+    schema = getattr(value.target, "_schema", None)
+    shared = schema and schema.returns and schema.returns[0].alias_info and value.args
+    return bool(shared) and any(user not in (value, writer) for user in value.args[0].users)
 
 
 def _find(model: nn.Module, name: str, traced: fx.GraphModule) -> Any:
