@@ -2,35 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
-import numpy as np
 import pytest
 
-from pipes import alone, piped
+from pipes import agree
 from rigwise.layouts.layout import Layout
-from rigwise.layouts.schedule import in_flight
-from together import together
-
-FLOAT32, FLOAT64 = 1e-5, 1e-12
-reference = cache(alone)
-
-
-def agree(name: str, layout: Layout, kind: str, micros: int, steps: int = 3, within: float = FLOAT64) -> list[Any]:
-    ranks = together(layout.ranks, piped, name, layout, kind, micros, steps)
-    losses, weights = reference(name, micros, steps)
-    assert ranks[-1][0] == pytest.approx(losses, rel=within)
-    held: set[str] = set()
-    for _, state, *_ in ranks:
-        held |= set(state)
-        for key, value in state.items():
-            assert np.abs(value - weights[key]).max() <= within * max(1.0, np.abs(weights[key]).max()), key
-    assert held == set(weights) - ({"head.weight"} if name == "crossed" else set())
-    for stage, (*_, most, _, _) in enumerate(ranks):
-        assert most / layout.vpp == in_flight(kind, stage, layout.pp, micros, layout.vpp)  # type: ignore[arg-type]
-    return ranks
-
 
 @pytest.mark.parametrize("kind", ["gpipe", "1f1b", "zero_bubble"])
 @pytest.mark.parametrize(("pp", "micros"), [(2, 3), (3, 4), (4, 2)])

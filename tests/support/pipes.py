@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
+import numpy as np
+import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from rigwise.layouts.layout import Layout
+from rigwise.layouts.schedule import in_flight
 from rigwise.run.parallel.capture import capture
+from rigwise.run.parallel.context import context_parallel
 from rigwise.run.parallel.mesh import Mesh
 from rigwise.run.parallel.pipeline import MicroBatch
 from rigwise.run.parallel.stages import Stages, prepare
+from rigwise.run.parallel.tensor import Along
+from together import together
 
-WORDS, LENGTH, WIDE = 11, 6, 8
+WORDS, LENGTH, WIDE, TOKENS = 11, 6, 8, 8
 
 
 class Crossed(nn.Module):
@@ -65,11 +73,52 @@ class Images(nn.Module):
         return out
 
 
+class Layer(nn.Module):
+    """Causal attention and feed-forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.qkv, self.out = nn.LayerNorm(WIDE), nn.Linear(WIDE, 3 * WIDE), nn.Linear(WIDE, WIDE)
+        self.feed = nn.Sequential(nn.LayerNorm(WIDE), nn.Linear(WIDE, 16), nn.GELU(), nn.Linear(16, WIDE))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        n, s, _ = x.shape
+        q, k, v = self.qkv(self.norm(x)).view(n, s, 3, 2, WIDE // 2).permute(2, 0, 3, 1, 4)
+        mixed = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.out(mixed.transpose(1, 2).reshape(n, s, WIDE))
+        out: torch.Tensor = x + self.feed(x)
+        return out
+
+
+class Words(nn.Module):
+    """A small language model; its head is its table."""
+
+    def __init__(self, layers: int = 3) -> None:
+        super().__init__()
+        self.table, self.places = nn.Embedding(WORDS, WIDE), nn.Embedding(TOKENS, WIDE)
+        self.layers = nn.ModuleList(Layer() for _ in range(layers))
+        self.norm, self.head = nn.LayerNorm(WIDE), nn.Linear(WIDE, WORDS, bias=False)
+        self.head.weight = self.table.weight
+
+    def forward(self, words: torch.Tensor) -> torch.Tensor:
+        x = self.table(words) + self.places(torch.arange(words.shape[1]))
+        for layer in self.layers:
+            x = layer(x)
+        out: torch.Tensor = self.head(self.norm(x))
+        return out
+
+
+def words_loss(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return nn.functional.cross_entropy(scores.flatten(0, 1), targets.flatten())
+
+
 def made(name: str, dtype: torch.dtype = torch.float64, **other: Any) -> tuple[nn.Module, Any]:
     """A network of this file and its loss."""
     torch.manual_seed(0)
     if name == "images":
         return Images().to(dtype), nn.functional.cross_entropy
+    if name == "words":
+        return Words(**other).to(dtype), words_loss
     return Crossed(**other).to(dtype), crossed_loss
 
 
@@ -79,7 +128,7 @@ def batch(
     draw = torch.Generator().manual_seed(seed)
     if name == "images":
         return torch.randn(samples, 1, 8, 8, generator=draw, dtype=dtype), torch.randint(5, (samples,), generator=draw)
-    words = torch.randint(WORDS, (2, samples, LENGTH), generator=draw)
+    words = torch.randint(WORDS, (2, samples, TOKENS if name == "words" else LENGTH), generator=draw)
     return words[0], words[1]
 
 
@@ -110,6 +159,15 @@ def alone(name: str, micros: int, steps: int, micro: int = 2, dtype: Any = torch
     return losses, {k: v.detach().double().numpy() for k, v in model.state_dict().items()}
 
 
+def averaged(mesh: Mesh, weights: Any, total: Any) -> Any:
+    """Gradients, and the loss where there is one, as means over dp x cp."""
+    group = mesh.group("dp", "cp")
+    if group is not None:
+        for tensor in [*(w.grad for w in weights), *([] if total is None else [total])]:
+            dist.all_reduce(tensor, op=dist.ReduceOp.AVG, group=group)
+    return total
+
+
 def piped(
     name: str,
     layout: Layout,
@@ -125,14 +183,20 @@ def piped(
     mesh = Mesh.join(layout, "cpu")
     graph = capture(model, batch(name, micro, dtype)[0])
     prepare(graph, model, layout)
+    context = None
+    if layout.cp > 1:
+        along = Along(group=mesh.group("cp"), ranks=layout.cp, rank=mesh.coordinate("cp"))
+        graph, context = context_parallel(graph, along)
     stages = Stages(graph, mesh, micros, kind)  # type: ignore[arg-type]
     weights = {id(p): p for module in stages.modules for p in module.parameters()}
     optimizer = torch.optim.SGD(weights.values(), lr=0.05, momentum=0.9)
     losses = []
     for step in range(steps):
-        work = rows(loss, *batch(name, micros * micro, dtype, step), micro)
+        inputs, targets = batch(name, micros * micro, dtype, step)
+        work = rows(loss, inputs, targets if context is None else context.targets(targets), micro)
         total = stages.step([MicroBatch(leaves=stages.leaves(inputs), loss=share) for inputs, share in work])
         stages.tied.add()
+        total = averaged(mesh, weights.values(), total)
         optimizer.step()
         optimizer.zero_grad()
         losses.append(None if total is None else float(total))
@@ -140,3 +204,23 @@ def piped(
     sent = stages.wires.sent if layout.pp > 1 else {}
     leaves = [[(v.name, v.bytes, v.differentiable) for v in part.leaves] for part in stages.parts]
     return losses, state, stages.pipeline.held_most, dict(sent), leaves
+
+
+FLOAT32, FLOAT64 = 1e-5, 1e-12
+reference = cache(alone)
+
+
+def agree(name: str, layout: Layout, kind: str, micros: int, steps: int = 3, within: float = FLOAT64) -> list[Any]:
+    ranks = together(layout.ranks, piped, name, layout, kind, micros, steps)
+    losses, weights = reference(name, micros, steps)
+    assert ranks[-1][0] == pytest.approx(losses, rel=within)
+    held: set[str] = set()
+    for _, state, *_ in ranks:
+        held |= set(state)
+        for key, value in state.items():
+            assert np.abs(value - weights[key]).max() <= within * max(1.0, np.abs(weights[key]).max()), key
+    assert held == set(weights) - ({"head.weight"} if name in ("crossed", "words") else set())
+    for rank, (*_, most, _, _) in enumerate(ranks):
+        stage = rank * layout.pp // layout.ranks
+        assert most / layout.vpp == in_flight(kind, stage, layout.pp, micros, layout.vpp)  # type: ignore[arg-type]
+    return ranks

@@ -1,0 +1,104 @@
+"""Attention over a sequence that is cut over ranks: own queries, keys and values of all ranks.
+
+Keys and values are gathered forward, gathered again backward instead of being kept, and their gradients are added and
+cut again: the moves of `by_context` (layouts/exchange.py), keys and values in one message each.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.autograd.graph import saved_tensors_hooks
+
+from rigwise.run.parallel import exchanges
+from rigwise.run.parallel.exchanges import Cut
+
+Tensor = torch.Tensor
+
+
+class _Gathered:
+    """Keys and values of all ranks, [2, ..]; let go after the forward pass and gathered again when they are asked for."""
+
+    def __init__(self, pair: Tensor, cut: Cut) -> None:
+        self.pair, self.cut = pair.detach(), cut
+        self.users = 0
+        self._again: Tensor | None = None
+
+    def again(self) -> Tensor:
+        """The same tensor, gathered once for all that kept it."""
+        if self._again is None:
+            self._again = exchanges.gather(self.pair, self.cut, "backward")
+        whole = self._again
+        self.users -= 1
+        if not self.users:
+            self._again = None
+        return whole
+
+
+class ContextAttention(nn.Module):
+    """cut: how the keys' dim of tokens lies on the ranks. causal: a token sees those before it and itself."""
+
+    def __init__(self, cut: Cut, *, causal: bool, scale: float | None, grouped: bool) -> None:
+        super().__init__()
+        self.cut, self.causal, self.scale, self.grouped = cut, causal, scale, grouped
+        self.runs = _runs(cut.held[cut.rank])
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+        """q, k, v [.., S of this rank, E], mask [.., S, S] of all tokens: [.., S of this rank, E]."""
+        if k.shape != v.shape:
+            return self._attend(q, *(exchanges.collect(t, self.cut) for t in (k, v)), mask)
+        pair = torch.stack([k, v])
+        both = Cut(
+            dim=self.cut.dim + 1, size=self.cut.size, held=self.cut.held, group=self.cut.group, rank=self.cut.rank
+        )
+        whole = exchanges.collect(pair, both)
+        source = _Gathered(pair, both)
+        storage = whole.untyped_storage().data_ptr()
+
+        def pack(tensor: Tensor) -> Any:
+            if tensor.untyped_storage().data_ptr() != storage:
+                return tensor
+            source.users += 1
+            return tensor.shape, tensor.stride(), tensor.storage_offset()
+
+        def unpack(kept: Any) -> Tensor:
+            return kept if isinstance(kept, Tensor) else source.again().as_strided(*kept)
+
+        with saved_tensors_hooks(pack, unpack):
+            return self._attend(q, whole[0], whole[1], mask)
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        made, at = [], 0
+        for start, stop in self.runs:
+            rows = q.narrow(-2, at, stop - start)
+            at += stop - start
+            end = stop if self.causal else k.shape[-2]
+            made.append(
+                nn.functional.scaled_dot_product_attention(
+                    rows,
+                    k[..., :end, :],
+                    v[..., :end, :],
+                    attn_mask=self._mask(mask, start, stop, end, q.device),
+                    is_causal=self.causal and start == 0,
+                    scale=self.scale,
+                    enable_gqa=self.grouped,
+                )
+            )
+        return torch.cat(made, -2) if len(made) > 1 else made[0]
+
+    def _mask(self, mask: Tensor | None, start: int, stop: int, end: int, device: torch.device) -> Tensor | None:
+        if mask is not None:
+            return mask[..., start:stop, :] if mask.dim() > 1 and mask.shape[-2] > 1 else mask
+        if not self.causal or start == 0:
+            return None
+        return torch.ones(stop - start, end, dtype=torch.bool, device=device).tril(start)
+
+
+def _runs(held: Any) -> list[tuple[int, int]]:
+    """Tokens in runs, start and stop."""
+    cuts = [0, *(np.flatnonzero(np.diff(held) != 1) + 1).tolist(), len(held)]
+    return [(int(held[a]), int(held[b - 1]) + 1) for a, b in zip(cuts, cuts[1:], strict=False)]
