@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from rigwise.errors import LaunchError, UsageError
 from rigwise.files import replace_text
+from rigwise.run.parallel.parallel import Parallel
+from rigwise.run.parallel.whole import scattered
 from rigwise.units import show_bytes
 
 FOLDER, LATEST, STATE = "checkpoints", "LATEST", "state.pt"
@@ -134,11 +135,10 @@ def agree(state: Mapping[str, Any], now: Mapping[str, Any]) -> None:
             )
 
 
-def fill(model: nn.Module, optimizer: torch.optim.Optimizer, restored: Restored) -> None:
-    """Put the checkpoint's weights and optimizer state in place."""
+def fill(parallel: Parallel, optimizer: torch.optim.Optimizer, restored: Restored) -> None:
+    """Put the checkpoint's weights and optimizer state in place, this rank's pieces of them."""
     try:
-        model.load_state_dict(restored.state["model"])
-        optimizer.load_state_dict(restored.state["optimizer"])
+        scattered(parallel, optimizer, restored.state["model"], restored.state["optimizer"])
     except (RuntimeError, ValueError, KeyError) as error:
         raise UsageError(
             f"{restored.path} does not fit the task's model or optimizer: {' '.join(str(error).split())}",

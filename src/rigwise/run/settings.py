@@ -15,10 +15,8 @@ from rigwise.run.task import Task, locate
 
 RUNNABLE: Mapping[str, Any] = MappingProxyType(
     {
-        **dict.fromkeys(("tp", "pp", "vpp", "cp", "ep"), 1),
+        **dict.fromkeys(("pp", "vpp", "cp", "ep"), 1),
         **dict.fromkeys(("recompute", "offload", "compress"), "none"),
-        "zero": 0,
-        "sp": "off",
     }
 )
 """The axes that limits.py holds, with the one value that it allows."""

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
-
 from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout
-from rigwise.models.trace import call
 from rigwise.run import checkpoint, memory
 from rigwise.run.asking import asking
 from rigwise.run.clock import Clock, Laps
-from rigwise.run.feed import Batch, cut, place
+from rigwise.run.feed import Batch, place
 from rigwise.run.job import StepRecord
 from rigwise.run.log import Log
+from rigwise.run.parallel.parallel import Parallel
+from rigwise.run.parallel.whole import gathered
 from rigwise.run.ranks import Mean, Ranks
 from rigwise.run.reporter import Reporter
 from rigwise.run.seeds import TRAINING, reseed
@@ -51,22 +47,18 @@ class _Pending:
 
 
 class Trainer:
-    """Steps, one after the other; rank 0 logs, reports and saves.
+    """Steps, one after the other; rank 0 logs, reports and saves."""
 
-    model: the task's own, wrapped: what is called in a step, the same or under DDP.
-    """
-
-    def __init__(self, task: Task, wrapped: nn.Module, ranks: Ranks, setting: Setting, clock: Clock) -> None:
+    def __init__(self, task: Task, parallel: Parallel, ranks: Ranks, setting: Setting, clock: Clock) -> None:
         self.task = task
-        self.wrapped = wrapped
+        self.parallel = parallel
         self.ranks = ranks
         self.setting = setting
         self.clock = clock
         with asking("optimizer"):
-            self.optimizer = task.optimizer(task.model.parameters())
+            self.optimizer = task.optimizer(parallel.parameters())
         self.records: list[StepRecord] = []
         self._pending: _Pending | None = None
-        self._dtype = {"bfloat16": torch.bfloat16}.get(setting.layout.precision)
 
     def train(self, feed: Iterator[Batch], start: int, log: Log | None, reporter: Reporter) -> Path:
         """Train from step `start` to the last; the path of the last checkpoint."""
@@ -77,9 +69,9 @@ class Trainer:
             with asking("data"):
                 inputs, targets = place(next(feed), self.ranks.device)
             self.clock.lap("loader")
-            reseed(TRAINING, self.setting.seed, step, self.ranks.rank)
+            reseed(TRAINING, self.setting.seed, step, self.parallel.mesh.coordinate("dp"))
             with asking("model or loss"):
-                loss = self._gradients(inputs, targets)
+                loss = self.parallel.step(inputs, targets, self.task.loss)
             with asking("optimizer"):
                 self.optimizer.step()
                 self.optimizer.zero_grad(set_to_none=True)
@@ -92,24 +84,6 @@ class Trainer:
                 self._settle(log, reporter)
                 path = self._save(step)
         return path
-
-    def _gradients(self, inputs: Any, targets: Any) -> torch.Tensor:
-        """Forward and backward over the rank's micro-batches; the ranks exchange in the last one. The mean loss."""
-        share, micro = self.setting.batch // self.setting.layout.dp, self.setting.layout.micro
-        total = torch.zeros((), device=self.ranks.device)
-        for begin in range(0, share, micro):
-            last = begin + micro == share
-            shared = isinstance(self.wrapped, DistributedDataParallel)
-            quiet = self.wrapped.no_sync() if shared and not last else nullcontext()  # type: ignore[operator]
-            with quiet:
-                with torch.autocast(self.ranks.device.type, dtype=self._dtype, enabled=self._dtype is not None):
-                    output = call(self.wrapped, cut(inputs, begin, begin + micro))
-                    loss = self.task.loss(output, cut(targets, begin, begin + micro)) * (micro / share)
-                self.clock.lap("forward")
-                loss.backward()
-                self.clock.lap("communication" if shared and last else "backward")
-            total = total + loss.detach()
-        return total
 
     def _settle(self, log: Log | None, reporter: Reporter) -> None:
         """The record of the step whose loss was on its way."""
@@ -140,12 +114,9 @@ class Trainer:
     def _save(self, step: int) -> Path:
         """Rank 0 writes; the others wait, so that none runs into the exchange while one is busy with a disk."""
         path = self.setting.output
+        model, optimizer = gathered(self.parallel, self.optimizer)
         if self.ranks.rank == 0:
-            state = {
-                "model": self.task.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                **self.setting.own,
-            }
+            state = {"model": model, "optimizer": optimizer, **self.setting.own}
             path = checkpoint.save(self.setting.output, step, state)
         self.ranks.barrier()
         return path

@@ -20,11 +20,12 @@ from rigwise.models.python_file import blame
 from rigwise.run import checkpoint, memory
 from rigwise.run.asking import TaskCodeError, asking
 from rigwise.run.clock import Clock
-from rigwise.run.data_parallel import Probe, probe, wrap
 from rigwise.run.feed import Feed, cut, place
 from rigwise.run.job import Job
 from rigwise.run.limits import settle
 from rigwise.run.log import NAME, Log
+from rigwise.run.parallel.mesh import Mesh
+from rigwise.run.parallel.parallel import Parallel, parallelize
 from rigwise.run.ranks import Ranks, connected
 from rigwise.run.reporter import Reporter
 from rigwise.run.result import median_parts, summary
@@ -77,19 +78,24 @@ def _train(job: Job, rank: int, reporter: Reporter) -> None:
         base = max(0, memory.resident(ranks.device) - (held if ranks.device.type == "cpu" else 0))
         task.model.to(ranks.device).train()
         with asking("data"):
-            feed = Feed(task.data, job.seed, rank)
+            feed = Feed(task.data, job.seed, data_place(job.layout, rank))
         batch = job.batch or feed.own_batch or task.batch
-        layout = settle(job.layout, batch, job.whole)
-        _train_task(job, task, ranks, feed, layout, batch, base, reporter)
+        mesh = Mesh.join(settle(job.layout, batch, job.whole), ranks.device)
+        _train_task(job, task, ranks, feed, mesh, batch, base, reporter)
+
+
+def data_place(layout: Layout, rank: int) -> int:
+    """Which share of the batch a rank takes: ranks that differ in other axes take the same."""
+    return Mesh(layout=layout, rank=rank, device=torch.device("cpu")).coordinate("dp")
 
 
 def _train_task(
-    job: Job, task: Task, ranks: Ranks, feed: Feed, layout: Layout, batch: int, base: int, reporter: Reporter
+    job: Job, task: Task, ranks: Ranks, feed: Feed, mesh: Mesh, batch: int, base: int, reporter: Reporter
 ) -> None:
-    share = slice(ranks.rank * (batch // layout.dp), (ranks.rank + 1) * (batch // layout.dp))
+    layout, own_place = mesh.layout, mesh.coordinate("dp")
+    share = slice(own_place * (batch // layout.dp), (own_place + 1) * (batch // layout.dp))
     clock = Clock(ranks.device)
-    seen = _probe(task, ranks, feed, layout, batch, share, job.seed)
-    wrapped = wrap(task.model, layout, ranks, seen, clock) if ranks.world > 1 else task.model
+    parallel = _parallel(task, mesh, feed, batch, share, job.seed, clock)
     own = {"task": job.task, "batch": batch, "seed": job.seed}
     setting = Setting(
         layout=layout,
@@ -100,13 +106,14 @@ def _train_task(
         checkpoint_every=job.checkpoint_every,
         own=own,
     )
-    trainer = Trainer(task, wrapped, ranks, setting, clock)
+    trainer = Trainer(task, parallel, ranks, setting, clock)
     begin, skipped = _resume(job, trainer, ranks) if job.resume else (0, ())
     log = None
     if ranks.rank == 0:
         facts = {"device": device_name(ranks.device), "versions": versions(ranks), "resumed_from": begin}
         reporter.send("start", layout=layout.to_dict(), batch=batch, **facts)
-        for says in (*seen.warnings(layout.dp), *skipped):
+        said = parallel.seen.warnings(layout.dp) if parallel.seen else []
+        for says in (*said, *skipped):
             reporter.send("warning", says=says)
         log = Log(Path(job.output) / NAME, keep=begin)
     path = trainer.train(feed.deal(batch=batch, share=share, start=begin), begin, log, reporter)
@@ -117,13 +124,14 @@ def _train_task(
     reporter.send("done")
 
 
-def _probe(task: Task, ranks: Ranks, feed: Feed, layout: Layout, batch: int, share: slice, seed: int) -> Probe:
+def _parallel(task: Task, mesh: Mesh, feed: Feed, batch: int, share: slice, seed: int, clock: Clock) -> Parallel:
     with asking("data"):
         inputs, targets = next(feed.deal(batch=batch, share=share, start=0))
-    reseed(TRAINING, seed, 0, ranks.rank)
-    first = place((cut(inputs, 0, layout.micro), cut(targets, 0, layout.micro)), ranks.device)
+    reseed(TRAINING, seed, 0, mesh.coordinate("dp"))
+    micro = mesh.layout.micro
+    first, wanted = place((cut(inputs, 0, micro), cut(targets, 0, micro)), mesh.device)
     with asking("model or loss"):
-        return probe(task.model, task.loss, *first)
+        return parallelize(task.model, mesh.layout, mesh, inputs=first, targets=wanted, loss=task.loss, clock=clock)
 
 
 def _resume(job: Job, trainer: Trainer, ranks: Ranks) -> tuple[int, tuple[str, ...]]:
@@ -137,7 +145,7 @@ def _resume(job: Job, trainer: Trainer, ranks: Ranks) -> tuple[int, tuple[str, .
             rule="steps counts from the very first",
             nearest=f"steps {step + job.steps}",
         )
-    checkpoint.fill(trainer.task.model, trainer.optimizer, restored)
+    checkpoint.fill(trainer.parallel, trainer.optimizer, restored)
     return step, restored.skipped
 
 

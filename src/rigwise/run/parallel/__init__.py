@@ -3,11 +3,12 @@
 How a module becomes parallel, in this order:
 
     mesh.py      who this rank is on every axis (pp, dp, cp, tp), and the process groups of the axes
-    capture.py   the module as a flat graph of operations, with its own parameters; what cannot be captured is refused
+    capture.py   the module as a flat graph of operations, with its own parameters; what cannot be is refused
     passes       each reads and rewrites the graph on this rank, and leaves a graph that runs: tensor (tp), context
-                 (cp), expert (ep). A pass replaces parameters by this rank's pieces and keeps the book of them (held.py)
+                 (cp), expert (ep). It replaces parameters by this rank's pieces and keeps the book of them (held.py)
     stages       the graph cut along pp; a rank keeps its stages
-    sharing      data parallel (DDP) or sharded (zero 1 to 3) around what is left, over dp x cp
+    sharing.py   data parallel (DDP) or sharded (zero 1 to 3) around what is left, over dp x cp
+    parallel.py  the whole way: parallelize
 
 What comes out is a `Parallel`: .module (callable where pp is 1), .parameters() of this rank, .held() which piece of
 which tensor of the whole model each of them is, .step(inputs, targets, loss) forward and backward over a rank's

@@ -9,6 +9,7 @@ value whole there.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -167,7 +168,7 @@ def cut_row(axes: Sequence[Axis], start: int, stop: int) -> Axes | None:
         return [axis]
     if axis.terms is None:
         bounds = sorted({0, start, stop, size})
-        axis.terms = [fresh(b - a) for a, b in zip(bounds, bounds[1:], strict=False)]
+        axis.terms = [fresh(b - a) for a, b in pairwise(bounds)]
     begin = 0
     for term in axis.terms:
         end = begin + size_of(term)

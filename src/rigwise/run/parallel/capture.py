@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,27 +17,47 @@ from torch import fx, nn
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from rigwise.errors import UsageError
+from rigwise.models.trace import call
 
 _RULE = "tensor, context, expert and pipeline layouts trace the module to a graph of operations"
 _OTHERWISE = "a layout of dp and zero, which runs the module as it is"
+_INSIDE = "_captured"  # where a model lies in the module that adds its loss
 _RUNNING = (nn.LSTM, nn.GRU, nn.RNN)
 
 
-def capture(model: nn.Module, inputs: Any) -> fx.GraphModule:
+class _Trained(nn.Module):
+    """A module with its loss: of inputs and targets a scalar."""
+
+    def __init__(self, model: nn.Module, loss: Callable[[Any, Any], torch.Tensor]) -> None:
+        super().__init__()
+        self.add_module(_INSIDE, model)
+        self.training = model.training
+        self._loss = (loss,)  # in a tuple, so that a loss which is a module is not taken for a part of the model
+
+    def forward(self, inputs: Any, targets: Any) -> torch.Tensor:
+        return self._loss[0](call(getattr(self, _INSIDE), inputs), targets)
+
+
+def capture(
+    model: nn.Module, inputs: Any, *, loss: Callable[[Any, Any], torch.Tensor] | None = None, targets: Any = None
+) -> fx.GraphModule:
     """The graph of a module in training mode for inputs of these shapes (a tensor, a tuple, or a dict of keywords).
+
+    With a loss, the graph takes (inputs, targets) and gives the loss, so that a pass may fit the loss too.
 
     It holds the module's own Parameter and buffer objects, so training the graph trains the module; a tied weight is
     one parameter under its first name. Placeholders carry the inputs as `call` (models/trace.py) would pass them.
     Raises UsageError for what cannot be traced.
     """
     refuse_recurrent(model)
-    args, keywords = _arguments(inputs)
+    args, keywords = _arguments(inputs) if loss is None else ((inputs, targets), {})
+    traced_as = model if loss is None else _Trained(model, loss)
     modes = [module.training for module in model.modules()]
     buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]  # tracing counts a batch norm's batch
     model.train()
     try:
         with _quiet():
-            program = torch.export.export(model, args, keywords, strict=False)
+            program = torch.export.export(traced_as, args, keywords, strict=False)
             traced = program.module(check_guards=False)
     except Exception as error:
         raise _refused(model, error) from error
@@ -122,7 +142,7 @@ def module_of(node: fx.Node) -> str:
     """The path of the module that a node was traced in; "" for the model itself."""
     stack = node.meta.get("nn_module_stack") or {}
     path = str(next(reversed(stack.values()))[0]) if stack else ""
-    return path.removeprefix("L['self']").strip(".")
+    return path.removeprefix("L['self']").strip(".").removeprefix(_INSIDE).strip(".")
 
 
 def _plain(model: nn.Module, traced: fx.GraphModule) -> fx.GraphModule:

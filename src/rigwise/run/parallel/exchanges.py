@@ -7,7 +7,7 @@ function goes from one state to another, and its backward pass goes the way back
     spread    whole, as it is  partial -> whole (add)      a whole value enters a cut operation
     add       partial -> whole as it is                    a cut operation summed over what was cut
     stack     cut -> whole     own piece of the whole      a cut value enters a whole operation
-    collect   cut -> whole     partial -> cut              a value cut along one dim enters an operation cut along another
+    collect   cut -> whole     partial -> cut              a value cut one way enters an operation cut another way
     shard     whole -> cut     cut -> whole                a whole value enters an operation that is cut along it
     settle    partial -> cut   cut -> whole                a cut operation's sum is cut along another dim
 
@@ -101,7 +101,7 @@ def _add(tensor: torch.Tensor, cut: Cut, of: Pass) -> torch.Tensor:
 
 
 def _stack(piece: torch.Tensor, cut: Cut, of: Pass) -> torch.Tensor:
-    """The whole from all pieces. Pieces of unequal length travel padded to the longest: gloo gathers equal ones only."""
+    """The whole from all pieces. Unequal pieces travel padded to the longest: gloo gathers equal ones only."""
     longest = max(len(held) for held in cut.held)
     rows = piece.movedim(cut.dim, 0)
     sent = rows.new_zeros(longest, *rows.shape[1:]) if len(rows) < longest else rows.contiguous()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -146,7 +147,7 @@ def _elementwise(axial: Axial, node: fx.Node) -> Relation:
         here = [(n, d[-back]) for n, d in given if len(d) >= back and size_of(d[-back]) == size[dim]]
         if size[dim] == 1 or not here:
             outs.append(fresh(size[dim]))
-        elif all([unify(here[0][1], axes) for _, axes in here[1:]]):
+        elif all(unify(here[0][1], axes) for _, axes in here[1:]):
             outs.append(here[0][1])
         else:
             whole += here
@@ -278,7 +279,7 @@ def _split(axial: Axial, node: fx.Node) -> Relation:
     ends = [0]
     for one in shapes(node):
         ends.append(ends[-1] + one[dim])
-    rows, whole = _rows(source, dims[dim], list(zip(ends, ends[1:], strict=False)))
+    rows, whole = _rows(source, dims[dim], list(pairwise(ends)))
     return Relation([[*dims[:dim], row, *dims[dim + 1 :]] for row in rows], whole=whole)
 
 
@@ -310,7 +311,7 @@ def _joined(axial: Axial, node: fx.Node) -> Relation | None:
             continue
         source = place - (name_of(node) == "stack" and place > dim)
         here = [d[source] for d in given]
-        if all([unify(here[0], axes) for axes in here[1:]]):
+        if all(unify(here[0], axes) for axes in here[1:]):
             made.append(here[0])
         else:
             whole += list(zip(nodes, here, strict=True))
@@ -363,7 +364,7 @@ def _group_normed(axial: Axial, node: fx.Node) -> Relation | None:
     source, *weights = operands(node)
     dims, groups = axial.dims(source), int(argument(node, 1, "num_groups"))
     made = regroup([dims[1]], [groups, size_of(dims[1]) // groups])
-    if made is None or not all([unify(dims[1], axial.dims(w)[0]) for w in weights]):
+    if made is None or not all(unify(dims[1], axial.dims(w)[0]) for w in weights):
         return None
     whole = [(n, made[1]) for n in (source, *weights)] + [(source, axes) for axes in dims[2:]]
     return Relation([list(dims)], whole=whole)
@@ -373,7 +374,7 @@ def _group_normed(axial: Axial, node: fx.Node) -> Relation | None:
 def _batch_normed(axial: Axial, node: fx.Node) -> Relation | None:
     source, *others = operands(node)
     dims = axial.dims(source)
-    if not all([unify(dims[1], axial.dims(n)[0]) for n in others]):
+    if not all(unify(dims[1], axial.dims(n)[0]) for n in others):
         return None
     return Relation([list(dims)], whole=[(source, axes) for i, axes in enumerate(dims) if i != 1])
 
@@ -429,7 +430,7 @@ def _attended(axial: Axial, node: fx.Node) -> Relation | None:
     """
     q, k, v, *mask = operands(node)
     a, b, c = (list(axial.dims(n)) for n in (q, k, v))
-    outs, whole = list(a[:-1]) + [c[-1]], [(n, axes) for n, d in ((q, a), (k, b), (v, c)) for axes in d[-2:]]
+    outs, whole = [*a[:-1], c[-1]], [(n, axes) for n, d in ((q, a), (k, b), (v, c)) for axes in d[-2:]]
     for dim in range(len(a) - 2):
         queries, keys, values = a[dim], b[dim], c[dim]
         if size_of(queries) != size_of(keys):
@@ -486,7 +487,8 @@ def groups_of(node: fx.Node) -> int:
 
 _SPATIAL = (
     "max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d "
-    "adaptive_avg_pool3d adaptive_max_pool2d upsample_nearest1d upsample_nearest2d upsample_bilinear2d upsample_bicubic2d"
+    "adaptive_avg_pool3d adaptive_max_pool2d upsample_nearest1d upsample_nearest2d upsample_bilinear2d "
+    "upsample_bicubic2d"
 )
 
 

@@ -149,6 +149,7 @@ class Cutter:
         self.book[name] = Held(name=name, parameter=kept, shape=full.shape, runs=runs)
 
     def exchanged(self, step: Step, value: fx.Node) -> fx.Node:
+        """A value after an exchange, which is done once however many operations read it."""
         if step not in self.made:
             self.made[step] = self.module(
                 step.kind, Exchange(step.kind, self.cut(step.value, step.axis, step.dim)), value
@@ -165,8 +166,7 @@ class Cutter:
 
     def _copied(self, node: fx.Node) -> fx.Node:
         given = {n: self._taken(node, n) if n in operands(node) else self.new[n] for n in node.all_input_nodes}
-        made = self.graph.node_copy(node, given.__getitem__)
-        return made
+        return self.graph.node_copy(node, given.__getitem__)
 
     # ---- operations
 
