@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rigwise.layouts.layout import Layout
 from pipes import agree
+from rigwise.layouts.layout import Layout
 
 
-@pytest.mark.parametrize("cp", [2, 4])
-def test_tokens_cut_over_ranks(cp: int) -> None:
-    agree("words", Layout(cp=cp), "1f1b", 2)
-
-
-def test_with_a_pipeline() -> None:
-    agree("words", Layout(cp=2, pp=2), "1f1b", 3)
+@pytest.mark.parametrize("layout", [Layout(cp=2), Layout(cp=4), Layout(cp=2, pp=2), Layout(cp=2, dp=2), Layout(cp=2, tp=2)])
+def test_tokens_cut_over_ranks(layout: Layout) -> None:
+    agree("words", layout, 2)

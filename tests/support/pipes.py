@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -13,12 +13,10 @@ from torch import nn
 
 from rigwise.layouts.layout import Layout
 from rigwise.layouts.schedule import in_flight
-from rigwise.run.parallel.capture import capture
-from rigwise.run.parallel.context import context_parallel
+from rigwise.run.parallel.exchanges import counting
 from rigwise.run.parallel.mesh import Mesh
-from rigwise.run.parallel.pipeline import MicroBatch
-from rigwise.run.parallel.stages import Stages, prepare
-from rigwise.run.parallel.tensor import Along
+from rigwise.run.parallel.parallel import parallelize
+from rigwise.run.parallel.sharing import local
 from together import together
 
 WORDS, LENGTH, WIDE, TOKENS = 11, 6, 8, 8
@@ -156,71 +154,66 @@ def alone(name: str, micros: int, steps: int, micro: int = 2, dtype: Any = torch
         optimizer.step()
         optimizer.zero_grad()
         losses.append(total)
-    return losses, {k: v.detach().double().numpy() for k, v in model.state_dict().items()}
+    return losses, {k: v.detach().double().clone().numpy() for k, v in model.state_dict().items()}
 
 
-def averaged(mesh: Mesh, weights: Any, total: Any) -> Any:
-    """Gradients, and the loss where there is one, as means over dp x cp."""
-    group = mesh.group("dp", "cp")
-    if group is not None:
-        for tensor in [*(w.grad for w in weights), *([] if total is None else [total])]:
-            dist.all_reduce(tensor, op=dist.ReduceOp.AVG, group=group)
-    return total
-
-
-def piped(
-    name: str,
-    layout: Layout,
-    kind: str,
-    micros: int,
-    steps: int,
-    micro: int = 2,
-    dtype: Any = torch.float64,
-    **other: Any,
-) -> Any:
-    """The same on a rank of a pipeline: losses (on the last stage), this rank's tensors, and what it held and sent."""
+def piped(name: str, layout: Layout, micros: int, steps: int, dtype: Any, other: dict[str, Any]) -> Any:
+    """The same on a rank of a layout: losses, this rank's pieces of the state, what it held at most and sent."""
     model, loss = made(name, dtype, **other)
-    mesh = Mesh.join(layout, "cpu")
-    graph = capture(model, batch(name, micro, dtype)[0])
-    prepare(graph, model, layout)
-    context = None
-    if layout.cp > 1:
-        along = Along(group=mesh.group("cp"), ranks=layout.cp, rank=mesh.coordinate("cp"))
-        graph, context = context_parallel(graph, along)
-    stages = Stages(graph, mesh, micros, kind)  # type: ignore[arg-type]
-    weights = {id(p): p for module in stages.modules for p in module.parameters()}
-    optimizer = torch.optim.SGD(weights.values(), lr=0.05, momentum=0.9)
-    losses = []
-    for step in range(steps):
-        inputs, targets = batch(name, micros * micro, dtype, step)
-        work = rows(loss, inputs, targets if context is None else context.targets(targets), micro)
-        total = stages.step([MicroBatch(leaves=stages.leaves(inputs), loss=share) for inputs, share in work])
-        stages.tied.add()
-        total = averaged(mesh, weights.values(), total)
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(None if total is None else float(total))
-    state = {k: v.detach().double().numpy() for module in stages.modules for k, v in module.state_dict().items()}
-    sent = stages.wires.sent if layout.pp > 1 else {}
-    leaves = [[(v.name, v.bytes, v.differentiable) for v in part.leaves] for part in stages.parts]
-    return losses, state, stages.pipeline.held_most, dict(sent), leaves
+    mesh, micro = Mesh.join(layout, "cpu"), layout.micro
+    shape = batch(name, micro, dtype)
+    parallel = parallelize(model, layout, mesh, inputs=shape[0], targets=shape[1], loss=loss)
+    optimizer = torch.optim.SGD(parallel.parameters(), lr=0.05, momentum=0.9)
+    losses, share = [], micros * micro
+    own = slice(mesh.coordinate("dp") * share, (mesh.coordinate("dp") + 1) * share)
+    with counting() as sent:
+        for step in range(steps):
+            inputs, targets = batch(name, layout.dp * share, dtype, step)
+            value = parallel.step(inputs[own], targets[own], loss).double()
+            if layout.dp > 1:
+                dist.all_reduce(value, op=dist.ReduceOp.AVG, group=mesh.group("dp"))
+            losses.append(float(value))
+            optimizer.step()
+            optimizer.zero_grad()
+    held = [
+        (replace(piece, parameter=None), local(piece.parameter.detach()).double().numpy())
+        for piece in parallel.held()
+        if piece.parameter is not None
+    ]
+    line = parallel.line
+    report = None
+    if line is not None:
+        leaves = [[(v.name, v.bytes, v.differentiable) for v in part.leaves] for part in line.stages.parts]
+        report = (line.stages.pipeline(micros).held_most, dict(line.stages.wires.sent), leaves)
+    return losses, held, report, sent
 
 
 FLOAT32, FLOAT64 = 1e-5, 1e-12
 reference = cache(alone)
 
 
-def agree(name: str, layout: Layout, kind: str, micros: int, steps: int = 3, within: float = FLOAT64) -> list[Any]:
-    ranks = together(layout.ranks, piped, name, layout, kind, micros, steps)
-    losses, weights = reference(name, micros, steps)
-    assert ranks[-1][0] == pytest.approx(losses, rel=within)
-    held: set[str] = set()
-    for _, state, *_ in ranks:
-        held |= set(state)
-        for key, value in state.items():
-            assert np.abs(value - weights[key]).max() <= within * max(1.0, np.abs(weights[key]).max()), key
-    assert held == set(weights) - ({"head.weight"} if name in ("crossed", "words") else set())
-    for rank, (*_, most, _, _) in enumerate(ranks):
-        stage = rank * layout.pp // layout.ranks
-        assert most / layout.vpp == in_flight(kind, stage, layout.pp, micros, layout.vpp)  # type: ignore[arg-type]
+def agree(
+    name: str,
+    layout: Layout,
+    micros: int,
+    steps: int = 3,
+    within: float = FLOAT64,
+    dtype: torch.dtype = torch.float64,
+    **other: Any,
+) -> list[Any]:
+    """Train on a layout's ranks and on one process with the same micro-batches; what every rank reported."""
+    layout = layout.but(micro=2, precision="float32")
+    ranks = together(layout.ranks, piped, name, layout, micros, steps, dtype, other)
+    losses, weights = reference(name, micros * layout.dp, steps, dtype=dtype, **other)
+    held: dict[str, list[Any]] = {}
+    for rank, (own, pieces, report, _) in enumerate(ranks):
+        assert own == pytest.approx(losses, rel=within)
+        for piece, value in pieces:
+            held.setdefault(piece.name, []).append((piece, value))
+            whole = piece.cut(torch.from_numpy(weights[piece.name]))
+            assert float((torch.from_numpy(value) - whole).abs().max()) <= within * max(1.0, float(whole.abs().max())), piece.name
+        if report:
+            stage = rank * layout.pp // layout.ranks
+            assert report[0] / layout.vpp == in_flight(layout.pipeline, stage, layout.pp, micros, layout.vpp)
+    assert set(held) == set(weights) - ({"head.weight"} if name in ("crossed", "words") else set())
     return ranks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing as mp
 import tempfile
 import traceback
@@ -18,7 +19,7 @@ _PRELOAD = [
     "torch.distributed.fsdp",
     "torch.export",
 ]
-_LONGEST_S = 120.0
+_LONGEST_S, _STUCK_S = 90.0, 60.0
 
 
 def _rank(pipe: Connection, meet: str, rank: int, world: int, function: Callable[..., Any], args: Any) -> None:
@@ -26,6 +27,7 @@ def _rank(pipe: Connection, meet: str, rank: int, world: int, function: Callable
     import torch.distributed as dist
 
     torch.set_num_threads(1)
+    faulthandler.dump_traceback_later(_STUCK_S)
     try:
         if world > 1:
             dist.init_process_group(

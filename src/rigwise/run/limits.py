@@ -36,7 +36,7 @@ def _word(key: str, off: str | int) -> Limit:
 
 
 LIMITS = (
-    *(_degree(key) for key in ("pp", "vpp", "cp", "ep")),
+    *(_degree(key) for key in ("ep",)),
     _word("recompute", "none"),
     _word("offload", "none"),
     _word("compress", "none"),

@@ -1,16 +1,17 @@
-"""Attention over a sequence that is cut over ranks: own queries, keys and values of all ranks.
+"""What needs more than a rank's own tokens where a sequence is cut: attention, the loss, sums over tokens.
 
-Keys and values are gathered forward, gathered again backward instead of being kept, and their gradients are added and
+Attention takes own queries, and keys and values of all ranks. Keys and values are gathered forward, gathered again backward instead of being kept, and their gradients are added and
 cut again: the moves of `by_context` (layouts/exchange.py), keys and values in one message each.
 """
 
 from __future__ import annotations
 
-import weakref
 from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
@@ -102,3 +103,69 @@ def _runs(held: Any) -> list[tuple[int, int]]:
     """Tokens in runs, start and stop."""
     cuts = [0, *(np.flatnonzero(np.diff(held) != 1) + 1).tolist(), len(held)]
     return [(int(held[a]), int(held[b - 1]) + 1) for a, b in zip(cuts, cuts[1:], strict=False)]
+
+
+class Own(nn.Module):
+    """This rank's tokens of a value that all ranks have whole."""
+
+    def __init__(self, dim: int, index: NDArray[np.int64]) -> None:
+        super().__init__()
+        self.dim, self.index = dim, index
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Some indices of one dim."""
+        return exchanges.pick(x, self.dim, self.index)
+
+
+class _Total(torch.autograd.Function):
+    """The sum over ranks; backward the sum of what the ranks ask for."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, group: Any) -> Tensor:
+        ctx.group = group
+        total = x.contiguous().clone()
+        dist.all_reduce(total, group=group)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        total = gradients[0].contiguous().clone()
+        dist.all_reduce(total, group=ctx.group)
+        return total, None
+
+
+def total(x: Tensor, group: Any) -> Tensor:
+    """The sum of a small tensor over ranks, on all of them."""
+    made: Tensor = _Total.apply(x, group)  # type: ignore[no-untyped-call]
+    return made
+
+
+class Reduced(nn.Module):
+    """A sum or mean over tokens, from each rank's own."""
+
+    def __init__(self, group: Any, ranks: int, mean: bool) -> None:
+        super().__init__()
+        self.group, self.ranks, self.mean = group, ranks, mean
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Each rank's result: that of all."""
+        whole = total(x, self.group)
+        return whole / self.ranks if self.mean else whole
+
+
+class ContextLoss(nn.Module):
+    """Cross entropy over the tokens of all ranks; the mean counts those that are not ignored, wherever they are."""
+
+    def __init__(self, group: Any, *, ignored: int, mean: bool) -> None:
+        super().__init__()
+        self.group, self.ignored, self.mean = group, ignored, mean
+
+    def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """Scores [T of this rank, V], targets [T of this rank]: a scalar, the same on all ranks."""
+        losses = nn.functional.cross_entropy(scores, targets, ignore_index=self.ignored, reduction="sum")
+        whole = total(losses, self.group)
+        if not self.mean:
+            return whole
+        count = (targets != self.ignored).sum()
+        dist.all_reduce(count, group=self.group)
+        return whole / count

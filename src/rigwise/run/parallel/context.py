@@ -12,46 +12,27 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import fx, nn
 
 from rigwise.errors import UsageError
-from rigwise.run.parallel.attending import ContextAttention
-from rigwise.run.parallel.axes import Axis, leaves, occurrences
+from rigwise.run.parallel.attending import ContextAttention, ContextLoss, Own, Reduced
+from rigwise.run.parallel.axes import Axis, leaves, occurrences, unify
 from rigwise.run.parallel.capture import module_of, plant
-from rigwise.run.parallel.exchanges import Cut, pick
+from rigwise.run.parallel.exchanges import Cut
 from rigwise.run.parallel.fitting import FITTED, Fitting
 from rigwise.run.parallel.nodes import attribute
 from rigwise.run.parallel.pieces import Exchange
-from rigwise.run.parallel.relations import Axial, argument, name_of, operands, shape
+from rigwise.run.parallel.relations import Axial, argument, name_of, operands, plain_entropy, shape
 from rigwise.run.parallel.states import held_dim
 from rigwise.run.parallel.tensor import Along
 
 Index = NDArray[np.int64]
-_ATTENTION = "scaled_dot_product_attention"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
-    """What a context-parallel graph takes and gives. length: tokens of a sample. held: this rank's, in their order.
-
-    outputs: for each tensor that the graph returns the dim of its tokens, None where every rank returns all of it.
-    """
-
-    length: int
-    held: Index
-    outputs: tuple[int | None, ...]
-
-    def targets(self, target: torch.Tensor) -> torch.Tensor:
-        """This rank's part of a target that has a value for each token [N, S, ..]; others are returned as they are."""
-        tokens = any(dim is not None for dim in self.outputs) and target.dim() > 1 and target.shape[1] == self.length
-        return pick(target, 1, self.held) if tokens else target
+_ATTENTION, _ENTROPY = "scaled_dot_product_attention", "cross_entropy_loss"
 
 
 def shares(length: int, ranks: int, causal: bool) -> list[Index]:
@@ -72,9 +53,12 @@ def shares(length: int, ranks: int, causal: bool) -> list[Index]:
     return [np.concatenate([rows[r], rows[-1 - r]]) if causal else rows[r] for r in range(ranks)]
 
 
-def context_parallel(module: fx.GraphModule, along: Along) -> tuple[fx.GraphModule, Context]:
-    """The graph for this rank's tokens. UsageError where no input has a dim of tokens that attention follows."""
+def context_parallel(module: fx.GraphModule, along: Along) -> fx.GraphModule:
+    """The graph for this rank's tokens; it takes whole samples and gives its loss. UsageError where no input has a dim of tokens that attention follows."""
     axial = Axial(module.graph)
+    for node in axial.relations:
+        if name_of(node) == _ENTROPY and plain_entropy(node):
+            unify(*(axial.dims(value)[0] for value in operands(node)))
     cores = [node for node in axial.relations if name_of(node) == _ATTENTION]
     axis = _tokens(axial, cores)
     if axis is None:
@@ -122,11 +106,10 @@ class _Rewriting:
         self.count = 0
         self.meta: dict[str, Any] = {}
 
-    def run(self) -> tuple[fx.GraphModule, Context]:
+    def run(self) -> fx.GraphModule:
         """Every node in turn."""
-        outputs: tuple[int | None, ...] = ()
         for node in self.source.graph.nodes:
-            self.meta = {k: v for k, v in node.meta.items() if k in ("chunk", "draw", "nn_module_stack")}
+            self.meta = {k: v for k, v in node.meta.items() if k in ("chunk", "nn_module_stack")}
             if node.op == "get_attr":
                 plant(self.root, str(node.target), attribute(self.source, str(node.target)))
             if node.op == "placeholder":
@@ -134,21 +117,14 @@ class _Rewriting:
             elif node.op == "call_function" and node.target is not operator.getitem:
                 self.new[node] = self._operation(node)
             elif node.op == "output":
-                outputs = tuple(self._dim(value) for value in node.args[0])
-                self.new[node] = self.graph.node_copy(node, self.new.__getitem__)
+                self.new[node] = self.graph.node_copy(node, self.whole)
             else:
                 self.new[node] = self.graph.node_copy(node, self.new.__getitem__)
                 if any(source in self.local for source in node.all_input_nodes):
                     self.local.add(node)
         self.graph.set_codegen(self.source.graph._codegen)
         self.graph.lint()
-        held = self.shares[self.along.rank]
-        return fx.GraphModule(self.root, self.graph), Context(length=self.axis.size, held=held, outputs=outputs)
-
-    def _dim(self, value: Any) -> int | None:
-        if not isinstance(value, fx.Node) or value not in self.local:
-            return None
-        return held_dim(self.axial.dims(value), self.axis)
+        return fx.GraphModule(self.root, self.graph)
 
     # ---- what Fitting asks of a cutter
 
@@ -201,19 +177,36 @@ class _Rewriting:
     def _operation(self, node: fx.Node) -> fx.Node:
         given = operands(node)
         from_input = any(v in self.local or self._enters(v) for v in given)
-        if not from_input or not self._alone(node):
-            if name_of(node) == _ATTENTION and from_input:
-                return self._attention(node)
-            made = self.graph.node_copy(node, lambda n: self.whole(n) if n in given else self.new[n])
-            return made
+        if not from_input or not (alone := self._alone(node)):
+            made = self._together(node) if from_input else None
+            return made or self.graph.node_copy(node, lambda n: self.whole(n) if n in given else self.new[n])
+        assert alone
         self.local.add(node)
         taken = {value: self.own(value) for value in given}
         fit = FITTED.get(name_of(node))
         made = fit(Fitting(self, node, self.axis, taken)) if fit else None  # type: ignore[arg-type]
         if made is None:
             made = self.graph.node_copy(node, lambda n: taken.get(n) or self.new[n])
-        made.meta |= self.meta
+        made.meta |= self.meta | {k: v for k, v in node.meta.items() if k == "draw"}
         return made
+
+    def _together(self, node: fx.Node) -> fx.Node | None:
+        """An operation over all tokens that need not be gathered for it."""
+        given = operands(node)
+        if name_of(node) == _ATTENTION:
+            return self._attention(node)
+        if name_of(node) == _ENTROPY and plain_entropy(node):
+            loss = ContextLoss(
+                self.along.group,
+                ignored=int(argument(node, 4, "ignore_index", -100)),
+                mean=argument(node, 3, "reduction", 1) == 1,
+            )
+            return self.module("loss", loss, *(self.own(value) for value in given))
+        summed = any(occurrences(axes, self.axis) for axes in self.axial.relations[node].summed)
+        if name_of(node) in ("sum", "mean") and summed and held_dim(self.axial.dims(given[0]), self.axis) is not None:
+            part = self.graph.node_copy(node, lambda n: self.own(n) if n in given else self.new[n])
+            return self.module("reduce", Reduced(self.along.group, self.along.ranks, name_of(node) == "mean"), part)
+        return None
 
     def _enters(self, node: fx.Node) -> bool:
         return node.op == "placeholder" and held_dim(self.axial.dims(node), self.axis) is not None
@@ -273,15 +266,3 @@ def _indices(axes: Sequence[Axis], chosen: Axis, own: Index) -> Index:
         held = (held[:, None] * size + row[None, :]).ravel()
     assert len(held) == prod(len(row) for row in rows)
     return held
-
-
-class Own(nn.Module):
-    """This rank's tokens of a value that all ranks have whole."""
-
-    def __init__(self, dim: int, index: Index) -> None:
-        super().__init__()
-        self.dim, self.index = dim, index
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Some indices of one dim."""
-        return pick(x, self.dim, self.index)

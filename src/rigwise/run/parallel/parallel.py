@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout
@@ -14,10 +14,14 @@ from rigwise.models.trace import call
 from rigwise.run.clock import Clock
 from rigwise.run.feed import cut, place, size
 from rigwise.run.parallel.capture import capture
+from rigwise.run.parallel.context import context_parallel
 from rigwise.run.parallel.held import Held
+from rigwise.run.parallel.line import Line
 from rigwise.run.parallel.mesh import Mesh
+from rigwise.run.parallel.nodes import measure
 from rigwise.run.parallel.probe import Probe, probe
 from rigwise.run.parallel.sharing import micro_batch, replicate, shard, shards
+from rigwise.run.parallel.stages import prepare
 from rigwise.run.parallel.tensor import Along, tensor_parallel
 
 Loss = Callable[[Any, Any], torch.Tensor]
@@ -42,9 +46,10 @@ class Parallel:
         whole: bool = False,
         seen: Probe | None = None,
         clock: Clock | None = None,
+        line: Line | None = None,
     ) -> None:
         self.module, self.mesh, self.layout = module, mesh, mesh.layout
-        self.names, self.whole, self.seen = names, whole, seen
+        self.names, self.whole, self.seen, self.line = names, whole, seen, line
         self._book = tuple(book)
         self._clock = clock
         self._dtype = _AUTOCAST.get(mesh.layout.precision)
@@ -79,6 +84,8 @@ class Parallel:
                 rule="every micro-batch is full, as only then is the mean over them the mean over samples",
                 nearest=f"{share // micro * micro} samples",
             )
+        if self.line is not None:
+            return self.line.step(inputs, targets)
         total = torch.zeros((), device=self.mesh.device)
         for begin in range(0, share, micro):
             last = begin + micro == share
@@ -129,6 +136,12 @@ def parallelize(
     seen = probe(model, loss, place(inputs, where.device), place(targets, where.device)) if loss is not None else None
     names = state_names(model)
     module, book = _cut(model, where, inputs, targets, loss, cuts)
+    if wanted.pp > 1:
+        assert isinstance(module, fx.GraphModule)
+        line = Line(module, where, _AUTOCAST.get(wanted.precision), clock)
+        return Parallel(
+            nn.ModuleList(line.stages.modules), line.book(book), where, names=names, whole=True, seen=seen, line=line
+        )
     if where.size("dp", "cp") > 1:
         if wanted.zero:
             module = shard(module, where)
@@ -147,7 +160,7 @@ def state_names(model: nn.Module) -> dict[str, str]:
 
 
 def _is_cut(layout: Layout) -> bool:
-    return layout.tp > 1
+    return layout.tp > 1 or layout.pp > 1 or layout.cp > 1
 
 
 def _cut(
@@ -157,9 +170,27 @@ def _cut(
     tensors: dict[str, torch.Tensor] = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     if not _is_cut(mesh.layout):
         return model, [Held.whole(name, tensor) for name, tensor in tensors.items()]
+    layout = mesh.layout
+    if loss is None and (layout.pp > 1 or layout.cp > 1):
+        raise UsageError(
+            f"layout {layout} without a loss",
+            rule="stages of a pipeline, and ranks with parts of a sequence, need the loss beside the model",
+            nearest="parallelize(..., inputs=..., targets=..., loss=...)",
+        )
     graph = capture(model, inputs, loss=loss, targets=targets)
-    group = mesh.group("tp")
-    assert group is not None
-    along = Along(group=group, ranks=mesh.degree("tp"), rank=mesh.coordinate("tp"))
-    module, book = tensor_parallel(graph, along, sequence_parallel=mesh.layout.sp != "off", cuts=cuts)
+    if layout.pp > 1:
+        prepare(graph, model, layout)
+    if layout.cp > 1:
+        graph = context_parallel(graph, _along(mesh, "cp"))
+    if layout.tp == 1:
+        return graph, [Held.whole(name, tensor) for name, tensor in tensors.items()]
+    if layout.cp > 1:
+        measure(graph, mesh.device)
+    module, book = tensor_parallel(graph, _along(mesh, "tp"), sequence_parallel=layout.sp != "off", cuts=cuts)
     return module, [book.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
+
+
+def _along(mesh: Mesh, axis: str) -> Along:
+    group = mesh.group(axis)
+    assert group is not None
+    return Along(group=group, ranks=mesh.degree(axis), rank=mesh.coordinate(axis))

@@ -43,20 +43,18 @@ class Stages:
     """This rank's chunks of a pipeline, ready to run.
 
     graph: captured with the shapes of one micro-batch, prepared, and changed by the passes of the other axes.
-    micro_batches: of a step. dtype: of autocast, or None. Raises UsageError where the schedule does not fit them.
+    dtype: of autocast, or None.
     """
 
     def __init__(
         self,
         graph: fx.GraphModule,
         mesh: Mesh,
-        micro_batches: int,
         kind: ScheduleKind,
         dtype: torch.dtype | None = None,
     ) -> None:
         layout = mesh.layout
         self.mesh, self.kind, self.dtype = mesh, kind, dtype
-        self.actions = schedule(kind, layout.pp, micro_batches, layout.vpp)
         self.draws = Draws()
         self.in_spec, self.out_spec = _specs(graph)
         measure(graph, mesh.device, dtype)
@@ -65,11 +63,9 @@ class Stages:
         self.parts = parts
         self.chunks = [self._chunk(part) for part in parts if part.number % layout.pp == stage]
         lines = [_line(mesh, other) for other in range(mesh.world // layout.pp)]
-        self.tied = Tied.join(parts, layout.pp, lines, mesh.rank) if layout.pp > 1 else Tied(weights={})
+        self.tied = Tied.join(parts, lines, mesh.rank) if layout.pp > 1 else Tied(groups={})
         self.wires = _wires(parts, mesh, lines)
-        self.pipeline = Pipeline(
-            self.chunks, stage, self.actions, self.wires, out_spec=self.out_spec, around=self._around
-        )
+        self.pipelines: dict[int, Pipeline] = {}
 
     @property
     def modules(self) -> list[fx.GraphModule]:
@@ -85,18 +81,31 @@ class Stages:
         """Run a chunk through a wrapped module. before: entered for each backward pass, told if it is the last."""
         self.chunks[number].module, self.chunks[number].before = module, before
 
-    def leaves(self, inputs: Any) -> list[Any]:
-        """A micro-batch's inputs as the graph takes them."""
-        args, keywords = ((), dict(inputs)) if isinstance(inputs, dict) else (_as_tuple(inputs), {})
-        return list(pytree.tree_leaves((args, keywords)))
+    def weights(self) -> dict[str, nn.Parameter]:
+        """This rank's parameters by name, as they are after wrapping."""
+        return {name: weight for chunk in self.chunks for name, weight in chunk.part.module.named_parameters()}
+
+    def pipeline(self, micro_batches: int) -> Pipeline:
+        """The pipeline for so many micro-batches a step. UsageError where the schedule does not fit them."""
+        if micro_batches not in self.pipelines:
+            pp, vpp = self.mesh.layout.pp, self.mesh.layout.vpp
+            self.pipelines[micro_batches] = Pipeline(
+                self.chunks,
+                self.mesh.coordinate("pp"),
+                schedule(self.kind, pp, micro_batches, vpp),
+                self.wires,
+                out_spec=self.out_spec,
+                around=self._around,
+            )
+        return self.pipelines[micro_batches]
 
     def step(self, micro_batches: Sequence[MicroBatch]) -> Tensor | None:
         """Forward and backward of a step on this rank; the loss's sum on the last stage, None elsewhere.
 
-        Gradients of tied weights are added over their stages; call it before gradients are shared otherwise only where
-        that is a plain mean.
+        The gradients of tied weights are not added up yet: `tied.add`, when gradients are averaged.
         """
-        return self.pipeline.step(micro_batches)
+        with self.draws.step():
+            return self.pipeline(len(micro_batches)).step(micro_batches)
 
     def _chunk(self, part: Part) -> Chunk:
         store = Store() if self.kind == "zero_bubble" else None
@@ -108,12 +117,8 @@ class Stages:
     @contextmanager
     def _around(self, part: int, micro: int) -> Iterator[None]:
         cast = torch.autocast(self.mesh.device.type, dtype=self.dtype) if self.dtype is not None else nullcontext()
-        with self.draws.of(micro), cast:
+        with self.draws.of(part, micro), cast:
             yield
-
-
-def _as_tuple(inputs: Any) -> tuple[Any, ...]:
-    return tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
 
 
 def _specs(graph: fx.GraphModule) -> tuple[pytree.TreeSpec | None, pytree.TreeSpec | None]:

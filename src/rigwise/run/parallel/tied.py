@@ -9,8 +9,9 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from rigwise.layouts.exchange import all_reduce
 from rigwise.run.parallel.cut import Part
+from rigwise.run.parallel.exchanges import count
+from rigwise.run.parallel.sharing import local
 
 
 def holders(parts: Sequence[Part], stages: int) -> dict[str, tuple[int, ...]]:
@@ -25,34 +26,29 @@ def holders(parts: Sequence[Part], stages: int) -> dict[str, tuple[int, ...]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tied:
-    """The tied weights of one rank, with the group of the ranks that hold each."""
+    """The tied weights of one rank: for each the group of the ranks that hold it, and their number."""
 
-    weights: Mapping[str, tuple[nn.Parameter, dist.ProcessGroup, int]]
+    groups: Mapping[str, tuple[dist.ProcessGroup, int]]
 
     @classmethod
-    def join(cls, parts: Sequence[Part], stages: int, lines: Sequence[Sequence[int]], rank: int) -> Tied:
+    def join(cls, parts: Sequence[Part], lines: Sequence[Sequence[int]], rank: int) -> Tied:
         """Collective: every rank of the job makes all groups. lines: the ranks of each pipeline, a rank a stage."""
-        found: dict[str, tuple[nn.Parameter, dist.ProcessGroup, int]] = {}
+        tied = holders(parts, len(lines[0]))
         groups: dict[tuple[int, ...], dist.ProcessGroup] = {}
-        tied = holders(parts, stages)
         for where in dict.fromkeys(tied.values()):
             for line in lines:
-                members = tuple(line[stage] for stage in where)
-                group = dist.new_group(list(members))
+                members = [line[stage] for stage in where]
+                group = dist.new_group(members)
                 if rank in members:
                     groups[where] = group
-        for name, where in tied.items():
-            if where in groups:
-                part = next(p for p in parts if name in dict(p.module.named_parameters()))
-                found[name] = (part.module.get_parameter(name), groups[where], len(where))
-        return cls(weights=found)
+        return cls(groups={name: (groups[where], len(where)) for name, where in tied.items() if where in groups})
 
-    def add(self) -> int:
-        """Add the gradients up over the stages that hold a weight; the bytes that this rank sent."""
-        sent = 0
-        for weight, group, ranks in self.weights.values():
+    def add(self, weights: Mapping[str, nn.Parameter]) -> None:
+        """Add the gradients up over the stages that hold a weight. weights: this rank's, by name."""
+        for name, (group, ranks) in self.groups.items():
+            weight = weights[name]
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
-            dist.all_reduce(weight.grad, group=group)
-            sent += int(all_reduce(weight.numel(), ranks)) * weight.element_size()
-        return sent
+            gradient = local(weight.grad)
+            count("gradient", "all_reduce", gradient, ranks)
+            dist.all_reduce(gradient, group=group)
