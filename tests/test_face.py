@@ -28,6 +28,7 @@ NAMES = [
     "explain",
     "load_cluster",
     "load_model",
+    "parallelize",
     "plan",
     "rig",
     "run",

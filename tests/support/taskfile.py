@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -14,7 +15,9 @@ import torch.distributed as dist
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+import nets
 from rigwise import Task
+from rigwise.run.parallel import exchanges
 from training import KILLER
 
 BATCH, INPUTS = 48, 8
@@ -165,3 +168,30 @@ def heavy() -> Task:
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 18, resource.RLIM_INFINITY))
     return made(model=nn.Sequential(nn.Linear(INPUTS, 1 << 14), nn.Linear(1 << 14, 1)))
+
+
+def drawn() -> Task:
+    """The net that net.json in the working folder describes (nets.py)."""
+    return nets.task_of(json.loads(Path("net.json").read_text()))
+
+
+def counted() -> Task:
+    """The same; each rank writes what it sent in its first step to sent-RANK.json."""
+    made = drawn()
+    counter = exchanges.counting()
+    ledger = counter.__enter__()
+    usual = made.optimizer
+
+    def optimizer(parameters: Any) -> torch.optim.Optimizer:
+        built = usual(parameters)
+        built.register_step_pre_hook(lambda *_: written())
+        return built
+
+    def written() -> None:
+        rank = dist.get_rank() if dist.is_initialized() else 0
+        rows = [(s.of, s.collective, s.elements, s.ranks, s.bytes) for s in ledger]
+        if not Path(f"sent-{rank}.json").exists():
+            Path(f"sent-{rank}.json").write_text(json.dumps(rows))
+
+    made.model.counter = [counter]  # it lives as long as the model
+    return Task(made.model, made.loss, made.data, optimizer, batch=made.batch, tokens=made.tokens)

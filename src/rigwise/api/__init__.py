@@ -30,6 +30,7 @@ from rigwise.api.names import load_cluster as load_cluster
 from rigwise.api.names import load_model as load_model
 from rigwise.api.names import machine as machine
 from rigwise.api.names import model_names as model_names
+from rigwise.api.parallel import parallelize as parallelize
 from rigwise.api.question import Asked as Asked
 from rigwise.api.question import Settings as Settings
 from rigwise.api.question import ask as ask

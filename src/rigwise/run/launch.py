@@ -6,11 +6,12 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from rigwise.errors import LaunchError
+from rigwise.layouts.layout import Layout
 from rigwise.run.failures import Failure, cause, ended, told
 from rigwise.run.job import Job
 from rigwise.run.server_process import ServerProcess, borrowed
@@ -44,11 +45,20 @@ def _start(job: Job, identity: str, prints: Path) -> dict[str, Any]:
         "job": identity,
         "world": job.world,
         "start": job.to_dict(),
+        "needs": list(_needs(job.layout)),
         "prints": str(prints / "rank-{rank}.txt"),
         "environment": {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, **loopback, **os.environ},
         "folder": str(Path.cwd()),
         "path": [entry for entry in sys.path if isinstance(entry, str)],
     }
+
+
+def _needs(layout: Layout) -> Iterator[str]:
+    """What the ranks of a layout import besides, read once before they are forked."""
+    if layout.tp > 1:
+        yield "torch.export"
+    if layout.zero:
+        yield "torch.distributed.fsdp"
 
 
 class _Watch:

@@ -19,6 +19,7 @@ import select
 import signal
 import sys
 import warnings
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -36,10 +37,10 @@ _PR_SET_PDEATHSIG = 1
 _CHUNK = 1 << 16
 
 
-def _preload() -> None:
+def _preload(names: Iterable[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name in _PRELOAD:
+        for name in names:
             importlib.import_module(name)
 
 
@@ -83,6 +84,7 @@ class Server:
         if command.get("kill"):
             self._kill()
             return
+        _preload(command["needs"])
         for rank in range(command["world"]):
             process = os.fork()
             if process == 0:
@@ -141,7 +143,7 @@ def main() -> None:
     commands, reports = os.dup(0), os.dup(1)
     os.dup2(2, 1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    _preload()
+    _preload(_PRELOAD)
     Reporter(reports, "", -1).send("ready")
     Server(commands, reports).serve()
     os._exit(0)  # taking torch down in good order takes longer than anything above

@@ -153,7 +153,10 @@ def _set_precision(precision: str, device: torch.device) -> None:
     """float32 means float32, also where a GPU would round to TF32 by itself."""
     if precision == "tf32" and device.type != "cuda":
         raise UsageError("precision=tf32 on a CPU", rule="TF32 is a GPU's number format", nearest="precision=float32")
-    torch.backends.fp32_precision = "tf32" if precision == "tf32" else "ieee"  # type: ignore[attr-defined]
+    backends: Any = torch.backends
+    rounded = precision == "tf32"
+    backends.cudnn.allow_tf32 = backends.cuda.matmul.allow_tf32 = rounded  # torch.export asks the older flags too
+    backends.fp32_precision = "tf32" if rounded else "ieee"
 
 
 def device_name(device: torch.device) -> str:

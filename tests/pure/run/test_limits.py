@@ -27,11 +27,7 @@ def test_data_parallel_layouts_run(spelling: str) -> None:
 @pytest.mark.parametrize(
     ("spelling", "asked", "nearest"),
     [
-        ("tp=2", "tp=2", "dp=2,micro=1"),
-        ("dp=2,tp=2,pp=2,micro=4", "tp=2, pp=2", "dp=8,micro=4"),
-        ("pp=2,vpp=2", "pp=2, vpp=2", "dp=2,micro=1"),
         ("dp=4,ep=4", "ep=4", "dp=4,micro=1"),
-        ("cp=2", "cp=2", "dp=2,micro=1"),
         ("dp=2,zero=3,recompute=full", "zero=3, recompute=full", "dp=2,micro=1"),
         ("dp=2,compress=8bit,offload=all,sp=on", "sp=on, offload=all, compress=8bit", "dp=2,micro=1"),
         ("dp=2,precision=fp8", "precision=float8", "dp=2,micro=1"),

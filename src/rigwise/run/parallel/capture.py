@@ -167,11 +167,11 @@ def _without_writing(model: nn.Module, graph: fx.Graph) -> None:
     where. What writes into a buffer stays; what writes into a part of another value is refused.
     """
     for node in list(graph.nodes):
-        schema = getattr(node.target, "_schema", None)
+        schema: Any = getattr(node.target, "_schema", None)
         written = schema and schema.arguments and schema.arguments[0].alias_info
-        if not written or not written.is_write or node.args[0].op == "get_attr":
+        value: Any = node.args[0] if node.args else None
+        if not written or not written.is_write or value.op == "get_attr":
             continue
-        value = node.args[0]
         plain = getattr(torch.ops.aten, schema.name.removeprefix("aten::").removesuffix("_"), None)
         overload = getattr(plain, schema.overload_name or "default", None) if plain else None
         if overload is None or _is_seen_elsewhere(value, node):
@@ -188,9 +188,10 @@ def _without_writing(model: nn.Module, graph: fx.Graph) -> None:
 
 def _is_seen_elsewhere(value: fx.Node, writer: fx.Node) -> bool:
     """Is the memory of a value, before it is written over, that of another value which is still read?"""
-    schema = getattr(value.target, "_schema", None)
+    schema: Any = getattr(value.target, "_schema", None)
     shared = schema and schema.returns and schema.returns[0].alias_info and value.args
-    return bool(shared) and any(user not in (value, writer) for user in value.args[0].users)
+    source: Any = value.args[0] if shared else None
+    return isinstance(source, fx.Node) and any(user not in (value, writer) for user in source.users)
 
 
 def _find(model: nn.Module, name: str, traced: fx.GraphModule) -> Any:

@@ -94,9 +94,7 @@ class _Whole:
 class _Rewriting:
     """Copies a graph node by node. local: the values that are cut along the tokens."""
 
-    def __init__(
-        self, module: fx.GraphModule, axial: Axial, axis: Axis, held: Sequence[Index], along: Along
-    ) -> None:
+    def __init__(self, module: fx.GraphModule, axial: Axial, axis: Axis, held: Sequence[Index], along: Along) -> None:
         self.source, self.axial, self.axis, self.shares, self.along = module, axial, axis, held, along
         self.states = _Whole()
         self.root, self.graph = nn.Module(), fx.Graph()

@@ -79,6 +79,7 @@ class Cut:
     held: tuple[NDArray[np.int64], ...]
     group: dist.ProcessGroup = field(compare=False)
     rank: int  # within the group
+    weight: bool = False  # what is exchanged is a weight: its way back is a gradient's
 
     @property
     def ranks(self) -> int:
@@ -150,7 +151,8 @@ class _Exchange(torch.autograd.Function):
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
-        return _go(ctx.back, gradient, ctx.cut, "backward"), None, None, None
+        of: Pass = "gradient" if ctx.cut.weight else "backward"
+        return _go(ctx.back, gradient, ctx.cut, of), None, None, None
 
 
 def _go(way: str, x: torch.Tensor, cut: Cut, of: Pass) -> torch.Tensor:

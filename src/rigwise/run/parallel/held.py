@@ -53,7 +53,8 @@ class Held:
         piece = whole
         for dim, runs in enumerate(self.runs):
             if runs != ((0, self.shape[dim]),):
-                piece = torch.cat([piece.narrow(dim, start, stop - start) for start, stop in runs], dim)
+                cuts = [piece.narrow(dim, start, stop - start) for start, stop in runs]
+                piece = torch.cat(cuts, dim) if cuts else piece.narrow(dim, 0, 0)
         return piece
 
     def put(self, whole: torch.Tensor, piece: torch.Tensor) -> None:
@@ -61,8 +62,12 @@ class Held:
         index = tuple(torch.from_numpy(indices(runs)) for runs in self.runs)
         if not index:
             whole.copy_(piece)
-            return
-        whole[torch.meshgrid(*index, indexing="ij")] = piece
+        elif piece.numel():
+            whole[torch.meshgrid(*index, indexing="ij")] = piece
+
+    def fits(self, tensor: torch.Tensor) -> bool:
+        """Has a tensor the shape of the piece? An empty piece may have lost its other dims."""
+        return tuple(tensor.shape) == self.piece_shape or (tensor.numel() == 0 and 0 in self.piece_shape)
 
     def narrowed(self, dim: int, start: int, stop: int, parameter: torch.Tensor | None = None) -> Held:
         """The part start:stop along a dim of this piece, as sharding cuts it further."""

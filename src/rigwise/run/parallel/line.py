@@ -124,5 +124,3 @@ def _buckets(weights: Sequence[nn.Parameter]) -> Iterator[list[torch.Tensor]]:
         bucket.append(weight.grad)
     if bucket:
         yield bucket
-
-

@@ -33,7 +33,7 @@ class Parallel:
 
     module: what is called; where its loss was captured with it (`whole`) it takes (inputs, targets) and gives the loss,
     otherwise it is called as the person's own. names: every key of the model's state_dict -> the name of its tensor
-    (tied weights have several keys). seen: what one forward pass showed, where a loss was given.
+    (tied weights have several keys). order: all parameters of the model by name, also those of other stages. seen: what one forward pass showed, where a loss was given.
     """
 
     def __init__(
@@ -47,9 +47,11 @@ class Parallel:
         seen: Probe | None = None,
         clock: Clock | None = None,
         line: Line | None = None,
+        order: Sequence[str] = (),
     ) -> None:
         self.module, self.mesh, self.layout = module, mesh, mesh.layout
         self.names, self.whole, self.seen, self.line = names, whole, seen, line
+        self.order = tuple(order)
         self._book = tuple(book)
         self._clock = clock
         self._dtype = _AUTOCAST.get(mesh.layout.precision)
@@ -95,7 +97,7 @@ class Parallel:
                     value = self._loss(cut(inputs, begin, begin + micro), cut(targets, begin, begin + micro), loss)
                     value = value * (micro / share)
                 _lap(self._clock, "forward")
-                value.backward()  # type: ignore[no-untyped-call]
+                value.backward()
                 _lap(self._clock, "communication" if last and self.layout.dp * self.layout.cp > 1 else "backward")
             total = total + value.detach()
         return total
@@ -137,10 +139,18 @@ def parallelize(
     names = state_names(model)
     module, book = _cut(model, where, inputs, targets, loss, cuts)
     if wanted.pp > 1:
+        order = [name for name, _ in model.named_parameters()]
         assert isinstance(module, fx.GraphModule)
         line = Line(module, where, _AUTOCAST.get(wanted.precision), clock)
         return Parallel(
-            nn.ModuleList(line.stages.modules), line.book(book), where, names=names, whole=True, seen=seen, line=line
+            nn.ModuleList(line.stages.modules),
+            line.book(book),
+            where,
+            names=names,
+            whole=True,
+            seen=seen,
+            line=line,
+            order=order,
         )
     if where.size("dp", "cp") > 1:
         if wanted.zero:

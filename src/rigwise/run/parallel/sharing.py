@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import fx, nn
 from torch._C._distributed_c10d import GradBucket
 from torch.nn.parallel import DistributedDataParallel
 
@@ -62,11 +62,12 @@ def shard(module: nn.Module, mesh: Mesh) -> nn.Module:
             )
     over = mesh.device_mesh("dp", "cp")
     back = mesh.layout.zero == 3
-    for path in unit_paths(module):
+    for path in () if isinstance(module, fx.GraphModule) else unit_paths(module):  # a graph calls none of its modules
         unit = module.get_submodule(path)
         if any(True for _ in unit.parameters()):
             fully_shard(unit, mesh=over, reshard_after_forward=back)
-    return fully_shard(module, mesh=over, reshard_after_forward=back)
+    sharded: nn.Module = fully_shard(module, mesh=over, reshard_after_forward=back)  # type: ignore[assignment]
+    return sharded
 
 
 def is_sharded(module: nn.Module) -> bool:
@@ -78,7 +79,7 @@ def is_sharded(module: nn.Module) -> bool:
 def micro_batch(module: nn.Module, zero: int, last: bool) -> Iterator[None]:
     """Forward and backward of one micro-batch: gradients are exchanged in the last one, under zero 2 and 3 in each."""
     if isinstance(module, DistributedDataParallel):
-        with nullcontext() if last else module.no_sync():  # type: ignore[no-untyped-call]
+        with nullcontext() if last else module.no_sync():
             yield
         return
     if is_sharded(module):

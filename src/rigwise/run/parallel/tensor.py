@@ -128,7 +128,14 @@ class Cutter:
         """How a value's dim lies on the ranks; where it is exchanged whole only the ranks matter."""
         every = range(self.along.ranks)
         held = tuple(self.held(node, axis, dim, r) if axis else np.arange(0) for r in every)
-        return Cut(dim=dim, size=sum(map(len, held)), held=held, group=self.along.group, rank=self.along.rank)
+        return Cut(
+            dim=dim,
+            size=sum(map(len, held)),
+            held=held,
+            group=self.along.group,
+            rank=self.along.rank,
+            weight=node.op == "get_attr",
+        )
 
     # ---- values
 

@@ -7,6 +7,7 @@ on from them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,12 +20,14 @@ from rigwise.run.parallel.sharing import local
 
 def gathered(parallel: Parallel, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Any], dict[str, Any]]:
     """Weights by name, and the optimizer's state; on rank 0 whole, elsewhere empty. All ranks call it together."""
+    if parallel.layout.pp > 1:
+        return _of_stages(parallel, optimizer)
     model = {held.name: _whole(parallel, held, held.parameter) for held in parallel.held()}
     kept = optimizer.state_dict()
     books = [held for held in parallel.held() if isinstance(held.parameter, torch.nn.Parameter)]
     state: dict[int, Any] = {}
     for index, held in enumerate(books):
-        own = optimizer.state.get(held.parameter, {})
+        own = optimizer.state.get(held.parameter, {})  # type: ignore[arg-type]
         if own:
             state[index] = {key: _whole(parallel, held, value) for key, value in own.items()}
     weights = {key: model[name] for key, name in parallel.names.items()}
@@ -34,18 +37,80 @@ def gathered(parallel: Parallel, optimizer: torch.optim.Optimizer) -> tuple[dict
 def _whole(parallel: Parallel, held: Held, value: Any) -> Any:
     """A tensor of the whole's shape from a piece on every rank; anything else as this rank has it."""
     piece = local(value.detach()) if isinstance(value, torch.Tensor) else value
-    if not isinstance(piece, torch.Tensor) or tuple(piece.shape) != held.piece_shape:
+    if not isinstance(piece, torch.Tensor) or not held.fits(piece):
         return piece
     mesh = parallel.mesh
     if mesh.world == 1 or (held.is_whole and mesh.layout.pp == 1):
         return piece
-    several = [None] * mesh.world if mesh.rank == 0 else None
+    several: list[Any] | None = [None] * mesh.world if mesh.rank == 0 else None
     dist.gather_object((held.runs, piece.cpu()), several)
     if several is None:
         return piece
     shape = held.shape
-    parts = [(Held(name=held.name, parameter=None, shape=shape, runs=runs), part) for runs, part in several]  # type: ignore[misc]
+    parts = [(Held(name=held.name, parameter=None, shape=shape, runs=runs), part) for runs, part in several]
     return assemble(parts)
+
+
+def _of_stages(parallel: Parallel, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The same where ranks hold different tensors: everything goes to rank 0 in one message."""
+    names = {id(held.parameter): held.name for held in parallel.held()}
+    own = [
+        (replace(held, parameter=None), _cpu(held.parameter), {k: _cpu(v) for k, v in _state(optimizer, held).items()})
+        for held in parallel.held()
+    ]
+    groups = [[names[id(weight)] for weight in group["params"]] for group in optimizer.param_groups]
+    several: list[Any] | None = [None] * parallel.mesh.world if parallel.mesh.rank == 0 else None
+    dist.gather_object((own, groups), several)
+    if several is None:
+        return {}, {}
+    pieces: dict[str, list[Any]] = {}
+    for held, value, state in (row for rows, _ in several for row in rows):
+        pieces.setdefault(held.name, []).append((held, value, state))
+    weights = {name: assemble([(held, value) for held, value, _ in rows]) for name, rows in pieces.items()}
+    place = {name: index for index, name in enumerate(parallel.order)}
+    states = {}
+    for name, rows in pieces.items():
+        if rows[0][2]:
+            fits = {key: rows[0][0].fits(value) for key, value in rows[0][2].items() if isinstance(value, torch.Tensor)}
+            states[place[name]] = {
+                key: assemble([(held, state[key]) for held, _, state in rows]) if fits.get(key) else value
+                for key, value in rows[0][2].items()
+            }
+    kept = optimizer.state_dict()["param_groups"]
+    indices = [sorted({place[n] for _, rank in several for n in rank[number]}) for number in range(len(kept))]
+    return (
+        {key: weights[name] for key, name in parallel.names.items()},
+        {
+            "state": dict(sorted(states.items())),
+            "param_groups": [{**group, "params": own} for group, own in zip(kept, indices, strict=True)],
+        },
+    )
+
+
+def _cpu(value: Any) -> Any:
+    return local(value.detach()).cpu() if isinstance(value, torch.Tensor) else value
+
+
+def _state(optimizer: torch.optim.Optimizer, held: Held) -> dict[str, Any]:
+    found: dict[str, Any] = optimizer.state.get(held.parameter, {})  # type: ignore[arg-type]
+    return found
+
+
+def _of_own_stage(parallel: Parallel, optimizer: torch.optim.Optimizer, kept: Mapping[str, Any]) -> dict[str, Any]:
+    """A whole optimizer's state as the optimizer of a stage numbers it."""
+    names = {id(held.parameter): held.name for held in parallel.held()}
+    place = {name: index for index, name in enumerate(parallel.order)}
+    own = [place[names[id(weight)]] for group in optimizer.param_groups for weight in group["params"]]
+    here = {index: number for number, index in enumerate(own)}
+    groups = optimizer.state_dict()["param_groups"]
+    if len(groups) != len(kept["param_groups"]):
+        raise ValueError(f"{len(kept['param_groups'])} groups of parameters, and the optimizer has {len(groups)}")
+    return {
+        "state": {here[index]: value for index, value in kept["state"].items() if index in here},
+        "param_groups": [
+            {**group, "params": mine["params"]} for group, mine in zip(kept["param_groups"], groups, strict=True)
+        ],
+    }
 
 
 def scattered(
@@ -56,7 +121,11 @@ def scattered(
     with torch.no_grad():
         for held in parallel.held():
             if held.name in by_name and held.parameter is not None:
-                local(held.parameter).copy_(_piece(held, by_name[held.name]))
+                piece = _piece(held, by_name[held.name])
+                if piece.numel():
+                    local(held.parameter).copy_(piece)
+    if parallel.layout.pp > 1:
+        kept = _of_own_stage(parallel, optimizer, kept)
     books = [held for held in parallel.held() if isinstance(held.parameter, torch.nn.Parameter)]
     state = {
         index: {key: _placed(books[int(index)], value) for key, value in own.items()}
