@@ -151,7 +151,7 @@ def _plain(model: nn.Module, traced: fx.GraphModule) -> fx.GraphModule:
     for node in list(traced.graph.nodes):
         if node.op == "get_attr":
             name = names.get(id(_attribute(traced, node.target)))
-            node.target = name or node.target
+            node.target = name or str(node.target).removeprefix(f"{_INSIDE}.")
             if not node.users:
                 traced.graph.erase_node(node)
     _without_writing(model, traced.graph)
