@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pipes import agree
+
 import pytest
 
-from pipes import agree
 from rigwise.layouts.layout import Layout
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from pipes import TOKENS, WIDE, agree, batch, made
 
 import pytest
 
-from pipes import TOKENS, WIDE, agree
 from rigwise.layouts.exchange import by_context
 from rigwise.layouts.layout import Layout
 from rigwise.models.trace import trace_module
-from pipes import batch, made
 
 DOUBLE = 8
 

@@ -61,8 +61,8 @@ class Images(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.SiLU(), nn.Conv2d(4, 7, 3, stride=2, bias=False), nn.SiLU(),
-            nn.Conv2d(7, 3, 1), nn.Tanh(),
+            nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.SiLU(),
+            nn.Conv2d(4, 7, 3, stride=2, bias=False), nn.SiLU(), nn.Conv2d(7, 3, 1), nn.Tanh(),
         )  # fmt: skip
         self.dense = nn.Linear(27, 5)
 
@@ -211,7 +211,9 @@ def agree(
         for piece, value in pieces:
             held.setdefault(piece.name, []).append((piece, value))
             whole = piece.cut(torch.from_numpy(weights[piece.name]))
-            assert float((torch.from_numpy(value) - whole).abs().max()) <= within * max(1.0, float(whole.abs().max())), piece.name
+            assert float((torch.from_numpy(value) - whole).abs().max()) <= within * max(
+                1.0, float(whole.abs().max())
+            ), piece.name
         if report:
             stage = rank * layout.pp // layout.ranks
             assert report[0] / layout.vpp == in_flight(layout.pipeline, stage, layout.pp, micros, layout.vpp)

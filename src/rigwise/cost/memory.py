@@ -21,9 +21,9 @@ cannot give pieces that the backward pass has freed to the long ones of the step
 instant, but not in what is told of tensors alone. Zero 3 has two gathered
 blocks beside all but the last. d = dp x cp ranks share a replica's states (experts: d / ep). In flight on stage i of p:
 min(m, p - i) micro-batches, interleaved in v pieces min(m v, 2(p - i - 1) + (v - 1) p + 1) pieces of 1/v; gpipe m;
-zero_bubble min(m, p). Left out: the allocator's rounding of a tensor (to 512 bytes, above 1 MiB to blocks of 2 MiB, at most 20 MiB for one below 10 MiB),
-which is small against the constant share. Sources: ZeRO (arXiv 1910.02054); Korthikanti et al. (arXiv 2205.05198) for
-activations and pieces in flight; layouts/states.toml for what software holds.
+zero_bubble min(m, p). Left out: the allocator's rounding of a tensor (to 512 bytes, above 1 MiB to blocks of 2 MiB, at
+most 20 MiB for one below 10 MiB), which is small against the constant share. Sources: ZeRO (arXiv 1910.02054);
+Korthikanti et al. (arXiv 2205.05198) for activations and pieces in flight; layouts/states.toml for what software holds.
 """
 
 from __future__ import annotations

@@ -58,7 +58,8 @@ def check_layout(layout: Layout) -> None:
     Traceback (most recent call last):
     ...
     rigwise.errors.UsageError: layout dp=1,ep=2,micro=1,compress=8bit cannot be run: ep=2, compress=8bit; rule: run \
-trains layouts of dp, tp, sp=keep, pp, vpp, schedule, cp, zero and micro, in float32, tf32 or bfloat16; nearest: dp=1,micro=1
+trains layouts of dp, tp, sp=keep, pp, vpp, schedule, cp, zero and micro, in float32, tf32 or bfloat16; nearest: \
+dp=1,micro=1
     """
     broken = [limit for limit in LIMITS if limit.broken(layout)]
     if not broken:
@@ -87,9 +88,9 @@ def read_layout(layout: Layout | str) -> tuple[Layout, bool]:
 def settle(layout: Layout, batch: int, whole: bool) -> Layout:
     """The layout with its micro-batch settled for a global batch.
 
-    whole: nothing was said of micro-batches: a rank takes its share of the batch in one, a pipeline in as many as it has
-    stages where that divides. Otherwise every micro-batch must be full, as only then is the mean over micro-batches the
-    mean over samples.
+    whole: nothing was said of micro-batches: a rank takes its share of the batch in one, a pipeline in as many as it
+    has stages where that divides. Otherwise every micro-batch must be full, as only then is the mean over micro-
+    batches the mean over samples.
 
     >>> settle(Layout(dp=2), 64, whole=True).micro, settle(Layout(dp=2, pp=4), 64, whole=True).micro
     (32, 8)

@@ -7,9 +7,10 @@ from collections import defaultdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rigwise.layouts.messages import Message, frees, given as gives, needed, parts_of
-from rigwise.layouts.schedule import Schedule, schedule
 from pipelines import pipelines
+from rigwise.layouts.messages import Message, frees, needed, parts_of
+from rigwise.layouts.messages import given as gives
+from rigwise.layouts.schedule import Schedule, schedule
 
 Pipe = tuple[str, int, int, int]
 

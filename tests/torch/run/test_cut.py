@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from pipes import batch, made
+
 import pytest
 import torch
 from torch import nn
 
-from pipes import batch, made
 from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout
 from rigwise.layouts.stages import stages
 from rigwise.models.trace import trace_module
-from rigwise.run.parallel.balance import CHUNK
+from rigwise.run.limits import settle
+from rigwise.run.parallel.balance import CHUNK, starts
 from rigwise.run.parallel.capture import capture
 from rigwise.run.parallel.cut import cut
 from rigwise.run.parallel.stages import prepare
-from rigwise.run.parallel.balance import starts
-from rigwise.run.limits import settle
 from rigwise.run.tasks import characters
 
 

@@ -1,7 +1,7 @@
 """What needs more than a rank's own tokens where a sequence is cut: attention, the loss, sums over tokens.
 
-Attention takes own queries, and keys and values of all ranks. Keys and values are gathered forward, gathered again backward instead of being kept, and their gradients are added and
-cut again: the moves of `by_context` (layouts/exchange.py), keys and values in one message each.
+Attention takes own queries, and keys and values of all ranks. These are gathered forward, gathered again backward
+instead of being kept, and their gradients are added and cut again: the moves of `by_context` (layouts/exchange.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Tensor = torch.Tensor
 
 
 class _Gathered:
-    """Keys and values of all ranks, [2, ..]; let go after the forward pass and gathered again when they are asked for."""
+    """Keys and values of all ranks, [2, ..]; let go after the forward pass, gathered again when they are asked for."""
 
     def __init__(self, pair: Tensor, cut: Cut) -> None:
         self.pair, self.cut = pair.detach(), cut
@@ -49,7 +49,7 @@ class ContextAttention(nn.Module):
         self.runs = _runs(cut.held[cut.rank])
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-        """q, k, v [.., S of this rank, E], mask [.., S, S] of all tokens: [.., S of this rank, E]."""
+        """q, k, v [.., S of this rank, E], mask [.., S, S] of all tokens: as q."""
         if k.shape != v.shape:
             return self._attend(q, *(exchanges.collect(t, self.cut) for t in (k, v)), mask)
         pair = torch.stack([k, v])
@@ -161,7 +161,7 @@ class ContextLoss(nn.Module):
         self.group, self.ignored, self.mean = group, ignored, mean
 
     def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """Scores [T of this rank, V], targets [T of this rank]: a scalar, the same on all ranks."""
+        """Scores [T of this rank, V], targets [T]: a scalar, the same on all ranks."""
         losses = nn.functional.cross_entropy(scores, targets, ignore_index=self.ignored, reduction="sum")
         whole = total(losses, self.group)
         if not self.mean:

@@ -54,7 +54,10 @@ def shares(length: int, ranks: int, causal: bool) -> list[Index]:
 
 
 def context_parallel(module: fx.GraphModule, along: Along) -> fx.GraphModule:
-    """The graph for this rank's tokens; it takes whole samples and gives its loss. UsageError where no input has a dim of tokens that attention follows."""
+    """The graph for this rank's tokens; it takes whole samples and gives its loss.
+
+    UsageError: no input has a dim of tokens that attention follows, or it does not divide.
+    """
     axial = Axial(module.graph)
     for node in axial.relations:
         if name_of(node) == _ENTROPY and plain_entropy(node):

@@ -17,7 +17,6 @@ from torch import fx, nn
 from rigwise.run.parallel.capture import plant
 from rigwise.run.parallel.nodes import is_random
 
-
 _UNNUMBERED = 1 << 20  # draws that a pass put in count from here, by part
 
 

@@ -100,6 +100,7 @@ class Later:
         self.__name__ = f"later_{kind}"
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
+        """The layer; its weight's gradient goes to the store."""
         weight = args[1]
         if not (torch.is_grad_enabled() and weight.is_leaf and weight.requires_grad):
             return self.plain(*args, **keywords)

@@ -1,4 +1,4 @@
-"""What a captured graph says of its nodes: which carry gradients, which any part can make again, where it may be cut."""
+"""What a captured graph says of its nodes: which carry gradients, which any part can make, where it may be cut."""
 
 from __future__ import annotations
 
@@ -215,6 +215,7 @@ class Dry(fx.Interpreter):
             return self.run(*given, enable_io_processing=False)
 
     def fetch_attr(self, target: str) -> Any:
+        """A parameter or buffer without its data."""
         found = super().fetch_attr(target)
         return self.mode.from_tensor(found) if isinstance(found, torch.Tensor) else found
 

@@ -33,7 +33,8 @@ class Parallel:
 
     module: what is called; where its loss was captured with it (`whole`) it takes (inputs, targets) and gives the loss,
     otherwise it is called as the person's own. names: every key of the model's state_dict -> the name of its tensor
-    (tied weights have several keys). order: all parameters of the model by name, also those of other stages. seen: what one forward pass showed, where a loss was given.
+    (tied weights have several keys). order: all parameters of the model by name, also those of other stages. seen: what
+    one forward pass showed, where a loss was given.
     """
 
     def __init__(
