@@ -6,6 +6,7 @@ instead of being kept, and their gradients are added and cut again: the moves of
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,7 @@ class ContextAttention(nn.Module):
 def _runs(held: Any) -> list[tuple[int, int]]:
     """Tokens in runs, start and stop."""
     cuts = [0, *(np.flatnonzero(np.diff(held) != 1) + 1).tolist(), len(held)]
-    return [(int(held[a]), int(held[b - 1]) + 1) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [(int(held[a]), int(held[b - 1]) + 1) for a, b in pairwise(cuts)]
 
 
 class Own(nn.Module):
