@@ -47,7 +47,11 @@ LIMITS = (
         broken=lambda layout: layout.precision not in PRECISIONS,
         instead=lambda layout: layout.but(precision="bfloat16"),
     ),
-    Limit(key="blocks", broken=lambda layout: bool(layout.blocks), instead=lambda layout: layout.but(blocks=())),
+    Limit(
+        key="blocks",
+        broken=lambda layout: bool(layout.blocks) and (layout.tp > 1 or layout.zero > 0),
+        instead=lambda layout: layout.but(blocks=()),
+    ),
 )
 
 

@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from rigwise.errors import LaunchError, UsageError
+from rigwise.layouts.layout import Layout
 from rigwise.run import checkpoint
+from rigwise.run.parallel.parallel import Parallel, parallelize
 
 CPU = torch.device("cpu")
 
@@ -30,6 +32,10 @@ def state(value: float, **other: Any) -> dict[str, Any]:
     }
 
 
+def alone(model: nn.Module) -> Parallel:
+    return parallelize(model, Layout(precision="float32"), inputs=torch.ones(1, 3))
+
+
 def test_the_last_that_was_saved_comes_back(tmp_path: Path) -> None:
     for step in (1, 2, 3):
         checkpoint.save(tmp_path, step, state(step))
@@ -38,7 +44,7 @@ def test_the_last_that_was_saved_comes_back(tmp_path: Path) -> None:
     assert restored.state["step"] == 3
     assert restored.skipped == ()
     model = nn.Linear(3, 2)
-    checkpoint.fill(model, torch.optim.Adam(model.parameters()), restored)
+    checkpoint.fill(alone(model), torch.optim.Adam(model.parameters()), restored)
     assert torch.equal(model.weight, torch.full((2, 3), 3.0))
 
 
@@ -79,8 +85,8 @@ def test_a_folder_that_was_never_finished_is_not_taken_for_a_checkpoint(tmp_path
 def test_another_model_is_refused(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, 1, state(1))
     model = nn.Linear(4, 2)
-    with pytest.raises(UsageError, match=r"does not fit the task's model or optimizer: .*size mismatch for weight"):
-        checkpoint.fill(model, torch.optim.Adam(model.parameters()), checkpoint.restore(tmp_path, CPU))
+    with pytest.raises(UsageError, match=r"does not fit the task's model or optimizer: .*weight has shape \[2, 3\]"):
+        checkpoint.fill(alone(model), torch.optim.Adam(model.parameters()), checkpoint.restore(tmp_path, CPU))
 
 
 def test_no_code_is_run_by_reading(tmp_path: Path) -> None:

@@ -155,10 +155,12 @@ def module_of(node: fx.Node) -> str:
 def _plain(model: nn.Module, traced: fx.GraphModule) -> fx.GraphModule:
     """The graph in a module of ours: only what is used, each weight under its first name."""
     names = {id(tensor): name for name, tensor in (*model.named_buffers(), *model.named_parameters())}
+    first: dict[str, fx.Node] = {}
     for node in list(traced.graph.nodes):
         if node.op == "get_attr":
-            name = names.get(id(_attribute(traced, node.target)))
-            node.target = name or node.target
+            node.target = names.get(id(_attribute(traced, node.target)), node.target)
+            if node.users and first.setdefault(node.target, node) is not node:
+                node.replace_all_uses_with(first[node.target])
             if not node.users:
                 traced.graph.erase_node(node)
     _without_writing(model, traced.graph)

@@ -149,7 +149,7 @@ class _Exchange(torch.autograd.Function):
         return _go(there, x, cut, "forward")
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         of: Pass = "gradient" if ctx.cut.weight else "backward"
         return _go(ctx.back, gradient, ctx.cut, of), None, None, None

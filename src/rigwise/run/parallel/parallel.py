@@ -7,12 +7,16 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils._pytree import tree_map
 
 from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout
 from rigwise.models.trace import call
 from rigwise.run.clock import Clock
 from rigwise.run.feed import cut, place, size
+from rigwise.run.limits import check_layout
+from rigwise.run.parallel.agreement import check_draws, check_models, check_samples
 from rigwise.run.parallel.capture import capture
 from rigwise.run.parallel.context import context_parallel
 from rigwise.run.parallel.held import Held
@@ -22,7 +26,7 @@ from rigwise.run.parallel.nodes import measure
 from rigwise.run.parallel.probe import Probe, probe
 from rigwise.run.parallel.sharing import micro_batch, replicate, shard, shards
 from rigwise.run.parallel.stages import prepare
-from rigwise.run.parallel.tensor import Along, tensor_parallel
+from rigwise.run.parallel.tensor import Along, mixed_parallel, tensor_parallel
 
 Loss = Callable[[Any, Any], torch.Tensor]
 _AUTOCAST = {"bfloat16": torch.bfloat16}
@@ -135,7 +139,10 @@ def parallelize(
     UsageError: a layout whose ranks are not there, a model that cannot be captured or has nothing to cut.
     """
     wanted = Layout.parse(layout, precision="float32") if isinstance(layout, str) else layout
+    check_layout(wanted)
     where = mesh or Mesh.join(wanted)
+    if wanted.tp > 1 or wanted.zero or wanted.blocks:
+        check_models(model, where)
     seen = probe(model, loss, place(inputs, where.device), place(targets, where.device)) if loss is not None else None
     names = state_names(model)
     module, book = _cut(model, where, inputs, targets, loss, cuts)
@@ -174,11 +181,37 @@ def _is_cut(layout: Layout) -> bool:
     return layout.tp > 1 or layout.pp > 1 or layout.cp > 1
 
 
+def _by_model(model: nn.Module, layout: Layout) -> set[str]:
+    """The weights of the blocks that a layout splits by model inside data parallelism."""
+    names = [name for name, choice in layout.blocks if choice == "model"]
+    known = [name for name, _ in model.named_modules() if name]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"block {name!r}", rule="a block is a module of the model", nearest=", ".join(known[:8]))
+    return {w for w, _ in model.named_parameters() for name in names if w.startswith(f"{name}.")}
+
+
+def _mixed(model: nn.Module, mesh: Mesh, inputs: Any, within: set[str]) -> tuple[nn.Module, dict[str, Held]]:
+    group = mesh.group("dp")
+    assert group is not None
+    ranks = mesh.degree("dp")
+    everybody = tree_map(lambda t: torch.cat([t] * ranks) if isinstance(t, torch.Tensor) else t, inputs)
+    along = Along(group=group, ranks=ranks, rank=mesh.coordinate("dp"))
+    return mixed_parallel(capture(model, everybody), along, within)
+
+
 def _cut(
     model: nn.Module, mesh: Mesh, inputs: Any, targets: Any, loss: Loss | None, cuts: Mapping[str, str] | None
 ) -> tuple[nn.Module, list[Held]]:
     """The module that this rank runs, and its book, in the order of the model's own parameters and buffers."""
     tensors: dict[str, torch.Tensor] = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    within = _by_model(model, mesh.layout) if mesh.degree("dp") > 1 else set()
+    if within:
+        module, book = _mixed(model, mesh, inputs, within)
+        module.to(mesh.device)
+        cut_names = [name for name, held in book.items() if not held.is_whole]
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, cut_names)
+        return module, [book.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
     if not _is_cut(mesh.layout):
         return model, [Held.whole(name, tensor) for name, tensor in tensors.items()]
     layout = mesh.layout
@@ -188,7 +221,9 @@ def _cut(
             rule="stages of a pipeline, and ranks with parts of a sequence, need the loss beside the model",
             nearest="parallelize(..., inputs=..., targets=..., loss=...)",
         )
+    check_samples((inputs, targets), mesh)
     graph = capture(model, inputs, loss=loss, targets=targets)
+    check_draws(graph, mesh)
     if layout.pp > 1:
         prepare(graph, model, layout)
     if layout.cp > 1:
@@ -198,6 +233,7 @@ def _cut(
     if layout.cp > 1:
         measure(graph, mesh.device)
     module, book = tensor_parallel(graph, _along(mesh, "tp"), sequence_parallel=layout.sp != "off", cuts=cuts)
+    module.to(mesh.device)
     return module, [book.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
 
 

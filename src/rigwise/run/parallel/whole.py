@@ -22,33 +22,42 @@ def gathered(parallel: Parallel, optimizer: torch.optim.Optimizer) -> tuple[dict
     """Weights by name, and the optimizer's state; on rank 0 whole, elsewhere empty. All ranks call it together."""
     if parallel.layout.pp > 1:
         return _of_stages(parallel, optimizer)
-    model = {held.name: _whole(parallel, held, held.parameter) for held in parallel.held()}
-    kept = optimizer.state_dict()
     books = [held for held in parallel.held() if isinstance(held.parameter, torch.nn.Parameter)]
+    own = [dict(optimizer.state.get(held.parameter, {})) for held in books]  # type: ignore[arg-type]
+    mine = {held.name for held in parallel.held() if not held.is_whole}, [list(keys) for keys in own]
+    every = _from_all(parallel, mine)  # an empty shard has no state, and a shard that is all of its tensor is whole
+    cut = set().union(*(names for names, _ in every))
+    model = {held.name: _whole(parallel, held, held.parameter, cut) for held in parallel.held()}
     state: dict[int, Any] = {}
     for index, held in enumerate(books):
-        own = optimizer.state.get(held.parameter, {})  # type: ignore[arg-type]
-        if own:
-            state[index] = {key: _whole(parallel, held, value) for key, value in own.items()}
+        keys = dict.fromkeys(key for _, ranks in every for key in ranks[index])
+        if keys:
+            state[index] = {key: _whole(parallel, held, own[index].get(key), cut) for key in keys}
+    kept = optimizer.state_dict()
     weights = {key: model[name] for key, name in parallel.names.items()}
     return weights, {**kept, "state": state}
 
 
-def _whole(parallel: Parallel, held: Held, value: Any) -> Any:
+def _from_all(parallel: Parallel, value: Any) -> list[Any]:
+    values = [value] * parallel.mesh.world
+    if parallel.mesh.world > 1:
+        dist.all_gather_object(values, value)
+    return values
+
+
+def _whole(parallel: Parallel, held: Held, value: Any, cut: set[str]) -> Any:
     """A tensor of the whole's shape from a piece on every rank; anything else as this rank has it."""
     piece = local(value.detach()) if isinstance(value, torch.Tensor) else value
-    if not isinstance(piece, torch.Tensor) or not held.fits(piece):
+    if held.name not in cut:
         return piece
-    mesh = parallel.mesh
-    if mesh.world == 1 or (held.is_whole and mesh.layout.pp == 1):
-        return piece
-    several: list[Any] | None = [None] * mesh.world if mesh.rank == 0 else None
-    dist.gather_object((held.runs, piece.cpu()), several)
+    fits = isinstance(piece, torch.Tensor) and held.fits(piece)
+    several: list[Any] | None = [None] * parallel.mesh.world if parallel.mesh.rank == 0 else None
+    dist.gather_object((held.runs, piece.cpu() if isinstance(piece, torch.Tensor) else piece, fits), several)
     if several is None:
         return piece
-    shape = held.shape
-    parts = [(Held(name=held.name, parameter=None, shape=shape, runs=runs), part) for runs, part in several]
-    return assemble(parts)
+    bare = Held(name=held.name, parameter=None, shape=held.shape, runs=held.runs)
+    parts = [(replace(bare, runs=runs), part) for runs, part, fitting in several if fitting and part.numel()]
+    return assemble(parts) if parts else next((part for _, part, _ in several if part is not None), None)
 
 
 def _of_stages(parallel: Parallel, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -68,14 +77,7 @@ def _of_stages(parallel: Parallel, optimizer: torch.optim.Optimizer) -> tuple[di
         pieces.setdefault(held.name, []).append((held, value, state))
     weights = {name: assemble([(held, value) for held, value, _ in rows]) for name, rows in pieces.items()}
     place = {name: index for index, name in enumerate(parallel.order)}
-    states = {}
-    for name, rows in pieces.items():
-        if rows[0][2]:
-            fits = {key: rows[0][0].fits(value) for key, value in rows[0][2].items() if isinstance(value, torch.Tensor)}
-            states[place[name]] = {
-                key: assemble([(held, state[key]) for held, _, state in rows]) if fits.get(key) else value
-                for key, value in rows[0][2].items()
-            }
+    states = {place[name]: made for name, rows in pieces.items() if (made := _joined(rows))}
     kept = optimizer.state_dict()["param_groups"]
     indices = [sorted({place[n] for _, rank in several for n in rank[number]}) for number in range(len(kept))]
     return (
@@ -85,6 +87,16 @@ def _of_stages(parallel: Parallel, optimizer: torch.optim.Optimizer) -> tuple[di
             "param_groups": [{**group, "params": own} for group, own in zip(kept, indices, strict=True)],
         },
     )
+
+
+def _joined(rows: list[Any]) -> dict[str, Any]:
+    """The optimizer's state of one tensor from its pieces (held, value, state); a shard without rows has none."""
+    made: dict[str, Any] = {}
+    for key in dict.fromkeys(key for _, _, state in rows for key in state):
+        several = [(held, state[key]) for held, _, state in rows if key in state]
+        fitting = [(h, v) for h, v in several if isinstance(v, torch.Tensor) and h.fits(v) and v.numel()]
+        made[key] = assemble(fitting) if fitting else several[0][1]
+    return made
 
 
 def _cpu(value: Any) -> Any:
