@@ -25,9 +25,10 @@ from rigwise.run.parallel.axes import Axis, leaves, occurrences, unify
 from rigwise.run.parallel.capture import module_of, plant
 from rigwise.run.parallel.exchanges import Cut
 from rigwise.run.parallel.fitting import FITTED, Fitting
+from rigwise.run.parallel.layers import plain_entropy
 from rigwise.run.parallel.nodes import attribute
 from rigwise.run.parallel.pieces import Exchange
-from rigwise.run.parallel.relations import Axial, argument, name_of, operands, plain_entropy, shape
+from rigwise.run.parallel.relations import Axial, argument, name_of, operands, shape
 from rigwise.run.parallel.states import held_dim
 from rigwise.run.parallel.tensor import Along
 
