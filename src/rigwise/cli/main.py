@@ -20,8 +20,8 @@ HELP = "From the network you want to train to the machine it trains on: plan, pr
 LAYOUTS = (
     "Layouts are spelt dp=4,tp=2,pp=2,micro=1,recompute=selective,zero=1 with the keys dp (data), tp (tensor), "
     "pp (pipeline), vpp (interleaved pieces a stage), cp (context), ep (expert), zero (0 to 3; FSDP is 3), micro "
-    "(samples a micro-batch), recompute, sp, compress, overlap, offload, fused, precision; dp x tp x pp x cp is the "
-    "number of ranks."
+    "(samples a micro-batch), recompute, sp, schedule, compress, overlap, offload, fused, precision; "
+    "dp x tp x pp x cp is the number of ranks."
 )
 NAMES = (
     "Models: a name of `rigwise model list`, org/name, a config.json, a TOML, file.py:function. "

@@ -4,7 +4,8 @@ Letters: m micro-batches a step, p stages, v pieces a stage (where they differ, 
 size), d ranks that share a replica's gradients.
 
     one micro-batch on a stage   t = compute + recompute + host + exchanges       (a stage: the sum over its blocks)
-    pipeline                     m t_max + (sum of all stages - t_max) / v        (1F1B; interleaved)
+    pipeline                     m t_max + (sum of all stages - t_max) / v        (1F1B, GPipe; interleaved; v = 3 for
+                                                                                  zero-bubble, layouts/schedule.py)
     gradients                    what the backward pass of the last micro-batch does not hide
     optimizer                    its bytes over the memory's bandwidth
     allocator                    a ((f - 0.9) / 0.1)^2 of all that, f > 0.9 of the memory full (above 1: as at 1)
@@ -35,7 +36,7 @@ from rigwise.cost.replicas import one_interpreter, replicate_seconds
 from rigwise.cost.stageplan import StagePlan
 from rigwise.hardware.cluster import Cluster
 from rigwise.layouts.choice import by_model
-from rigwise.layouts.layout import OFFLOAD, OVERLAP, LayoutTable
+from rigwise.layouts.layout import OFFLOAD, OVERLAP, SCHEDULES, LayoutTable
 
 _BACKWARD = 2 / 3  # share of a micro-batch's work that its backward pass is: two products of three a weight
 PARTS = (
@@ -72,7 +73,8 @@ class StepLaw:
         among = groups(self.cluster, self.table)
         stage, whole = self._stages()
         slowest = {key: self.micros * seconds for key, seconds in stage.items()}
-        ramp = {key: (whole[key] - stage[key]) / self.plan.pieces for key in stage}
+        late = self.table.schedule == SCHEDULES.index("zero_bubble")
+        ramp = {key: (whole[key] - stage[key]) / np.where(late, 3.0, self.plan.pieces) for key in stage}
         for exchanged in (slowest, ramp):
             exchanged["tensor_exchange"] = exchanged["tensor_exchange"] * tensor_exposed(self.table, self.eff)
         busy = total(stage[key] for key in ("compute", "recompute", "host"))

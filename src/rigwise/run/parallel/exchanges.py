@@ -118,6 +118,11 @@ def _stack(piece: torch.Tensor, cut: Cut, of: Pass) -> torch.Tensor:
     return whole.movedim(0, cut.dim)
 
 
+def gather(piece: torch.Tensor, cut: Cut, of: Pass) -> torch.Tensor:
+    """The whole from all pieces, outside of autograd."""
+    return _stack(piece, cut, of)
+
+
 def _settle(partial: torch.Tensor, cut: Cut, of: Pass) -> torch.Tensor:
     """This rank's piece of the sum; unequal pieces travel padded to the longest."""
     longest = max(len(held) for held in cut.held)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._pytree import tree_map
 
@@ -18,10 +18,14 @@ from rigwise.run.feeding.feed import cut, place, size
 from rigwise.run.limits import check_layout
 from rigwise.run.parallel.agreement import check_draws, check_models, check_samples
 from rigwise.run.parallel.capture import capture
+from rigwise.run.parallel.context import context_parallel
 from rigwise.run.parallel.held import Held
+from rigwise.run.parallel.line import Line
 from rigwise.run.parallel.mesh import Mesh
+from rigwise.run.parallel.nodes import measure
 from rigwise.run.parallel.probe import Probe, probe
 from rigwise.run.parallel.sharing import micro_batch, replicate, shard, shards
+from rigwise.run.parallel.stages import prepare
 from rigwise.run.parallel.tensor import Along, mixed_parallel, tensor_parallel
 
 Loss = Callable[[Any, Any], torch.Tensor]
@@ -33,7 +37,8 @@ class Parallel:
 
     module: what is called; where its loss was captured with it (`whole`) it takes (inputs, targets) and gives the loss,
     otherwise it is called as the person's own. names: every key of the model's state_dict -> the name of its tensor
-    (tied weights have several keys). seen: what one forward pass showed, where a loss was given.
+    (tied weights have several keys). order: all parameters of the model by name, also those of other stages. seen: what
+    one forward pass showed, where a loss was given.
     """
 
     def __init__(
@@ -46,9 +51,12 @@ class Parallel:
         whole: bool = False,
         seen: Probe | None = None,
         clock: Clock | None = None,
+        line: Line | None = None,
+        order: Sequence[str] = (),
     ) -> None:
         self.module, self.mesh, self.layout = module, mesh, mesh.layout
-        self.names, self.whole, self.seen = names, whole, seen
+        self.names, self.whole, self.seen, self.line = names, whole, seen, line
+        self.order = tuple(order)
         self._book = tuple(book)
         self._clock = clock
         self._dtype = _AUTOCAST.get(mesh.layout.precision)
@@ -83,6 +91,8 @@ class Parallel:
                 rule="every micro-batch is full, as only then is the mean over them the mean over samples",
                 nearest=f"{share // micro * micro} samples",
             )
+        if self.line is not None:
+            return self.line.step(inputs, targets)
         total = torch.zeros((), device=self.mesh.device)
         for begin in range(0, share, micro):
             last = begin + micro == share
@@ -136,6 +146,20 @@ def parallelize(
     seen = probe(model, loss, place(inputs, where.device), place(targets, where.device)) if loss is not None else None
     names = state_names(model)
     module, book = _cut(model, where, inputs, targets, loss, cuts)
+    if wanted.pp > 1:
+        order = [name for name, _ in model.named_parameters()]
+        assert isinstance(module, fx.GraphModule)
+        line = Line(module, where, _AUTOCAST.get(wanted.precision), clock)
+        return Parallel(
+            nn.ModuleList(line.stages.modules),
+            line.book(book),
+            where,
+            names=names,
+            whole=True,
+            seen=seen,
+            line=line,
+            order=order,
+        )
     if where.size("dp", "cp") > 1:
         if wanted.zero:
             module = shard(module, where)
@@ -154,7 +178,7 @@ def state_names(model: nn.Module) -> dict[str, str]:
 
 
 def _is_cut(layout: Layout) -> bool:
-    return layout.tp > 1
+    return layout.tp > 1 or layout.pp > 1 or layout.cp > 1
 
 
 def _by_model(model: nn.Module, layout: Layout) -> set[str]:
@@ -190,12 +214,30 @@ def _cut(
         return module, [book.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
     if not _is_cut(mesh.layout):
         return model, [Held.whole(name, tensor) for name, tensor in tensors.items()]
+    layout = mesh.layout
+    if loss is None and (layout.pp > 1 or layout.cp > 1):
+        raise UsageError(
+            f"layout {layout} without a loss",
+            rule="stages of a pipeline, and ranks with parts of a sequence, need the loss beside the model",
+            nearest="parallelize(..., inputs=..., targets=..., loss=...)",
+        )
     check_samples((inputs, targets), mesh)
     graph = capture(model, inputs, loss=loss, targets=targets)
     check_draws(graph, mesh)
-    group = mesh.group("tp")
-    assert group is not None
-    along = Along(group=group, ranks=mesh.degree("tp"), rank=mesh.coordinate("tp"))
-    module, book = tensor_parallel(graph, along, sequence_parallel=mesh.layout.sp != "off", cuts=cuts)
+    if layout.pp > 1:
+        prepare(graph, model, layout)
+    if layout.cp > 1:
+        graph = context_parallel(graph, _along(mesh, "cp"))
+    if layout.tp == 1:
+        return graph, [Held.whole(name, tensor) for name, tensor in tensors.items()]
+    if layout.cp > 1:
+        measure(graph, mesh.device)
+    module, book = tensor_parallel(graph, _along(mesh, "tp"), sequence_parallel=layout.sp != "off", cuts=cuts)
     module.to(mesh.device)
     return module, [book.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
+
+
+def _along(mesh: Mesh, axis: str) -> Along:
+    group = mesh.group(axis)
+    assert group is not None
+    return Along(group=group, ranks=mesh.degree(axis), rank=mesh.coordinate(axis))

@@ -62,7 +62,7 @@ def shard(module: nn.Module, mesh: Mesh) -> nn.Module:
             )
     over = mesh.device_mesh("dp", "cp")
     back = mesh.layout.zero == 3
-    for path in () if isinstance(module, fx.GraphModule) else unit_paths(module):
+    for path in () if isinstance(module, fx.GraphModule) else unit_paths(module):  # a graph calls none of its modules
         unit = module.get_submodule(path)
         if any(True for _ in unit.parameters()):
             fully_shard(unit, mesh=over, reshard_after_forward=back)

@@ -121,6 +121,8 @@ class Cutter:
         for node in self.source.graph.nodes:
             if node.op == "get_attr":
                 self._hold(node)
+            elif node.op == "call_module":
+                plant(self.root, str(node.target), self.source.get_submodule(str(node.target)))
             if node.op == "call_function" and node.target is not operator.getitem:
                 self.new[node] = self._operation(node)
             else:
