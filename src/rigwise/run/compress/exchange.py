@@ -1,0 +1,101 @@
+"""The exchange of gradients beside the backward pass: DistributedDataParallel hands over a bucket, a thread of its own
+brings the mean.
+
+The backward pass runs without Python's lock, and so do the codecs and the waiting for collectives. A collective is only
+ever started by the thread: in a callback it would wait for the very threads that have to carry it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from queue import SimpleQueue
+from typing import Any, Protocol
+
+import torch
+from torch._C._distributed_c10d import GradBucket
+
+_Future = torch.futures.Future  # of the bucket's tensor
+
+
+class Method(Protocol):
+    """A way to the mean of a bucket over ranks."""
+
+    def mean(self, bucket: GradBucket) -> int:
+        """Replace the bucket's numbers by their mean; bytes that this rank sent."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must keep of this rank."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from state_dict."""
+
+
+class Exchange:
+    """The thread, and the hook that feeds it. method: how the mean is found; it is called in the thread only.
+
+    handed: called with True when a bucket is handed over that is the last of its backward pass, else with False.
+    """
+
+    def __init__(self, method: Method, device: torch.device, handed: Callable[[bool], None] = lambda last: None) -> None:
+        self.method = method
+        self.device = device
+        self.handed = handed
+        self.sent = 0
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._buckets: SimpleQueue[tuple[GradBucket, Any, _Future[torch.Tensor]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="gradient exchange", daemon=True)
+        self._thread.start()
+
+    def hand_over(self, bucket: GradBucket) -> _Future[torch.Tensor]:
+        """Queue a bucket; the future holds its buffer when the mean is in it."""
+        self.handed(bucket.is_last())
+        ready = None
+        devices = []
+        if self._stream is not None:
+            ready = torch.cuda.current_stream(self.device).record_event()
+            devices = [self.device]
+        future: _Future[torch.Tensor] = torch.futures.Future(devices=devices)
+        self._buckets.put((bucket, ready, future))
+        return future
+
+    def take_sent(self) -> int:
+        """Bytes sent since it was last asked."""
+        sent, self.sent = self.sent, 0
+        return sent
+
+    def close(self) -> None:
+        """End the thread, after what it has in hand."""
+        self._buckets.put(None)
+        self._thread.join()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must keep of this rank, between two steps."""
+        return self.method.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from this rank's state_dict."""
+        self.method.load_state_dict(state)
+
+    def _work(self) -> None:
+        while (handed := self._buckets.get()) is not None:
+            bucket, ready, future = handed
+            with torch.no_grad(), torch.cuda.stream(self._stream) if self._stream else nullcontext():
+                try:
+                    if ready is not None:
+                        torch.cuda.current_stream(self.device).wait_event(ready)
+                    self.sent += self.method.mean(bucket)
+                except Exception as error:  # whatever it is, the backward pass that waits raises it
+                    future.set_exception(error)
+                else:
+                    future.set_result(bucket.buffer())
+
+
+def hook(state: Exchange, bucket: GradBucket) -> torch.futures.Future[torch.Tensor]:
+    """For DistributedDataParallel.register_comm_hook(exchange, hook)."""
+    return state.hand_over(bucket)
+
+
+# torch checks a hook's annotations, and not as the strings that they are in this file
+hook.__annotations__.update({"bucket": GradBucket, "return": torch.futures.Future[torch.Tensor]})

@@ -1,0 +1,152 @@
+"""The mean of a bucket over ranks in compressed pieces: every rank sums one shard of what all sent it, and sends the
+sum to all.
+
+A rank's own numbers are added to its shard as they are. Every rank decodes the same bytes of the same sums, so replicas
+stay equal to the last bit. The order of collectives is the same on all ranks, whatever their speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch._C._distributed_c10d import GradBucket
+
+from rigwise.run.compress.codecs import Codec
+from rigwise.run.compress.pieces import Cut, piece_of
+from rigwise.run.compress.residual import Residuals
+
+EXACT_BELOW = 4096  # numbers: smaller tensors travel as they are where errors are fed back; else training diverges
+
+
+class TwoPhase:
+    """A codec's way to the mean. group: of its own, as nobody else may put collectives between."""
+
+    def __init__(self, codec: Codec, group: dist.ProcessGroup, names: Mapping[int, str]) -> None:
+        self.codec = codec
+        self.group = group
+        self.rank, self.world = group.rank(), group.size()
+        self.residuals = Residuals(names)
+        self._piece = piece_of(codec.size)
+
+    def mean(self, bucket: GradBucket) -> int:
+        """Replace the bucket's numbers by their mean over ranks; bytes that this rank sent."""
+        if self.codec.feedback:
+            return self._mean_fed_back(bucket)
+        flat = bucket.buffer()
+        numbers = flat.float()  # itself, where it is float32
+        sent = self.exchange(numbers, numbers)
+        if numbers is not flat:
+            flat.copy_(numbers)
+        return sent
+
+    def _mean_fed_back(self, bucket: GradBucket) -> int:
+        pairs = list(zip(bucket.parameters(), bucket.gradients(), strict=True))
+        large = [pair for pair in pairs if pair[0].numel() >= EXACT_BELOW]
+        small = [gradient for parameter, gradient in pairs if parameter.numel() < EXACT_BELOW]
+        sent = exact_mean(small, self.group) if small else 0
+        if large:
+            unsent = self.residuals.of([parameter for parameter, _ in large])
+            gradients = [gradient for _, gradient in large]
+            for part, gradient in zip(_split(unsent, gradients), gradients, strict=True):
+                part.add_(gradient)
+            mean = torch.empty_like(unsent)
+            sent += self.exchange(unsent, mean)
+            for part, gradient in zip(_split(mean, gradients), gradients, strict=True):
+                gradient.copy_(part)
+        return sent
+
+    def exchange(self, numbers: torch.Tensor, mean: torch.Tensor) -> int:
+        """Write the mean over ranks of numbers [n] to mean [n], which may be the same tensor; bytes sent.
+
+        With feedback `numbers` is left with what was not sent.
+        """
+        cut = Cut(count=numbers.numel(), world=self.world, piece=self._piece)
+        pieces = cut.pieces
+        scattered = self._scatter(numbers, cut, pieces[0])
+        gathered: Any = None
+        for number, piece in enumerate(pieces):
+            following = self._scatter(numbers, cut, pieces[number + 1]) if number + 1 < len(pieces) else None
+            summed = self._gather(numbers, cut, piece, scattered)
+            if gathered:
+                self._read(mean, cut, *gathered)
+            scattered, gathered = following, (piece, summed)
+        self._read(mean, cut, *gathered)
+        return cut.sent(self.codec.size)
+
+    def _scatter(self, numbers: torch.Tensor, cut: Cut, piece: tuple[int, int]) -> tuple[torch.Tensor, Any]:
+        """Send every other rank its piece; what will come in, and the work that brings it."""
+        leaving, coming = self._wires(piece, numbers), self._wires(piece, numbers)
+        for rank in range(self.world):
+            if rank != self.rank:
+                self._encode(numbers[cut.span(rank, piece)], leaving[rank])
+        work = dist.all_to_all_single(coming.view(-1), leaving.view(-1), group=self.group, async_op=True)
+        return coming, work
+
+    def _gather(self, numbers: torch.Tensor, cut: Cut, piece: tuple[int, int], scattered: Any) -> Any:
+        """Sum what came for the own shard, and send the mean to all."""
+        coming, work = scattered
+        work.wait()
+        own = numbers[cut.span(self.rank, piece)]
+        for rank in range(self.world):
+            if rank != self.rank:
+                self.codec.add(coming[rank], own)
+        own.mul_(1 / self.world)
+        all_of_it = self._wires(piece, numbers)
+        message = all_of_it[self.rank].clone()
+        self._encode(own, message)
+        if self.codec.feedback:
+            own.mul_(self.world)
+        work = dist.all_gather_single(all_of_it.view(-1), message, group=self.group, async_op=True)
+        return all_of_it, work
+
+    def _read(self, mean: torch.Tensor, cut: Cut, piece: tuple[int, int], gathered: Any) -> None:
+        messages, work = gathered
+        work.wait()
+        for rank in range(self.world):
+            self.codec.decode(messages[rank], mean[cut.span(rank, piece)])
+
+    def _encode(self, numbers: torch.Tensor, wire: torch.Tensor) -> None:
+        self.codec.encode(numbers, wire)
+        if self.codec.feedback:
+            sent = torch.empty_like(numbers)
+            self.codec.decode(wire, sent)
+            numbers.sub_(sent)
+
+    def _wires(self, piece: tuple[int, int], like: torch.Tensor) -> torch.Tensor:
+        """A message to or from every rank, bytes [world, size]; zero, as what is not written travels too."""
+        size = self.codec.size(piece[1] - piece[0])
+        return torch.zeros(self.world, size, dtype=torch.uint8, device=like.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must keep of this rank."""
+        return {"residual": self.residuals.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from state_dict."""
+        self.residuals.load_state_dict(state["residual"])
+
+
+def _split(flat: torch.Tensor, like: list[torch.Tensor]) -> list[torch.Tensor]:
+    parts = flat.split([tensor.numel() for tensor in like])
+    return [part.view(tensor.shape) for part, tensor in zip(parts, like, strict=True)]
+
+
+def exact_mean(tensors: list[torch.Tensor], group: dist.ProcessGroup) -> int:
+    """Replace tensors by their mean over ranks, in one message; bytes that a ring sends for it."""
+    together = torch.cat([tensor.reshape(-1) for tensor in tensors])
+    dist.all_reduce(together, op=dist.ReduceOp.AVG, group=group)
+    for part, tensor in zip(_split(together, tensors), tensors, strict=True):
+        tensor.copy_(part)
+    return ring_bytes(together.numel() * together.element_size(), group.size())
+
+
+def ring_bytes(length: int, world: int) -> int:
+    """Bytes that a rank sends in a ring's all-reduce of so many.
+
+    >>> ring_bytes(1_000_000, 4)
+    1500000
+    """
+    return 2 * (world - 1) * length // world
