@@ -41,8 +41,8 @@ def why_not() -> str:
 
 
 class Hosts:
-    """`count` hosts with addresses 10.79.0.1 and so on. rate: of every cable in each direction, as tc spells it; None
-    does not shape.
+    """`count` hosts with addresses 10.79.0.1 and so on. rate: at which each sends, as tc spells it; None does not
+    shape. Shaped at the other end too, one bucket behind another would cost a third beyond the rate.
     """
 
     def __init__(self, count: int, rate: str | None = None) -> None:
@@ -85,13 +85,13 @@ class Hosts:
         return process
 
     def shape(self, host: int, rate: str | None) -> None:
-        """Set the rate of a host's cable, in both directions."""
-        for where, device in ((self._names[host], DEVICE), (self._switch, f"port{host}")):
-            with suppress(subprocess.CalledProcessError):  # there was none
-                _do(f"tc -n {where} qdisc del dev {device} root")
-            if rate:
-                burst = max(_LEAST_BURST, int(bits(rate) / 8 * _BURST_S))
-                _do(f"tc -n {where} qdisc add dev {device} root tbf rate {rate} burst {burst} latency 200ms")
+        """Set the rate at which a host sends; it receives what others send it."""
+        where = f"dev {DEVICE} root"
+        with suppress(subprocess.CalledProcessError):  # there was none
+            _do(f"tc -n {self._names[host]} qdisc del {where}")
+        if rate:
+            burst = max(_LEAST_BURST, int(bits(rate) / 8 * _BURST_S))
+            _do(f"tc -n {self._names[host]} qdisc add {where} tbf rate {rate} burst {burst} latency 200ms")
 
     def plug(self, host: int, connected: bool) -> None:
         """Pull or mend a host's cable."""

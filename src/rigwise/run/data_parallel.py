@@ -22,6 +22,7 @@ from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout
 from rigwise.models.trace import call
 from rigwise.run.clock import Clock
+from rigwise.run.compress.exchange import Exchange, hook
 from rigwise.run.ranks import Ranks
 
 # MB a bucket. Over gloo, small buckets start early and hide most; NCCL's launches make torch's own 25 the better.
@@ -92,8 +93,12 @@ def _reached(value: torch.Tensor) -> set[int]:
     return found
 
 
-def wrap(model: nn.Module, layout: Layout, ranks: Ranks, seen: Probe, clock: Clock) -> DistributedDataParallel:
-    """The model under DDP. Buffers travel from rank 0 only if a forward pass changes them."""
+def wrap(
+    model: nn.Module, layout: Layout, ranks: Ranks, seen: Probe, clock: Clock, exchange: Exchange | None = None
+) -> DistributedDataParallel:
+    """The model under DDP. Buffers travel from rank 0 only if a forward pass changes them. exchange: what averages
+    gradients instead of DDP.
+    """
     bucket = _BUCKET_MB[ranks.device.type] if "dp" in layout.overlap else _ONE_BUCKET_MB
     wrapped = DistributedDataParallel(
         model,
@@ -103,7 +108,10 @@ def wrap(model: nn.Module, layout: Layout, ranks: Ranks, seen: Probe, clock: Clo
         forward_sync_buffers=bool(seen.changed),
         find_unused_parameters=bool(seen.unused),
     )
-    wrapped.register_comm_hook(clock, average)
+    if exchange:
+        wrapped.register_comm_hook(exchange, hook)
+    else:
+        wrapped.register_comm_hook(clock, average)
     return wrapped
 
 

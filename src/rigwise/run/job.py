@@ -17,7 +17,7 @@ PARTS = ("loader", "forward", "backward", "communication", "optimizer")
 class StepRecord:
     """One step of training. step: counted from 1. loss: before the step's update, mean over the global batch.
 
-    step_s: seconds. memory: bytes at the highest so far on rank 0. parts: seconds by PARTS on rank 0; what is left of
+    sent: bytes of gradients that rank 0 sent. step_s: seconds. memory: bytes at the highest so far on rank 0. parts: seconds by PARTS on rank 0; what is left of
     step_s is the loop itself.
     """
 
@@ -26,6 +26,7 @@ class StepRecord:
     step_s: float
     samples_per_s: float
     memory: int
+    sent: int = 0
     parts: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

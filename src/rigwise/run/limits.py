@@ -9,7 +9,7 @@ from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout, said_keys
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
-_TODAY = "run trains data parallel layouts: dp and micro, in float32, tf32 or bfloat16"
+_TODAY = "run trains data parallel layouts: dp, micro and compress, in float32, tf32 or bfloat16"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,11 @@ LIMITS = (
     _word("sp", "off"),
     _word("recompute", "none"),
     _word("offload", "none"),
-    _word("compress", "none"),
+    Limit(
+        key="compress",
+        broken=lambda layout: layout.compress != "none" and layout.dp == 1,
+        instead=lambda layout: layout if layout.dp > 1 else layout.but(compress="none"),
+    ),
     Limit(
         key="precision",
         broken=lambda layout: layout.precision not in PRECISIONS,
@@ -58,7 +62,7 @@ def check_layout(layout: Layout) -> None:
     Traceback (most recent call last):
     ...
     rigwise.errors.UsageError: layout dp=1,tp=2,micro=1,zero=1 cannot be run: tp=2, zero=1; rule: run trains data \
-parallel layouts: dp and micro, in float32, tf32 or bfloat16; nearest: dp=2,micro=1
+parallel layouts: dp, micro and compress, in float32, tf32 or bfloat16; nearest: dp=2,micro=1
     """
     broken = [limit for limit in LIMITS if limit.broken(layout)]
     if not broken:

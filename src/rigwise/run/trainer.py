@@ -19,6 +19,8 @@ from rigwise.models.trace import call
 from rigwise.run import checkpoint, memory
 from rigwise.run.asking import asking
 from rigwise.run.clock import Clock, Laps
+from rigwise.run.compress.exchange import Exchange
+from rigwise.run.compress.two_phase import ring_bytes
 from rigwise.run.feed import Batch, cut, place
 from rigwise.run.job import StepRecord
 from rigwise.run.log import Log
@@ -48,20 +50,33 @@ class _Pending:
     step: int
     loss: Mean
     laps: Laps
+    sent: int
 
 
 class Trainer:
     """Steps, one after the other; rank 0 logs, reports and saves.
 
-    model: the task's own, wrapped: what is called in a step, the same or under DDP.
+    wrapped: what is called in a step, the task's own model or that under DDP. exchange: what averages gradients instead
+    of DDP.
     """
 
-    def __init__(self, task: Task, wrapped: nn.Module, ranks: Ranks, setting: Setting, clock: Clock) -> None:
+    def __init__(
+        self,
+        task: Task,
+        wrapped: nn.Module,
+        ranks: Ranks,
+        setting: Setting,
+        clock: Clock,
+        exchange: Exchange | None = None,
+    ) -> None:
         self.task = task
         self.wrapped = wrapped
         self.ranks = ranks
         self.setting = setting
         self.clock = clock
+        self.exchange = exchange
+        gradients = sum(p.nbytes for p in task.model.parameters() if p.requires_grad)
+        self._plain_bytes = ring_bytes(gradients, ranks.world)
         with asking("optimizer"):
             self.optimizer = task.optimizer(task.model.parameters())
         self.records: list[StepRecord] = []
@@ -85,7 +100,7 @@ class Trainer:
                 self.optimizer.zero_grad(set_to_none=True)
             self.clock.lap("optimizer")
             self._settle(log, reporter)
-            self._pending = _Pending(step, self.ranks.mean(loss), self.clock.laps)
+            self._pending = _Pending(step, self.ranks.mean(loss), self.clock.laps, self._sent())
             self.clock.lap("")
             last = step == self.setting.steps
             if last or (every and step % every == 0):
@@ -111,11 +126,15 @@ class Trainer:
             total = total + loss.detach()
         return total
 
+    def _sent(self) -> int:
+        """Bytes of gradients that this rank sent in the step."""
+        return self.exchange.take_sent() if self.exchange else self._plain_bytes
+
     def _settle(self, log: Log | None, reporter: Reporter) -> None:
         """The record of the step whose loss was on its way."""
         if self._pending is None:
             return
-        step, loss = self._pending.step, self._pending.loss.get()
+        step, loss, sent = self._pending.step, self._pending.loss.get(), self._pending.sent
         seconds, parts = self._pending.laps.seconds()
         self._pending = None
         if not math.isfinite(loss):
@@ -130,6 +149,7 @@ class Trainer:
             step_s=seconds,
             samples_per_s=self.setting.batch / seconds,
             memory=memory.peak(self.ranks.device),
+            sent=sent,
             parts=parts,
         )
         self.records.append(record)
@@ -140,10 +160,12 @@ class Trainer:
     def _save(self, step: int) -> Path:
         """Rank 0 writes; the others wait, so that none runs into the exchange while one is busy with a disk."""
         path = self.setting.output
+        kept = {"exchange": self.ranks.gather(self.exchange.state_dict())} if self.exchange else {}
         if self.ranks.rank == 0:
             state = {
                 "model": self.task.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
+                **kept,
                 **self.setting.own,
             }
             path = checkpoint.save(self.setting.output, step, state)

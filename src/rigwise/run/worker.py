@@ -6,20 +6,27 @@ import platform
 import sys
 import traceback
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch import nn
 
 from rigwise import __version__
 from rigwise.errors import InfeasibleError, RigwiseError, UsageError
 from rigwise.hardware.cpus import read_processor
 from rigwise.layouts.layout import Layout
 from rigwise.models.python_file import blame
+from rigwise.models.trace import call
 from rigwise.run import checkpoint, memory
 from rigwise.run.asking import TaskCodeError, asking
 from rigwise.run.clock import Clock
+from rigwise.run.compress.exchange import Exchange
+from rigwise.run.compress.prepare import prepare
+from rigwise.run.compress.prepare import warnings as compress_warnings
+from rigwise.run.compress.residual import shared_out
 from rigwise.run.data_parallel import Probe, probe, wrap
 from rigwise.run.feed import Feed, cut, place
 from rigwise.run.job import Job
@@ -89,7 +96,12 @@ def _train_task(
     share = slice(ranks.rank * (batch // layout.dp), (ranks.rank + 1) * (batch // layout.dp))
     clock = Clock(ranks.device)
     seen = _probe(task, ranks, feed, layout, batch, share, job.seed)
-    wrapped = wrap(task.model, layout, ranks, seen, clock) if ranks.world > 1 else task.model
+    exchange = _exchange(layout, ranks, clock)
+    wrapped = wrap(task.model, layout, ranks, seen, clock, exchange) if ranks.world > 1 else task.model
+    asked = layout.compress
+    if exchange:
+        rehearse = partial(_rehearse, task, wrapped, ranks, feed, layout, batch, share, job.seed)
+        layout = layout.but(compress=prepare(exchange, asked, task.model, range(ranks.world), rehearse))
     own = {"task": job.task, "batch": batch, "seed": job.seed}
     setting = Setting(
         layout=layout,
@@ -100,21 +112,49 @@ def _train_task(
         checkpoint_every=job.checkpoint_every,
         own=own,
     )
-    trainer = Trainer(task, wrapped, ranks, setting, clock)
+    trainer = Trainer(task, wrapped, ranks, setting, clock, exchange)
     begin, skipped = _resume(job, trainer, ranks) if job.resume else (0, ())
     log = None
     if ranks.rank == 0:
         facts = {"device": device_name(ranks.device), "versions": versions(ranks), "resumed_from": begin}
         reporter.send("start", layout=layout.to_dict(), batch=batch, **facts)
-        for says in (*seen.warnings(layout.dp), *skipped):
+        packing = compress_warnings(layout.compress, asked, trainer.optimizer, ranks.device)
+        for says in (*seen.warnings(layout.dp), *packing, *skipped):
             reporter.send("warning", says=says)
         log = Log(Path(job.output) / NAME, keep=begin)
     path = trainer.train(feed.deal(batch=batch, share=share, start=begin), begin, log, reporter)
+    if exchange:
+        exchange.close()
     peaks = {"peak": memory.peak(ranks.device), "base": base}
     reports = ranks.gather({**median_parts(trainer.records), **peaks})
     if ranks.rank == 0:
         reporter.send("summary", checkpoint=path.name, **summary(reports))
     reporter.send("done")
+
+
+def _exchange(layout: Layout, ranks: Ranks, clock: Clock) -> Exchange | None:
+    """What averages gradients, where the layout compresses them."""
+    if layout.compress == "none" or ranks.world == 1:
+        return None
+    return Exchange(ranks.device, handed=lambda last: clock.lap("backward") if last else None)
+
+
+def _rehearse(
+    task: Task, wrapped: nn.Module, ranks: Ranks, feed: Feed, layout: Layout, batch: int, share: slice, seed: int
+) -> None:
+    """A step's forward and backward pass on the first batch that leaves the model as it was."""
+    buffers = [(buffer, buffer.clone()) for buffer in task.model.buffers()]
+    with asking("data"):
+        inputs, targets = place(next(feed.deal(batch=batch, share=share, start=0)), ranks.device)
+    reseed(TRAINING, seed, 0, ranks.rank)
+    with asking("model or loss"):
+        for begin in range(0, batch // layout.dp, layout.micro):
+            end = begin + layout.micro
+            task.loss(call(wrapped, cut(inputs, begin, end)), cut(targets, begin, end)).backward()
+    wrapped.zero_grad(set_to_none=True)
+    with torch.no_grad():
+        for buffer, before in buffers:
+            buffer.copy_(before)
 
 
 def _probe(task: Task, ranks: Ranks, feed: Feed, layout: Layout, batch: int, share: slice, seed: int) -> Probe:
@@ -138,6 +178,8 @@ def _resume(job: Job, trainer: Trainer, ranks: Ranks) -> tuple[int, tuple[str, .
             nearest=f"steps {step + job.steps}",
         )
     checkpoint.fill(trainer.task.model, trainer.optimizer, restored)
+    if trainer.exchange and "exchange" in restored.state:
+        trainer.exchange.load_state_dict(shared_out(restored.state["exchange"], ranks.rank, ranks.world))
     return step, restored.skipped
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 
 from rigwise.errors import UsageError
@@ -34,6 +35,9 @@ class Codec(Protocol):
 
     def encode(self, numbers: torch.Tensor, wire: torch.Tensor) -> None:
         """Write float32 numbers [n] to a message: bytes, uint8 [size(n)] or longer."""
+
+    def encode_rest(self, numbers: torch.Tensor, wire: torch.Tensor) -> None:
+        """Write numbers [n] to a message, and leave in them what it does not say."""
 
     def decode(self, wire: torch.Tensor, numbers: torch.Tensor) -> None:
         """Read a message into numbers [n]."""
@@ -61,6 +65,11 @@ class Rounded:
         """Write a message."""
         self._halves(wire, numbers).copy_(numbers)
 
+    def encode_rest(self, numbers: torch.Tensor, wire: torch.Tensor) -> None:
+        """Write a message and leave the rest."""
+        self.encode(numbers, wire)
+        numbers.sub_(self._halves(wire, numbers))
+
     def decode(self, wire: torch.Tensor, numbers: torch.Tensor) -> None:
         """Read a message."""
         numbers.copy_(self._halves(wire, numbers))
@@ -81,6 +90,7 @@ class Scaled:
     bits: int
     feedback: bool
     packs: _Work
+    packs_rest: _Work
     unpacks: _Work
     adds: _Work
     arrays: bool  # the functions want NumPy arrays, not tensors
@@ -92,6 +102,10 @@ class Scaled:
     def encode(self, numbers: torch.Tensor, wire: torch.Tensor) -> None:
         """Write a message."""
         self.packs(*self._parts(wire, numbers, numbers_first=True))
+
+    def encode_rest(self, numbers: torch.Tensor, wire: torch.Tensor) -> None:
+        """Write a message and leave the rest."""
+        self.packs_rest(*self._parts(wire, numbers, numbers_first=True))
 
     def decode(self, wire: torch.Tensor, numbers: torch.Tensor) -> None:
         """Read a message."""
@@ -130,9 +144,16 @@ def codec(name: str, device: torch.device, plain: bool = False) -> Codec:
     kind, bits, feedback = _KINDS[name]
     source = _source(device, plain)
     packs, unpacks = getattr(source, f"encode_{kind}"), getattr(source, f"decode_{kind}")
-    adds = getattr(source, f"add_{kind}", None) or _adding(unpacks)
-    arrays = device.type == "cpu"
-    return Scaled(name=name, bits=bits, feedback=feedback, packs=packs, unpacks=unpacks, adds=adds, arrays=arrays)
+    return Scaled(
+        name=name,
+        bits=bits,
+        feedback=feedback,
+        packs=packs,
+        packs_rest=getattr(source, f"encode_rest_{kind}", None) or _leaving(packs, unpacks),
+        unpacks=unpacks,
+        adds=getattr(source, f"add_{kind}", None) or _adding(unpacks),
+        arrays=device.type == "cpu",
+    )
 
 
 def quick() -> bool:
@@ -152,10 +173,22 @@ def _source(device: torch.device, plain: bool) -> Any:
     return kernels
 
 
+def _leaving(packs: _Work, unpacks: _Work) -> _Work:
+    def leaves(numbers: Any, scales: Any, codes: Any) -> None:
+        packs(numbers, scales, codes)
+        numbers -= _apart(unpacks, scales, codes, numbers)
+
+    return leaves
+
+
 def _adding(unpacks: _Work) -> _Work:
     def adds(scales: Any, codes: Any, numbers: Any) -> None:
-        apart = numbers.copy()
-        unpacks(scales, codes, apart)
-        numbers += apart
+        numbers += _apart(unpacks, scales, codes, numbers)
 
     return adds
+
+
+def _apart(unpacks: _Work, scales: Any, codes: Any, like: Any) -> Any:
+    apart = torch.empty_like(like) if isinstance(like, torch.Tensor) else np.empty_like(like)
+    unpacks(scales, codes, apart)
+    return apart

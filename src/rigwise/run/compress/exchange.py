@@ -14,13 +14,18 @@ from queue import SimpleQueue
 from typing import Any, Protocol
 
 import torch
+import torch.distributed as dist
 from torch._C._distributed_c10d import GradBucket
+
+from rigwise.run.compress.two_phase import ring_bytes
 
 _Future = torch.futures.Future  # of the bucket's tensor
 
 
 class Method(Protocol):
-    """A way to the mean of a bucket over ranks."""
+    """A way to the mean of a bucket over ranks. whole_steps: a bucket is finished only when the last one of its step is."""
+
+    whole_steps: bool
 
     def mean(self, bucket: GradBucket) -> int:
         """Replace the bucket's numbers by their mean; bytes that this rank sent."""
@@ -33,15 +38,20 @@ class Method(Protocol):
 
 
 class Exchange:
-    """The thread, and the hook that feeds it. method: how the mean is found; it is called in the thread only.
+    """The thread, and the hook that feeds it. method: how the mean is found, called in the thread only; None is plain
+    averaging, without the thread. name: the method's, as the layout spells it. silent: buckets stay as they are.
+    group: the ranks that average; None is all.
 
     handed: called with True when a bucket is handed over that is the last of its backward pass, else with False.
     """
 
-    def __init__(self, method: Method, device: torch.device, handed: Callable[[bool], None] = lambda last: None) -> None:
-        self.method = method
+    def __init__(self, device: torch.device, handed: Callable[[bool], None] = lambda last: None) -> None:
+        self.method: Method | None = None
+        self.name = "none"
         self.device = device
         self.handed = handed
+        self.silent = False
+        self.group: dist.ProcessGroup | None = None
         self.sent = 0
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._buckets: SimpleQueue[tuple[GradBucket, Any, _Future[torch.Tensor]] | None] = SimpleQueue()
@@ -50,15 +60,24 @@ class Exchange:
 
     def hand_over(self, bucket: GradBucket) -> _Future[torch.Tensor]:
         """Queue a bucket; the future holds its buffer when the mean is in it."""
-        self.handed(bucket.is_last())
-        ready = None
-        devices = []
-        if self._stream is not None:
-            ready = torch.cuda.current_stream(self.device).record_event()
-            devices = [self.device]
-        future: _Future[torch.Tensor] = torch.futures.Future(devices=devices)
-        self._buckets.put((bucket, ready, future))
+        if not self.silent:
+            self.handed(bucket.is_last())
+            if self.method is None:
+                return self._average(bucket)
+        future: _Future[torch.Tensor] = torch.futures.Future(devices=[self.device] if self._stream else [])
+        if self.silent:
+            future.set_result(bucket.buffer())
+        else:
+            ready = torch.cuda.current_stream(self.device).record_event() if self._stream else None
+            self._buckets.put((bucket, ready, future))
         return future
+
+    def _average(self, bucket: GradBucket) -> _Future[torch.Tensor]:
+        buffer = bucket.buffer()
+        self.sent += ring_bytes(buffer.nbytes, dist.get_world_size(self.group))
+        work = dist.all_reduce(buffer, op=dist.ReduceOp.AVG, group=self.group, async_op=True)
+        assert work is not None
+        return work.get_future().then(lambda future: future.value()[0])  # type: ignore[no-any-return]
 
     def take_sent(self) -> int:
         """Bytes sent since it was last asked."""
@@ -72,24 +91,32 @@ class Exchange:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must keep of this rank, between two steps."""
-        return self.method.state_dict()
+        return {"compress": self.name, **(self.method.state_dict() if self.method else {})}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from this rank's state_dict."""
-        self.method.load_state_dict(state)
+        """Go on from this rank's state_dict; one of another method has nothing for this one."""
+        if self.method and state["compress"] == self.name:
+            self.method.load_state_dict(state)
 
     def _work(self) -> None:
+        begun: list[tuple[GradBucket, _Future[torch.Tensor]]] = []
         while (handed := self._buckets.get()) is not None:
+            assert self.method
             bucket, ready, future = handed
+            begun.append((bucket, future))
             with torch.no_grad(), torch.cuda.stream(self._stream) if self._stream else nullcontext():
                 try:
                     if ready is not None:
                         torch.cuda.current_stream(self.device).wait_event(ready)
                     self.sent += self.method.mean(bucket)
                 except Exception as error:  # whatever it is, the backward pass that waits raises it
-                    future.set_exception(error)
-                else:
-                    future.set_result(bucket.buffer())
+                    for _, waiting in begun:
+                        waiting.set_exception(error)
+                    begun = []
+                if bucket.is_last() or not self.method.whole_steps:
+                    for whole, waiting in begun:
+                        waiting.set_result(whole.buffer())
+                    begun = []
 
 
 def hook(state: Exchange, bucket: GradBucket) -> torch.futures.Future[torch.Tensor]:

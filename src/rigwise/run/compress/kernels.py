@@ -127,21 +127,27 @@ def _mean(numbers: Floats) -> np.float32:
 
 
 @_kernel
+def _signs(numbers: Floats, codes: Bytes) -> None:
+    """One block's signs."""
+    for j in range(numbers.size // 8):
+        byte = np.uint8(0)
+        for k in range(8):
+            byte |= np.uint8(numbers[8 * j + k] < 0) << np.uint8(k)
+        codes[j] = byte
+    if numbers.size % 8:
+        byte = np.uint8(0)
+        for i in range(numbers.size // 8 * 8, numbers.size):
+            byte |= np.uint8(numbers[i] < 0) << np.uint8(i & 7)
+        codes[numbers.size // 8] = byte
+
+
+@_kernel
 def encode_sign(numbers: Floats, scales: Floats, codes: Bytes) -> None:
     """As in reference.py."""
     for b in range(scales.size):
-        x, out = numbers[b * BLOCK : (b + 1) * BLOCK], codes[b * BLOCK // 8 : (b + 1) * BLOCK // 8]
+        x = numbers[b * BLOCK : (b + 1) * BLOCK]
         scales[b] = _mean(x)
-        for j in range(x.size // 8):
-            byte = np.uint8(0)
-            for k in range(8):
-                byte |= np.uint8(x[8 * j + k] < 0) << np.uint8(k)
-            out[j] = byte
-        if x.size % 8:
-            byte = np.uint8(0)
-            for k in range(x.size % 8):
-                byte |= np.uint8(x[x.size // 8 * 8 + k] < 0) << np.uint8(k)
-            out[x.size // 8] = byte
+        _signs(x, codes[b * BLOCK // 8 : (b + 1) * BLOCK // 8])
 
 
 @_kernel
@@ -173,3 +179,16 @@ def add_sign(scales: Floats, codes: Bytes, numbers: Floats) -> None:
         _signed(scales[b], codes[b * BLOCK // 8 : (b + 1) * BLOCK // 8], block[: out.size])
         for i in range(out.size):
             out[i] += block[i]
+
+
+@_kernel
+def encode_rest_sign(numbers: Floats, scales: Floats, codes: Bytes) -> None:
+    """encode_sign, and what was not sent stays in numbers: a block is in the cache for all of it."""
+    block = np.empty(BLOCK, np.float32)
+    for b in range(scales.size):
+        x, bits = numbers[b * BLOCK : (b + 1) * BLOCK], codes[b * BLOCK // 8 : (b + 1) * BLOCK // 8]
+        scales[b] = _mean(x)
+        _signs(x, bits)
+        _signed(scales[b], bits, block[: x.size])
+        for i in range(x.size):
+            x[i] -= block[i]

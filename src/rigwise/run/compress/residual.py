@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -46,3 +47,16 @@ class Residuals:
         """Take what state_dict gave; parameters that it does not know begin at zero."""
         self._flats = {}
         self._views = dict(state)
+
+
+def shared_out(states: Sequence[Mapping[str, Any]], rank: int, world: int) -> Mapping[str, Any]:
+    """A rank's own state of an exchange from those of all ranks that wrote a checkpoint.
+
+    Where the number of ranks has changed, every rank goes on with the mean of what was not sent, so that nothing is
+    lost.
+    """
+    if len(states) == world or "residual" not in states[0]:
+        return states[rank % len(states)]
+    names = states[0]["residual"]
+    mean = {name: sum(state["residual"][name] for state in states) / len(states) for name in names}
+    return {**states[0], "residual": mean}

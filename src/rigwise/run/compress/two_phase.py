@@ -22,14 +22,19 @@ EXACT_BELOW = 4096  # numbers: smaller tensors travel as they are where errors a
 
 
 class TwoPhase:
-    """A codec's way to the mean. group: of its own, as nobody else may put collectives between."""
+    """A codec's way to the mean. group: of its own, as nobody else may put collectives between. whole_steps: a bucket
+    is finished only when the last one of its step is.
+    """
 
     def __init__(self, codec: Codec, group: dist.ProcessGroup, names: Mapping[int, str]) -> None:
         self.codec = codec
         self.group = group
         self.rank, self.world = group.rank(), group.size()
         self.residuals = Residuals(names)
+        self.whole_steps = codec.feedback
+        self._small: list[torch.Tensor] = []
         self._piece = piece_of(codec.size)
+        self._pack = codec.encode_rest if codec.feedback else codec.encode
 
     def mean(self, bucket: GradBucket) -> int:
         """Replace the bucket's numbers by their mean over ranks; bytes that this rank sent."""
@@ -43,19 +48,27 @@ class TwoPhase:
         return sent
 
     def _mean_fed_back(self, bucket: GradBucket) -> int:
+        """The small tensors of all buckets travel in one message, beside the last bucket."""
         pairs = list(zip(bucket.parameters(), bucket.gradients(), strict=True))
-        large = [pair for pair in pairs if pair[0].numel() >= EXACT_BELOW]
-        small = [gradient for parameter, gradient in pairs if parameter.numel() < EXACT_BELOW]
-        sent = exact_mean(small, self.group) if small else 0
-        if large:
-            unsent = self.residuals.of([parameter for parameter, _ in large])
-            gradients = [gradient for _, gradient in large]
-            for part, gradient in zip(_split(unsent, gradients), gradients, strict=True):
-                part.add_(gradient)
-            mean = torch.empty_like(unsent)
-            sent += self.exchange(unsent, mean)
-            for part, gradient in zip(_split(mean, gradients), gradients, strict=True):
-                gradient.copy_(part)
+        self._small += [gradient for parameter, gradient in pairs if parameter.numel() < EXACT_BELOW]
+        exact = ExactMean(self._small, self.group) if bucket.is_last() and self._small else None
+        sent = self._exchange_large([pair for pair in pairs if pair[0].numel() >= EXACT_BELOW])
+        if exact:
+            sent += exact.finish()
+            self._small = []
+        return sent
+
+    def _exchange_large(self, pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> int:
+        if not pairs:
+            return 0
+        unsent = self.residuals.of([parameter for parameter, _ in pairs])
+        gradients = [gradient for _, gradient in pairs]
+        for part, gradient in zip(_split(unsent, gradients), gradients, strict=True):
+            part.add_(gradient)
+        mean = torch.empty_like(unsent)
+        sent = self.exchange(unsent, mean)
+        for part, gradient in zip(_split(mean, gradients), gradients, strict=True):
+            gradient.copy_(part)
         return sent
 
     def exchange(self, numbers: torch.Tensor, mean: torch.Tensor) -> int:
@@ -81,7 +94,7 @@ class TwoPhase:
         leaving, coming = self._wires(piece, numbers), self._wires(piece, numbers)
         for rank in range(self.world):
             if rank != self.rank:
-                self._encode(numbers[cut.span(rank, piece)], leaving[rank])
+                self._pack(numbers[cut.span(rank, piece)], leaving[rank])
         work = dist.all_to_all_single(coming.view(-1), leaving.view(-1), group=self.group, async_op=True)
         return coming, work
 
@@ -96,7 +109,7 @@ class TwoPhase:
         own.mul_(1 / self.world)
         all_of_it = self._wires(piece, numbers)
         message = all_of_it[self.rank].clone()
-        self._encode(own, message)
+        self._pack(own, message)
         if self.codec.feedback:
             own.mul_(self.world)
         work = dist.all_gather_single(all_of_it.view(-1), message, group=self.group, async_op=True)
@@ -107,13 +120,6 @@ class TwoPhase:
         work.wait()
         for rank in range(self.world):
             self.codec.decode(messages[rank], mean[cut.span(rank, piece)])
-
-    def _encode(self, numbers: torch.Tensor, wire: torch.Tensor) -> None:
-        self.codec.encode(numbers, wire)
-        if self.codec.feedback:
-            sent = torch.empty_like(numbers)
-            self.codec.decode(wire, sent)
-            numbers.sub_(sent)
 
     def _wires(self, piece: tuple[int, int], like: torch.Tensor) -> torch.Tensor:
         """A message to or from every rank, bytes [world, size]; zero, as what is not written travels too."""
@@ -134,13 +140,21 @@ def _split(flat: torch.Tensor, like: list[torch.Tensor]) -> list[torch.Tensor]:
     return [part.view(tensor.shape) for part, tensor in zip(parts, like, strict=True)]
 
 
-def exact_mean(tensors: list[torch.Tensor], group: dist.ProcessGroup) -> int:
-    """Replace tensors by their mean over ranks, in one message; bytes that a ring sends for it."""
-    together = torch.cat([tensor.reshape(-1) for tensor in tensors])
-    dist.all_reduce(together, op=dist.ReduceOp.AVG, group=group)
-    for part, tensor in zip(_split(together, tensors), tensors, strict=True):
-        tensor.copy_(part)
-    return ring_bytes(together.numel() * together.element_size(), group.size())
+class ExactMean:
+    """Tensors on their way to their mean over ranks, in one message."""
+
+    def __init__(self, tensors: list[torch.Tensor], group: dist.ProcessGroup) -> None:
+        self.tensors = tensors
+        self.world = group.size()
+        self._together = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        self._work = dist.all_reduce(self._together, op=dist.ReduceOp.AVG, group=group, async_op=True)
+
+    def finish(self) -> int:
+        """Put the means in place; bytes that a ring sends for them."""
+        self._work.wait()
+        for part, tensor in zip(_split(self._together, self.tensors), self.tensors, strict=True):
+            tensor.copy_(part)
+        return ring_bytes(self._together.nbytes, self.world)
 
 
 def ring_bytes(length: int, world: int) -> int:
