@@ -50,6 +50,8 @@ FOREIGN = {
     "pynvml": {"hardware/detect.py", "run"},
     "platformdirs": {"models", "measurements", "calibration", "advise", "api", "run", "cli"},
     "gpuhunt": {"advise/refresh.py"},
+    "numba": {"run/compress/kernels.py"},
+    "triton": {"run/compress/triton_kernels.py"},
     "scipy": {"calibration", "convolution"},
 }
 ONLY_LAZILY = {

@@ -115,6 +115,11 @@ def compress_whole(table: LayoutTable, model: Model, cluster: Cluster, batch: in
     return np.asarray((table.compress <= COMPRESS.index("bf16")) | (table.zero == 0))
 
 
+def compress_settled(table: LayoutTable, model: Model, cluster: Cluster, batch: int) -> Bools:
+    """The way that gradients travel is known."""
+    return np.asarray(table.compress != COMPRESS.index("auto"))
+
+
 def precision(table: LayoutTable, model: Model, cluster: Cluster, batch: int) -> Bools:
     """The device computes in the type."""
     supported = np.array([name in cluster.device.peak for name in PRECISIONS])

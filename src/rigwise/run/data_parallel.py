@@ -27,6 +27,8 @@ from rigwise.run.ranks import Ranks
 
 # MB a bucket. Over gloo, small buckets start early and hide most; NCCL's launches make torch's own 25 the better.
 _BUCKET_MB = {"cpu": 4, "cuda": 25}
+# Codes are short: over gloo a message's own time counts more than an early start.
+_CODED_BUCKET_MB = {"1bit": 25, "powersgd": 25}
 _ONE_BUCKET_MB = 1_000_000  # everything in one bucket: nothing overlaps
 
 
@@ -99,7 +101,8 @@ def wrap(
     """The model under DDP. Buffers travel from rank 0 only if a forward pass changes them. exchange: what averages
     gradients instead of DDP.
     """
-    bucket = _BUCKET_MB[ranks.device.type] if "dp" in layout.overlap else _ONE_BUCKET_MB
+    usual = _CODED_BUCKET_MB.get(layout.compress, _BUCKET_MB[ranks.device.type])
+    bucket = usual if "dp" in layout.overlap else _ONE_BUCKET_MB
     wrapped = DistributedDataParallel(
         model,
         device_ids=[ranks.device.index] if ranks.device.type == "cuda" else None,

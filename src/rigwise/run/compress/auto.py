@@ -21,6 +21,7 @@ from rigwise.run.compress.two_phase import TwoPhase
 CANDIDATES = ("bf16", "8bit")
 _NUMBERS = 1 << 19  # of a try: 2 MiB, beyond any burst that a link passes free
 _TRIES = 3  # the first one connects the ranks and compiles
+_BACKWARD = 2 / 3  # of the compute: two of the three products that a weight takes part in
 _GAIN = 0.95  # of the plain step: a choice must be clearly better, as tries are few
 
 
@@ -35,13 +36,17 @@ class Tried:
 def choose(compute_s: float, numbers: int, tried: Mapping[str, Tried]) -> str:
     """The way with the shortest step for so many gradient numbers beside so many seconds of compute.
 
-    A step is taken to be the longer of the exchange and of compute and codec together.
+    The backward pass, two thirds of the compute, hides the exchange as far as it is long.
 
-    >>> link = {"none": Tried(exchange=70e-9, work=0), "8bit": Tried(exchange=18e-9, work=0.5e-9)}
+    >>> link = {"none": Tried(exchange=35e-9, work=0), "8bit": Tried(exchange=9e-9, work=0.5e-9)}
     >>> choose(0.05, 4_000_000, link), choose(0.5, 4_000_000, link)
     ('8bit', 'none')
     """
-    steps = {way: max(compute_s + t.work * numbers, t.exchange * numbers) for way, t in tried.items()}
+
+    def step(tried: Tried) -> float:
+        return compute_s + tried.work * numbers + max(0.0, tried.exchange * numbers - _BACKWARD * compute_s)
+
+    steps = {way: step(figures) for way, figures in tried.items()}
     best = min(steps, key=lambda way: steps[way])
     return best if steps[best] < _GAIN * steps["none"] else "none"
 
