@@ -54,14 +54,17 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, nargs="+", default=[2, 3, 4])
     parser.add_argument("--rates", nargs="+", default=[None])
     parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--ways", nargs="+", default=list(WAYS))
     said = parser.parse_args()
     if said.table == "speed":
         for rate in said.rates:
             for ranks in said.ranks:
                 speed(ranks, rate, said.steps, said.ways)
+    elif said.table == "losses":
+        losses(said.ranks, said.seeds)
     else:
-        {"codecs": codecs, "errors": errors, "losses": losses}[said.table]()
+        {"codecs": codecs, "errors": errors}[said.table]()
 
 
 def speed(count: int, rate: str | None, steps: int, ways: Sequence[str]) -> None:
@@ -200,19 +203,23 @@ def digits_gradients(steps: Sequence[int]) -> dict[int, torch.Tensor]:
     return found
 
 
-def losses() -> None:
+def losses(counts: Sequence[int], seeds: int) -> None:
     """Loss after 200 steps of digits, the mean of the last 20, for every way, optimizer and number of ranks."""
     from rigwise.run.start import run
 
     task = Path(__file__).with_name("digits_tasks.py")
     ways = ("none", "bf16", "8bit", "8bit-dynamic", "1bit", "powersgd")
-    print("\nloss of digits, steps 181 to 200, three seeds\n" + " " * 12 + "".join(f"{way:>22s}" for way in ways))
+    print(
+        "\nloss of digits, mean of steps 181 to 200, a figure a seed\n"
+        + " " * 13
+        + "".join(f"{way:>22s}" for way in ways)
+    )
     for optimizer in ("sgd", "adam"):
-        for ranks in (2, 3, 4):
+        for ranks in counts:
             cells = []
             for way in ways:
                 ends = []
-                for seed in range(3):
+                for seed in range(seeds):
                     with tempfile.TemporaryDirectory() as folder:
                         layout = f"dp={ranks},compress={way}"
                         done = run(f"{task}:{optimizer}", layout, steps=200, batch=48, seed=seed, output=f"{folder}/x")

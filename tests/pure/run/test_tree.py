@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -60,7 +62,7 @@ def test_every_number_of_a_bucket_lies_in_one_piece_of_one_rank(count: int, worl
     covered = [(span.start, span.stop) for span in spans if span.stop > span.start]
     assert covered[0][0] == 0
     assert covered[-1][1] == count
-    assert all(before[1] == after[0] for before, after in zip(covered, covered[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in pairwise(covered))
 
 
 def test_pieces_are_messages_of_one_size() -> None:

@@ -138,7 +138,11 @@ def test_the_dynamic_type_keeps_small_numbers_and_the_linear_one_the_whole() -> 
     assert linear.whole < dynamic.whole < 0.02
 
 
-LINK = {"none": Tried(exchange=70e-9, work=0), "bf16": Tried(exchange=36e-9, work=2e-10), "8bit": Tried(exchange=18e-9, work=5e-10)}
+LINK = {
+    "none": Tried(exchange=70e-9, work=0),
+    "bf16": Tried(exchange=36e-9, work=2e-10),
+    "8bit": Tried(exchange=18e-9, work=5e-10),
+}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Codecs: numbers to bytes on the wire and back. Which implementation works depends on the device and what is installed.
+"""Codecs: numbers to bytes on the wire and back; which implementation works depends on the device.
 
 A message of n numbers is its scales (float32, one a block of 4096) and then its codes. On a CPU numba's kernels work,
 or NumPy's where numba is missing; on a GPU Triton's. All give the same bits (tests), so ranks may differ in them.

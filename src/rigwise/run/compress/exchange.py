@@ -23,7 +23,7 @@ _Future = torch.futures.Future  # of the bucket's tensor
 
 
 class Method(Protocol):
-    """A way to the mean of a bucket over ranks. whole_steps: a bucket is finished only when the last one of its step is."""
+    """A way to the mean of a bucket over ranks. whole_steps: a bucket is finished only when the last of its step is."""
 
     whole_steps: bool
 

@@ -1,4 +1,4 @@
-"""Which numbers of a bucket go where: a shard a rank, and a shard in pieces. Read by the exchange and by who counts bytes."""
+"""Which numbers of a bucket go where: a shard a rank, and a shard in pieces; read by who sends and by who counts."""
 
 from __future__ import annotations
 

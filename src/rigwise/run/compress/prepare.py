@@ -18,7 +18,9 @@ from rigwise.run.compress.two_phase import TwoPhase
 _STRAYS = "compress=1bit beside {}: it divides by what gradients were before, and their signs alone train it worse"
 
 
-def prepare(exchange: Exchange, name: str, model: nn.Module, members: Sequence[int], rehearse: Callable[[], None]) -> str:
+def prepare(
+    exchange: Exchange, name: str, model: nn.Module, members: Sequence[int], rehearse: Callable[[], None]
+) -> str:
     """Give the exchange its method: the one of a name, or for "auto" the quickest; the method's name or "none".
 
     members: the ranks that average gradients; all of them call this. rehearse: one forward and backward pass of the

@@ -19,7 +19,9 @@ from rigwise.run.compress.tree import decoding
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 BLOCK = 4096
-SMALLEST = np.float32(2.0**-100)  # a block whose largest magnitude is below is sent as zero: 127 / absmax must be finite
+SMALLEST = np.float32(
+    2.0**-100
+)  # a block whose largest magnitude is below is sent as zero: 127 / absmax must be finite
 LEVELS = np.float32(127)
 LANES = 64  # running sums of a 1-bit block: number i goes to sum i mod 64, then sums are added in halves
 
