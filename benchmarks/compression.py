@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,8 @@ def speed(count: int, rate: str | None, steps: int, ways: Sequence[str]) -> None
             environment = {**rank_environment(), "OMP_NUM_THREADS": "1", "RIGWISE_BENCH": json.dumps(asked)}
             environment |= {"MASTER_ADDR": hosts.address(0), "MASTER_PORT": "29500"}
             command = [sys.executable, __file__]
-            ranks.append(hosts.popen(rank, command, environment, stderr=Path(folder, f"{rank}").open("w")))
+            with Path(folder, f"{rank}").open("w") as said:
+                ranks.append(hosts.popen(rank, command, environment, stderr=said))
         codes = [process.wait() for process in ranks]
         if any(codes):
             sys.exit("".join(Path(folder, f"{rank}").read_text() for rank, code in enumerate(codes) if code))
@@ -153,11 +155,7 @@ def codecs() -> None:
         for plain in (False, True) if name != "bf16" else (False,):
             made = codec(name, CPU, plain=plain)
             wire = torch.zeros(made.size(numbers.numel()), dtype=torch.uint8)
-            works = (
-                lambda: made.encode(numbers, wire),
-                lambda: made.decode(wire, out),
-                lambda: made.add(wire, out),
-            )
+            works = (partial(made.encode, numbers, wire), partial(made.decode, wire, out), partial(made.add, wire, out))
             took = [quickest(work) * 1e3 / (numbers.nbytes / MB) for work in works]
             source = "torch" if name == "bf16" else "NumPy" if plain else "numba"
             print(f"  {name:13s} {source:6s} " + " ".join(f"{ms:8.3f}" for ms in took))

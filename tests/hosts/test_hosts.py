@@ -43,10 +43,17 @@ def test_a_cable_is_shaped_as_asked() -> None:
 
 
 def test_all_is_gone_after_a_failure() -> None:
-    with pytest.raises(RuntimeError, match="inside"), Hosts(3) as hosts:
-        sleeper = hosts.popen(2, ["sleep", "60"])
-        names = [name for name in namespaces().split() if name.startswith("rigwise")]
-        assert len(names) >= 4
-        raise RuntimeError("inside")
+    seen = []
+
+    def failing() -> None:
+        with Hosts(3) as hosts:
+            seen.append(hosts.popen(2, ["sleep", "60"]))
+            seen.append({name for name in namespaces().split() if name.startswith("rigwise")})
+            raise RuntimeError("inside")
+
+    with pytest.raises(RuntimeError, match="inside"):
+        failing()
+    sleeper, names = seen
     assert sleeper.poll() is not None
-    assert not set(names) & set(namespaces().split())
+    assert len(names) >= 4
+    assert not names & set(namespaces().split())

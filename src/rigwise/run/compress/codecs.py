@@ -27,8 +27,13 @@ _Work = Callable[[Any, Any, Any], None]
 class Codec(Protocol):
     """feedback: what was lost must be added to the next step's gradients, or training goes astray."""
 
-    name: str
-    feedback: bool
+    @property
+    def name(self) -> str:
+        """As a layout spells it."""
+
+    @property
+    def feedback(self) -> bool:
+        """Must what was not sent be kept?"""
 
     def size(self, count: int) -> int:
         """Bytes of a message of `count` numbers."""

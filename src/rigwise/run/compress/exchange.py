@@ -111,7 +111,7 @@ class Exchange:
                     self.sent += self.method.mean(bucket)
                 except Exception as error:  # whatever it is, the backward pass that waits raises it
                     for _, waiting in begun:
-                        waiting.set_exception(error)
+                        waiting.set_exception(error)  # type: ignore[arg-type]
                     begun = []
                 if bucket.is_last() or not self.method.whole_steps:
                     for whole, waiting in begun:

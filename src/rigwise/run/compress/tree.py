@@ -76,7 +76,7 @@ def codes(magnitudes: NDArray[Any]) -> Bytes:
     """The magnitudes' codes, for numbers from 0 to 1."""
     numbers = np.ascontiguousarray(magnitudes, dtype=np.float32)
     low = lookup()[numbers.view(np.uint32) >> _LOW_BITS]
-    return low + (numbers >= thresholds()[low])
+    return np.asarray(low + (numbers >= thresholds()[low]), np.uint8)
 
 
 def code(magnitude: float) -> int:

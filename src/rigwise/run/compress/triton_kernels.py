@@ -7,6 +7,7 @@ reference.py's order: 64 running sums down the rows, then halves.
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import torch
 import triton
@@ -30,8 +31,8 @@ def _tables(device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Ten
     return tuple(torch.from_numpy(t).to(device) for t in (tree.lookup(), tree.thresholds(), tree.decoding()))  # type: ignore[return-value]
 
 
-@triton.jit
-def _top(x):  # noqa: ANN001, ANN202 - Triton reads no annotations
+@triton.jit  # type: ignore[untyped-decorator]
+def _top(x: Any) -> Any:
     """As reference.largest: not a number where a number is not finite, zero where all are too small."""
     bits = tl.max(x.to(tl.int32, bitcast=True) & 0x7FFFFFFF, axis=0)
     top = bits.to(tl.float32, bitcast=True)
@@ -39,8 +40,8 @@ def _top(x):  # noqa: ANN001, ANN202 - Triton reads no annotations
     return tl.where(bits >= _INFINITY, float("nan"), top)
 
 
-@triton.jit
-def _encode_linear(numbers, scales, codes, count):  # noqa: ANN001, ANN202
+@triton.jit  # type: ignore[untyped-decorator]
+def _encode_linear(numbers: Any, scales: Any, codes: Any, count: Any) -> Any:
     block = tl.program_id(0)
     at = block * _BLOCK + tl.arange(0, _BLOCK)
     x = tl.load(numbers + at, mask=at < count, other=0.0)
@@ -53,23 +54,23 @@ def _encode_linear(numbers, scales, codes, count):  # noqa: ANN001, ANN202
     tl.store(codes + at, level.to(tl.int32).to(tl.uint8), mask=at < count)
 
 
-@triton.jit
-def _decode_linear(scales, codes, numbers, count, ADD: tl.constexpr):  # noqa: ANN001, ANN202
+@triton.jit  # type: ignore[untyped-decorator]
+def _decode_linear(scales: Any, codes: Any, numbers: Any, count: Any, ADD: tl.constexpr) -> Any:
     block = tl.program_id(0)
     at = block * _BLOCK + tl.arange(0, _BLOCK)
     steps = tl.load(codes + at, mask=at < count, other=0).to(tl.int8, bitcast=True)
     _put(numbers, at, count, steps.to(tl.float32) * tl.load(scales + block), ADD)
 
 
-@triton.jit
-def _put(numbers, at, count, said, ADD: tl.constexpr):  # noqa: ANN001, ANN202
+@triton.jit  # type: ignore[untyped-decorator]
+def _put(numbers: Any, at: Any, count: Any, said: Any, ADD: tl.constexpr) -> Any:
     if ADD:
         said += tl.load(numbers + at, mask=at < count, other=0.0)
     tl.store(numbers + at, said, mask=at < count)
 
 
-@triton.jit
-def _encode_dynamic(numbers, scales, codes, count, lookup, thresholds):  # noqa: ANN001, ANN202
+@triton.jit  # type: ignore[untyped-decorator]
+def _encode_dynamic(numbers: Any, scales: Any, codes: Any, count: Any, lookup: Any, thresholds: Any) -> Any:
     block = tl.program_id(0)
     at = block * _BLOCK + tl.arange(0, _BLOCK)
     x = tl.load(numbers + at, mask=at < count, other=0.0)
@@ -84,16 +85,16 @@ def _encode_dynamic(numbers, scales, codes, count, lookup, thresholds):  # noqa:
     tl.store(codes + at, (found + sign).to(tl.uint8), mask=at < count)
 
 
-@triton.jit
-def _decode_dynamic(scales, codes, numbers, count, decoding, ADD: tl.constexpr):  # noqa: ANN001, ANN202
+@triton.jit  # type: ignore[untyped-decorator]
+def _decode_dynamic(scales: Any, codes: Any, numbers: Any, count: Any, decoding: Any, ADD: tl.constexpr) -> Any:
     block = tl.program_id(0)
     at = block * _BLOCK + tl.arange(0, _BLOCK)
     code = tl.load(codes + at, mask=at < count, other=0).to(tl.int32)
     _put(numbers, at, count, tl.load(decoding + code) * tl.load(scales + block), ADD)
 
 
-@triton.jit
-def _encode_sign(numbers, scales, codes, count):  # noqa: ANN001, ANN202
+@triton.jit  # type: ignore[untyped-decorator]
+def _encode_sign(numbers: Any, scales: Any, codes: Any, count: Any) -> Any:
     block = tl.program_id(0)
     lanes = tl.arange(0, _LANES)
     sums = tl.zeros((_LANES,), tl.float32)
@@ -113,8 +114,8 @@ def _encode_sign(numbers, scales, codes, count):  # noqa: ANN001, ANN202
     tl.store(codes + byte, tl.sum(eights, axis=1).to(tl.uint8), mask=byte * 8 < count)
 
 
-@triton.jit
-def _decode_sign(scales, codes, numbers, count, ADD: tl.constexpr):  # noqa: ANN001, ANN202
+@triton.jit  # type: ignore[untyped-decorator]
+def _decode_sign(scales: Any, codes: Any, numbers: Any, count: Any, ADD: tl.constexpr) -> Any:
     block = tl.program_id(0)
     at = block * _BLOCK + tl.arange(0, _BLOCK)
     bit = (tl.load(codes + at // 8, mask=at < count, other=0).to(tl.int32) >> (at % 8)) & 1

@@ -78,7 +78,7 @@ class TwoPhase:
         """
         cut = Cut(count=numbers.numel(), world=self.world, piece=self._piece)
         pieces = cut.pieces
-        scattered = self._scatter(numbers, cut, pieces[0])
+        scattered: Any = self._scatter(numbers, cut, pieces[0])
         gathered: Any = None
         for number, piece in enumerate(pieces):
             following = self._scatter(numbers, cut, pieces[number + 1]) if number + 1 < len(pieces) else None
