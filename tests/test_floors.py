@@ -12,7 +12,7 @@ from house import PACKAGE, Import, imports, module_of, room_of, sources
 GROUND = {"errors", "units", "files"}
 NOUNS = GROUND | {"models", "hardware", "measurements"}
 SHARED = NOUNS | {"layouts", "convolution"}  # read by those who think and by those who do
-THINKING = SHARED | {"cost", "calibration", "search", "advise", "brain", "rig"}
+THINKING = SHARED | {"cost", "calibration", "search", "advise", "brain", "rig", "export"}
 
 # Room: the rooms it may import besides itself. A new room adds a line here, on purpose.
 FLOORS = {
@@ -30,6 +30,7 @@ FLOORS = {
     "advise": SHARED | {"cost", "search"},
     "brain": SHARED | {"cost"},
     "rig": SHARED | {"cost", "search"},
+    "export": SHARED,
     "run": SHARED,
     "api": THINKING | {"run"},
     "report": THINKING | {"run", "api"},
@@ -52,6 +53,7 @@ FOREIGN = {
     "gpuhunt": {"advise/refresh.py"},
     "numba": {"run/compress/kernels.py"},
     "triton": {"run/compress/triton_kernels.py"},
+    "resvg_py": {"report/png.py"},
     "scipy": {"calibration", "convolution"},
 }
 ONLY_LAZILY = {
@@ -59,6 +61,7 @@ ONLY_LAZILY = {
     "calibration": {"scipy"},
     "convolution": {"scipy"},
     "advise/refresh.py": {"gpuhunt"},
+    "report/png.py": {"resvg_py"},
 }
 
 
