@@ -29,11 +29,8 @@ import torch.distributed as dist
 from torch import nn
 
 from rigwise.layouts.layout import Layout
-from rigwise.run.clock import Clock
 from rigwise.run.compress.codecs import CODECS, codec
-from rigwise.run.compress.exchange import Exchange
-from rigwise.run.compress.prepare import prepare
-from rigwise.run.data_parallel import Probe, wrap
+from rigwise.run.parallel.parallel import parallelize
 from rigwise.run.ranks import Ranks
 from rigwise.run.server_process import rank_environment
 
@@ -115,34 +112,31 @@ def trained(way: str, ranks: Ranks, steps: int) -> dict[str, Any]:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     torch.manual_seed(ranks.rank)
     inputs, targets = torch.randn(BATCH, WIDTH), torch.randn(BATCH, WIDTH)
-    exchange = Exchange(CPU) if way != "none" else None
-    seen = Probe(unused=(), changed=(), normed=())
     layout = Layout(dp=ranks.world, micro=BATCH, compress=way, precision="float32")
-    wrapped = wrap(model, layout, ranks, seen, Clock(CPU), exchange)
-
-    def gradients() -> None:
-        nn.functional.mse_loss(wrapped(inputs), targets).backward()
-
-    took, sent = way, 0
-    if exchange:
-        took = prepare(exchange, way, model, range(ranks.world), gradients)
-        optimizer.zero_grad()
+    loss = nn.functional.mse_loss
+    parallel = parallelize(model, layout, inputs=inputs, targets=targets, loss=loss)
+    sent: int | None = 0
     times = []
     for _ in range(steps + 2):
         dist.barrier()
         begin = time.perf_counter()
-        gradients()
+        parallel.step(inputs, targets, loss)
         optimizer.step()
         optimizer.zero_grad()
         times.append((time.perf_counter() - begin) * 1e3)
-        sent = exchange.take_sent() if exchange else 0
+        sent = parallel.take_sent()
     times = sorted(times[2:])
     weights = float(sum(p.detach().double().abs().sum() for p in model.parameters()))
     equal = len(set(ranks.gather(weights))) == 1
-    if exchange:
-        exchange.close()
+    parallel.close()
     middle = {"ms": statistics.median(times), "low": times[0], "high": times[-1]}
-    return {"way": way, "took": took if way == "auto" else "", "sent": sent, "equal": equal, **middle}
+    return {
+        "way": way,
+        "took": parallel.layout.compress if way == "auto" else "",
+        "sent": sent,
+        "equal": equal,
+        **middle,
+    }
 
 
 def codecs() -> None:

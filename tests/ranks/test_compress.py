@@ -14,6 +14,7 @@ from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout
 from rigwise.run.compress.codecs import codec
 from rigwise.run.compress.pieces import Cut, piece_of
+from rigwise.run.keeping.filling import whole
 from rigwise.run.result import RunResult
 from rigwise.run.start import run
 from training import train
@@ -40,8 +41,7 @@ def test_what_was_applied_and_what_is_left_are_all_gradients(ranks: int, way: st
     result = watched(f"dp={ranks},compress={way}")
     applied = torch.load(compressing.APPLIED)
     local = [torch.load(compressing.LOCAL.format(rank=rank)) for rank in range(ranks)]
-    state = torch.load(result.checkpoint / "state.pt", weights_only=True)
-    left = [own["residual"] for own in state["exchange"]]
+    left = [whole(result.checkpoint, f"rank-{rank}/exchange/residual/") for rank in range(ranks)]
     assert set(left[0])
     for name, sent in applied.items():
         mean = sum(own[name] for own in local) / ranks
@@ -62,6 +62,7 @@ def test_one_bit_goes_on_with_other_ranks() -> None:
     train("digits", "dp=2,compress=1bit", steps=3, output="out", batch=48)
     resumed = train("digits", "dp=3,compress=1bit", steps=5, output="out", batch=48, resume=True)
     assert np.isfinite(resumed.losses).all()
+    assert any("exchange begins anew" in says for says in resumed.warnings)
 
 
 @pytest.mark.parametrize(("way", "near"), [("bf16", 1e-3), ("8bit", 2e-2)])

@@ -15,7 +15,7 @@ from rigwise.run.compress import reference
 from rigwise.run.compress.auto import Tried, choose
 from rigwise.run.compress.codecs import CODECS, codec
 from rigwise.run.compress.report import codec_errors
-from rigwise.run.compress.residual import Residuals, shared_out
+from rigwise.run.compress.residual import Residuals
 
 CPU = torch.device("cpu")
 ULP = 2.0**-23
@@ -173,9 +173,3 @@ def test_residuals_survive_other_buckets() -> None:
     again = Residuals({id(one): "one", id(two): "two"})
     again.load_state_dict(kept.state_dict())
     assert again.of([two, one]).tolist() == [6, 7, 8, 9, 0, 1, 2, 3, 4, 5]
-
-
-def test_other_ranks_go_on_with_the_mean_of_what_was_not_sent() -> None:
-    states = [{"compress": "1bit", "residual": {"w": torch.full((2,), value)}} for value in (1.0, 3.0)]
-    assert shared_out(states, 1, 2) is states[1]
-    assert shared_out(states, 2, 3)["residual"]["w"].tolist() == [2, 2]

@@ -90,12 +90,15 @@ class Exchange:
         self._thread.join()
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint must keep of this rank, between two steps."""
-        return {"compress": self.name, **(self.method.state_dict() if self.method else {})}
+        """What a checkpoint must keep of this rank, between two steps; nothing where nothing is fed back."""
+        kept = self.method.state_dict() if self.method else {}
+        return {"compress": self.name, "copies": dist.get_world_size(self.group), **kept} if kept else {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from this rank's state_dict; one of another method has nothing for this one."""
-        if self.method and state["compress"] == self.name:
+        """Go on from this rank's state_dict; ValueError where another method or other ranks wrote it."""
+        if (state["compress"], state["copies"]) != (self.name, dist.get_world_size(self.group)):
+            raise ValueError(f"{state['compress']} over {state['copies']} copies")
+        if self.method:
             self.method.load_state_dict(state)
 
     def _work(self) -> None:

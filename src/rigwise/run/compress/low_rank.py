@@ -21,6 +21,8 @@ from rigwise.layouts.layout import LOW_RANK
 from rigwise.run.compress.residual import Residuals
 from rigwise.run.compress.two_phase import ExactMean
 
+_RIGHT = "right/"
+
 
 class LowRank:
     """PowerSGD's way to the mean. group: of its own."""
@@ -74,9 +76,9 @@ class LowRank:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must keep of this rank."""
-        return {"residual": self.residuals.state_dict(), "right": {n: q.clone() for n, q in self._right.items()}}
+        return {**self.residuals.state_dict(), **{f"{_RIGHT}{name}": q.clone() for name, q in self._right.items()}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from state_dict."""
-        self.residuals.load_state_dict(state["residual"])
-        self._right = dict(state["right"])
+        self.residuals.load_state_dict(state)
+        self._right = {key.removeprefix(_RIGHT): q for key, q in state.items() if key.startswith(_RIGHT)}

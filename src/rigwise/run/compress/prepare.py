@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.distributed as dist
-from torch import nn
 
 from rigwise.run.compress.auto import choose, try_link
 from rigwise.run.compress.codecs import SLOW, codec, quick
@@ -19,13 +18,18 @@ _STRAYS = "compress=1bit beside {}: it divides by what gradients were before, an
 
 
 def prepare(
-    exchange: Exchange, name: str, model: nn.Module, members: Sequence[int], rehearse: Callable[[], None]
+    exchange: Exchange,
+    name: str,
+    trained: Mapping[str, torch.Tensor],
+    members: Sequence[int],
+    rehearse: Callable[[], None],
 ) -> str:
     """Give the exchange its method: the one of a name, or for "auto" the quickest; the method's name or "none".
 
-    members: the ranks that average gradients; all of them call this. rehearse: one forward and backward pass of the
-    wrapped model. It is done twice without exchanging anything: torch cuts buckets anew after the first pass, and what
-    a codec rounds depends on the buckets; so a resumed run has the buckets of one that never stopped.
+    trained: this rank's trained parameters by name. members: the ranks that average gradients; all of them call this.
+    rehearse: one forward and backward pass of the wrapped model. It is done twice without exchanging anything: torch
+    cuts buckets anew after the first pass, and what a codec rounds depends on the buckets; so a resumed run has the
+    buckets of one that never stopped.
     """
     group = dist.new_group(list(members), use_local_synchronization=True)
     exchange.group, exchange.silent = group, True
@@ -36,12 +40,11 @@ def prepare(
         torch.cuda.synchronize(exchange.device)
     compute_s = time.perf_counter() - begin
     exchange.silent = False
-    trained = {id(p): label for label, p in model.named_parameters() if p.requires_grad}
     if name == "auto":
-        numbers = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        numbers = sum(parameter.numel() for parameter in trained.values())
         shared, tried = try_link(group, exchange.device, compute_s)
         name = choose(shared, numbers, tried)
-    exchange.method = method(name, group, trained, exchange.device)
+    exchange.method = method(name, group, {id(p): label for label, p in trained.items()}, exchange.device)
     exchange.name = name
     return name
 

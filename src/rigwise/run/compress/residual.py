@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
+
+_KEPT = "residual/"
 
 
 class Residuals:
@@ -40,23 +41,10 @@ class Residuals:
         self._flats[names] = flat
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """A copy by parameter name."""
-        return {name: view.clone() for name, view in self._views.items()}
+        """A copy by parameter name, under residual/."""
+        return {f"{_KEPT}{name}": view.clone() for name, view in self._views.items()}
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
         """Take what state_dict gave; parameters that it does not know begin at zero."""
         self._flats = {}
-        self._views = dict(state)
-
-
-def shared_out(states: Sequence[Mapping[str, Any]], rank: int, world: int) -> Mapping[str, Any]:
-    """A rank's own state of an exchange from those of all ranks that wrote a checkpoint.
-
-    Where the number of ranks has changed, every rank goes on with the mean of what was not sent, so that nothing is
-    lost.
-    """
-    if len(states) == world or "residual" not in states[0]:
-        return states[rank % len(states)]
-    names = states[0]["residual"]
-    mean = {name: sum(state["residual"][name] for state in states) / len(states) for name in names}
-    return {**states[0], "residual": mean}
+        self._views = {key.removeprefix(_KEPT): kept for key, kept in state.items() if key.startswith(_KEPT)}

@@ -128,11 +128,11 @@ class TwoPhase:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must keep of this rank."""
-        return {"residual": self.residuals.state_dict()}
+        return self.residuals.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from state_dict."""
-        self.residuals.load_state_dict(state["residual"])
+        self.residuals.load_state_dict(state)
 
 
 def _split(flat: torch.Tensor, like: list[torch.Tensor]) -> list[torch.Tensor]:
