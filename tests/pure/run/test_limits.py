@@ -34,7 +34,7 @@ def test_data_parallel_layouts_run(spelling: str) -> None:
         ("dp=4,ep=4", "ep=4", "dp=4,micro=1"),
         ("cp=2", "cp=2", "dp=2,micro=1"),
         ("dp=2,zero=3,recompute=full", "zero=3, recompute=full", "dp=2,micro=1"),
-        ("dp=2,compress=8bit,offload=all,sp=on", "sp=on, offload=all", "dp=2,micro=1,compress=8bit"),
+        ("dp=2,compress=8bit,offload=all,sp=on", "sp=on, offload=all", "dp=2,micro=1,sp=keep,compress=8bit"),
         ("dp=2,precision=fp8", "precision=float8", "dp=2,micro=1"),
         ("dp=2,blocks=head:model", "blocks=head:model", "dp=2,micro=1"),
     ],

@@ -23,9 +23,12 @@ _Future = torch.futures.Future  # of the bucket's tensor
 
 
 class Method(Protocol):
-    """A way to the mean of a bucket over ranks. whole_steps: a bucket is finished only when the last of its step is."""
+    """A way to the mean of a bucket over ranks. whole_steps: a bucket is finished only when the last of its step is.
+    feedback: what was not sent is kept for the next step.
+    """
 
     whole_steps: bool
+    feedback: bool
 
     def mean(self, bucket: GradBucket) -> int:
         """Replace the bucket's numbers by their mean; bytes that this rank sent."""
@@ -91,8 +94,9 @@ class Exchange:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must keep of this rank, between two steps; nothing where nothing is fed back."""
-        kept = self.method.state_dict() if self.method else {}
-        return {"compress": self.name, "copies": dist.get_world_size(self.group), **kept} if kept else {}
+        if not self.method or not self.method.feedback:
+            return {}
+        return {"compress": self.name, "copies": dist.get_world_size(self.group), **self.method.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from this rank's state_dict; ValueError where another method or other ranks wrote it."""

@@ -27,7 +27,7 @@ _RIGHT = "right/"
 class LowRank:
     """PowerSGD's way to the mean. group: of its own."""
 
-    whole_steps = False
+    whole_steps, feedback = False, True
 
     def __init__(self, group: dist.ProcessGroup, names: Mapping[int, str], rank: int = LOW_RANK) -> None:
         self.group = group

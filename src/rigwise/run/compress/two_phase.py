@@ -31,7 +31,7 @@ class TwoPhase:
         self.group = group
         self.rank, self.world = group.rank(), group.size()
         self.residuals = Residuals(names)
-        self.whole_steps = codec.feedback
+        self.whole_steps = self.feedback = codec.feedback
         self._small: list[torch.Tensor] = []
         self._piece = piece_of(codec.size)
         self._pack = codec.encode_rest if codec.feedback else codec.encode
