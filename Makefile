@@ -33,7 +33,7 @@ $(VENV)/run.stamp: pyproject.toml constraints.txt | $(VENV)/base.stamp
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/base.stamp
 	@echo "installing rigwise with its tools into $(VENV) (first time only)"
-	@$(PIP_INSTALL) -e '.[run,dev,docs]'
+	@$(PIP_INSTALL) -e '.[run,compress,dev,docs]'
 	@touch $@ $(VENV)/run.stamp
 
 demo: $(VENV)/run.stamp

@@ -51,6 +51,8 @@ FOREIGN = {
     "pynvml": {"hardware/detect.py", "run"},
     "platformdirs": {"models", "convolution", "measurements", "calibration", "advise", "api", "run", "cli"},
     "gpuhunt": {"advise/refresh.py"},
+    "numba": {"run/compress/kernels.py"},
+    "triton": {"run/compress/triton_kernels.py"},
     "resvg_py": {"report/png.py"},
     "scipy": {"calibration", "convolution"},
     "PIL": {"run/readers/images.py"},

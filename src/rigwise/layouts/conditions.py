@@ -135,6 +135,11 @@ def zero_bubble(table: LayoutTable, model: Model, cluster: Cluster, batch: int) 
     return np.asarray((table.schedule != SCHEDULES.index("zero_bubble")) | (table.zero < 2))
 
 
+def compress_settled(table: LayoutTable, model: Model, cluster: Cluster, batch: int) -> Bools:
+    """The way that gradients travel is known."""
+    return np.asarray(table.compress != COMPRESS.index("auto"))
+
+
 def precision(table: LayoutTable, model: Model, cluster: Cluster, batch: int) -> Bools:
     """The device computes in the type."""
     supported = np.array([name in cluster.device.peak for name in PRECISIONS])

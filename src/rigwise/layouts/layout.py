@@ -29,7 +29,8 @@ OFFLOAD = (
     "activations+optimizer",
     "all",
 )
-COMPRESS = ("none", "bf16", "8bit", "1bit")
+COMPRESS = ("none", "bf16", "8bit", "1bit", "8bit-dynamic", "powersgd", "auto")  # auto: a run tries the link
+LOW_RANK = 4  # of powersgd: what its paper takes for language models (arXiv 1905.13727, table 4)
 SCHEDULES = ("1f1b", "gpipe", "zero_bubble")  # of a pipeline; 1f1b with vpp above 1 is interleaved
 PRECISIONS = ("float32", "tf32", "float16", "bfloat16", "float8", "float4")
 _MOST = 2**31 - 1  # tables count in 64 bits, and multiply two degrees

@@ -257,6 +257,12 @@ RULES: tuple[Rule, ...] = (
         tells=lambda x, m, c, b: f"compress {x.compress} with zero {x.zero}",
     ),
     Rule(
+        name="compress_settled",
+        why="auto is settled by a run, which tries the link; a plan takes one way",
+        holds=conditions.compress_settled,
+        tells=lambda x, m, c, b: "compress auto",
+    ),
+    Rule(
         name="precision",
         why="the device computes in the layout's type",
         holds=conditions.precision,

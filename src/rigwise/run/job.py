@@ -19,9 +19,10 @@ class StepRecord:
     """One step of training. step: counted from 1. loss: before the step's update, mean over the global batch.
 
     step_s: seconds. tokens_per_s: None where samples are not made of tokens. mfu: useful FLOP over what the devices
-    could do in that time; None where that is unknown. memory: bytes at the highest so far on rank 0. parts: seconds by
-    PARTS on rank 0; what is left of step_s is the loop itself. slowest_rank: the one with the most work of its own
-    (all but waiting for others) in the step before, and slowest_ratio its time over the median's; None for one rank.
+    could do in that time; None where that is unknown. memory: bytes at the highest so far on rank 0. sent: bytes of
+    gradients that rank 0 sent to other copies; None where they are sharded. parts: seconds by PARTS on rank 0; what is
+    left of step_s is the loop itself. slowest_rank: the one with the most work of its own (all but waiting for others)
+    in the step before, and slowest_ratio its time over the median's; None for one rank.
     """
 
     step: int
@@ -29,6 +30,7 @@ class StepRecord:
     step_s: float
     samples_per_s: float
     memory: int
+    sent: int | None = None
     parts: Mapping[str, float] = field(default_factory=dict)
     tokens_per_s: float | None = None
     mfu: float | None = None

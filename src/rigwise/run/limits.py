@@ -10,7 +10,7 @@ from rigwise.layouts.layout import Layout, said_keys
 from rigwise.layouts.schedule import schedule
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
-_TODAY = "run trains layouts of dp, tp, sp=keep, pp, vpp, schedule, cp, zero and micro, in float32, tf32 or bfloat16"
+_TODAY = "run trains layouts of dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, in float32, tf32 or bfloat16"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +36,21 @@ def _word(key: str, off: str | int) -> Limit:
     )
 
 
+def _replicas(layout: Layout) -> bool:
+    """Whether gradients of whole replicas are averaged, bucket by bucket, which is what can be packed."""
+    return layout.dp > 1 and not layout.zero and layout.pp == 1 and layout.cp == 1 and not layout.blocks
+
+
 LIMITS = (
     _degree("ep"),
     Limit(key="sp", broken=lambda layout: layout.sp == "on", instead=lambda layout: layout.but(sp="keep")),
     _word("recompute", "none"),
     _word("offload", "none"),
-    _word("compress", "none"),
+    Limit(
+        key="compress",
+        broken=lambda layout: layout.compress != "none" and not _replicas(layout),
+        instead=lambda layout: layout if _replicas(layout) else layout.but(compress="none"),
+    ),
     Limit(
         key="precision",
         broken=lambda layout: layout.precision not in PRECISIONS,
@@ -58,12 +67,12 @@ LIMITS = (
 def check_layout(layout: Layout) -> None:
     """Refuse what cannot be run; the error names every such key and the nearest layout that works, on as many ranks.
 
-    >>> check_layout(Layout(ep=2, compress="8bit"))
+    >>> check_layout(Layout(ep=2, recompute="full"))
     Traceback (most recent call last):
     ...
-    rigwise.errors.UsageError: layout dp=1,ep=2,micro=1,compress=8bit cannot be run: ep=2, compress=8bit; rule: run \
-trains layouts of dp, tp, sp=keep, pp, vpp, schedule, cp, zero and micro, in float32, tf32 or bfloat16; nearest: \
-dp=1,micro=1
+    rigwise.errors.UsageError: layout dp=1,ep=2,micro=1,recompute=full cannot be run: ep=2, recompute=full; rule: run \
+trains layouts of dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, in float32, tf32 or bfloat16; \
+nearest: dp=1,micro=1
     """
     broken = [limit for limit in LIMITS if limit.broken(layout)]
     if not broken:

@@ -20,6 +20,7 @@ from rigwise.models.python_file import blame
 from rigwise.run import memory
 from rigwise.run.asking import TaskCodeError, asking
 from rigwise.run.clock import Clock
+from rigwise.run.compress.prepare import warnings as compress_warnings
 from rigwise.run.feeding.ahead import Ahead, Wanted
 from rigwise.run.feeding.feed import Feed, cut, place
 from rigwise.run.job import Job
@@ -111,6 +112,7 @@ def _train_task(
     share = slice(own_place * (batch // layout.dp), (own_place + 1) * (batch // layout.dp))
     clock = Clock(ranks.device)
     parallel = _parallel(task, mesh, feed, batch, share, job.seed, clock)
+    layout = parallel.layout
     own = {"task": job.task, "batch": batch, "seed": job.seed}
     setting = Setting(
         layout=layout,
@@ -122,7 +124,8 @@ def _train_task(
         own=own,
         ideal_s=job.ideal_s,
     )
-    trainer = Trainer(task, parallel, ranks, setting, clock)
+    parts = {"exchange": parallel.exchange} if parallel.exchange else {}
+    trainer = Trainer(task, parallel, ranks, setting, clock, parts)
     restored = restore(setting.output, ranks) if job.resume else None
     begin, anew, position = _resume(job, trainer, restored) if restored else (0, (), None)
     log = None
@@ -130,7 +133,8 @@ def _train_task(
         facts = {"device": device_name(ranks.device), "versions": versions(ranks), "resumed_from": begin}
         reporter.send("start", layout=layout.to_dict(), batch=batch, tokens=task.tokens, **facts)
         said = parallel.seen.warnings(layout.dp) if parallel.seen else []
-        for says in (*said, *anew):
+        packing = compress_warnings(layout.compress, job.layout.compress, trainer.optimizer, ranks.device)
+        for says in (*said, *packing, *anew):
             reporter.send("warning", says=says)
         log = Log(Path(job.output) / NAME, keep=begin)
     wanted = Wanted(batch=batch, share=share, start=begin, position=position, loaders=job.loaders)
@@ -138,6 +142,7 @@ def _train_task(
     with Tracer(ranks, job.steps - begin, job.trace) as tracer:
         path = trainer.train(batches, begin, log, reporter, stop, tracer)
     batches.close()
+    parallel.close()
     tracer.write(Path(job.output))
     peaks = {"peak": memory.peak(ranks.device), "base": base}
     reports = ranks.gather({**median_parts(trainer.records), **peaks})

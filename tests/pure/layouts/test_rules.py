@@ -68,6 +68,8 @@ TRANSFORMER = [
     ("dp=1,tp=4,compress=bf16", 4, 4, {}, ["compress"]),
     ("dp=1,cp=4,compress=bf16", 4, 4, {}, []),
     ("dp=4,compress=bf16,zero=3", 4, 4, {}, []),
+    ("dp=4,compress=auto", 4, 4, {}, ["compress_settled"]),
+    ("dp=4,compress=powersgd", 4, 4, {}, []),
     ("dp=4,compress=1bit,zero=1", 4, 4, {}, ["compress_whole"]),
     ("dp=1,precision=float8", 1, 1, {}, ["precision"]),
     ("dp=1,precision=fp16", 1, 1, {}, []),

@@ -14,6 +14,9 @@ from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout
 from rigwise.models.trace import call
 from rigwise.run.clock import Clock
+from rigwise.run.compress.exchange import Exchange
+from rigwise.run.compress.prepare import prepare as prepare_exchange
+from rigwise.run.compress.two_phase import ring_bytes
 from rigwise.run.feeding.feed import cut, place, size
 from rigwise.run.limits import check_layout
 from rigwise.run.parallel.agreement import check_draws, check_models, check_samples
@@ -38,7 +41,8 @@ class Parallel:
     module: what is called; where its loss was captured with it (`whole`) it takes (inputs, targets) and gives the loss,
     otherwise it is called as the person's own. names: every key of the model's state_dict -> the name of its tensor
     (tied weights have several keys). order: all parameters of the model by name, also those of other stages. seen: what
-    one forward pass showed, where a loss was given.
+    one forward pass showed, where a loss was given. exchange: what averages compressed gradients; layout then says
+    which way they take.
     """
 
     def __init__(
@@ -53,7 +57,9 @@ class Parallel:
         clock: Clock | None = None,
         line: Line | None = None,
         order: Sequence[str] = (),
+        exchange: Exchange | None = None,
     ) -> None:
+        self.exchange = exchange
         self.module, self.mesh, self.layout = module, mesh, mesh.layout
         self.names, self.whole, self.seen, self.line = names, whole, seen, line
         self.order = tuple(order)
@@ -74,6 +80,22 @@ class Parallel:
     def held(self) -> tuple[Held, ...]:
         """Which piece of which parameter and buffer of the whole model this rank holds."""
         return self._book
+
+    def take_sent(self) -> int | None:
+        """Bytes of gradients that this rank sent to other copies since it was last asked, or would send in a step over
+        plain DDP; None where gradients are sharded.
+        """
+        if self.layout.zero:
+            return None
+        if self.exchange:
+            return self.exchange.take_sent()
+        trained = sum(parameter.nbytes for parameter in self.parameters() if parameter.requires_grad)
+        return ring_bytes(trained, self.mesh.size("dp", "cp"))
+
+    def close(self) -> None:
+        """End the thread that averages compressed gradients."""
+        if self.exchange:
+            self.exchange.close()
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         """The module's output for this rank's inputs, whole on all tensor ranks; backward exchanges what there is."""
@@ -141,6 +163,12 @@ def parallelize(
     wanted = Layout.parse(layout, precision="float32") if isinstance(layout, str) else layout
     check_layout(wanted)
     where = mesh or Mesh.join(wanted)
+    if wanted.compress != "none" and loss is None:
+        raise UsageError(
+            f"compress={wanted.compress} without a loss",
+            rule="gradients are packed as they lie after a pass with inputs, targets and loss",
+            nearest="parallelize(..., inputs=..., targets=..., loss=...)",
+        )
     if wanted.tp > 1 or wanted.zero or wanted.blocks:
         check_models(model, where)
     seen = probe(model, loss, place(inputs, where.device), place(targets, where.device)) if loss is not None else None
@@ -160,15 +188,45 @@ def parallelize(
             line=line,
             order=order,
         )
+    exchange = None
     if where.size("dp", "cp") > 1:
         if wanted.zero:
             module = shard(module, where)
             book = shards(book, module, where)
         else:
             changed = bool(seen.changed) if seen else any(True for _ in module.buffers())
-            module = replicate(module, where, changed=changed, unused=bool(seen and seen.unused), clock=clock)
+            exchange = _exchange(where, clock)
+            unused = bool(seen and seen.unused)
+            module = replicate(module, where, changed=changed, unused=unused, clock=clock, exchange=exchange)
     whole = _is_cut(wanted) and loss is not None
-    return Parallel(module, book, where, names=names, whole=whole, seen=seen, clock=clock)
+    made = Parallel(module, book, where, names=names, whole=whole, seen=seen, clock=clock, exchange=exchange)
+    if exchange and loss is not None:
+        made.layout = _prepared(made, exchange, inputs, targets, loss)
+    return made
+
+
+def _exchange(mesh: Mesh, clock: Clock | None) -> Exchange | None:
+    if mesh.layout.compress == "none":
+        return None
+    return Exchange(mesh.device, handed=lambda last: _lap(clock, "backward") if last else None)
+
+
+def _prepared(made: Parallel, exchange: Exchange, inputs: Any, targets: Any, loss: Loss) -> Layout:
+    """The layout with the way that gradients take; the model is left as it was."""
+    where = made.mesh.device
+    first, wanted = place(inputs, where), place(targets, where)
+
+    def rehearse() -> None:
+        buffers = [(buffer, buffer.clone()) for buffer in made.module.buffers()]
+        made.step(first, wanted, loss)
+        made.module.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
+
+    trained = {name: parameter for name, parameter in made.named_parameters() if parameter.requires_grad}
+    way = prepare_exchange(exchange, made.layout.compress, trained, made.mesh.ranks("dp", "cp"), rehearse)
+    return made.layout.but(compress=way)
 
 
 def state_names(model: nn.Module) -> dict[str, str]:
