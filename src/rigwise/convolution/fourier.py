@@ -20,8 +20,10 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from importlib import import_module
 from itertools import product
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,13 +134,22 @@ def _lay(x: Floats, shape: Geometry, n: tuple[int, ...]) -> Floats:
     return np.pad(x, ((0, 0), (0, 0), *widths))
 
 
+@cache
+def _engine() -> Any:
+    """SciPy's transforms where it is installed, which are about twice as quick as NumPy's."""
+    try:
+        return import_module("scipy.fft")
+    except ImportError:
+        return np.fft
+
+
 def _spectrum(x: Floats, shape: Geometry, n: tuple[int, ...]) -> Spectrum:
-    spectrum: Spectrum = np.fft.rfftn(x, s=n, axes=_axes(shape))
+    spectrum: Spectrum = _engine().rfftn(x, s=n, axes=_axes(shape))
     return spectrum
 
 
 def _image(spectrum: Spectrum, shape: Geometry, n: tuple[int, ...]) -> Floats:
-    image: Floats = np.fft.irfftn(spectrum, s=n, axes=_axes(shape))
+    image: Floats = _engine().irfftn(spectrum, s=n, axes=_axes(shape))
     return image
 
 
