@@ -288,8 +288,8 @@ def _add(y: Floats, part: Floats, first: tuple[int, ...], count: tuple[int, ...]
     ends = tuple(min(at + many, out) for at, many, out in zip(first, count, y.shape[2:]))
     if any(end <= start for start, end in zip(starts, ends)):
         return
-    inside = tuple(slice(s - at, e - at) for s, e, at in zip(starts, ends, first))
-    y[inside(slice(s, e) for s, e in zip(starts, ends))] += part[inside(inside)]
+    from_part = tuple(slice(s - at, e - at) for s, e, at in zip(starts, ends, first))
+    y[inside(slice(s, e) for s, e in zip(starts, ends))] += part[inside(from_part)]
 
 
 def _corners(size: tuple[int, ...], steps: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
