@@ -33,7 +33,8 @@ FLOORS = {
     "run": SHARED,
     "api": THINKING | {"run"},
     "report": THINKING | {"run", "api"},
-    "cli": THINKING | {"run", "api", "report", "face"},
+    "web": THINKING | {"run", "api", "report", "face"},
+    "cli": THINKING | {"run", "api", "report", "web", "face"},
     "__main__": {"cli"},
     "face": {"api", "errors", "layouts", "cost", "search", "run"},
 }
@@ -42,7 +43,7 @@ FLOORS = {
 FOREIGN = {
     "numpy": {"*"},
     "torch": {"run", "models/trace.py", "convolution/torch_kernels.py"},
-    "pydantic": {"models", "hardware", "measurements", "layouts", "cost", "calibration", "api", "run", "cli"},
+    "pydantic": {"models", "hardware", "measurements", "layouts", "cost", "calibration", "api", "run", "cli", "web"},
     "pydantic_core": {"models", "hardware", "measurements", "layouts", "cost", "calibration", "api", "run", "cli"},
     "rich": {"cli", "run", "report"},
     "cyclopts": {"cli"},
@@ -51,6 +52,10 @@ FOREIGN = {
     "platformdirs": {"models", "measurements", "calibration", "advise", "api", "run", "cli"},
     "gpuhunt": {"advise/refresh.py"},
     "scipy": {"calibration", "convolution"},
+    "fastapi": {"web"},
+    "starlette": {"web"},
+    "uvicorn": {"web"},
+    "anyio": {"web"},
 }
 ONLY_LAZILY = {
     "models/trace.py": {"torch"},
