@@ -32,6 +32,8 @@ def lacks(need: str) -> str:
         return "" if torch.cuda.is_available() else "no CUDA device on this machine"
     if need == "hosts" and (os.geteuid() != 0 or shutil.which("ip") is None):
         return "network namespaces need root and the ip command"
+    if need in ("web", "browser") and any(find_spec(name) is None for name in ("fastapi", "uvicorn")):
+        return "FastAPI is not installed: pip install rigwise[web]"
     if need == "browser" and find_spec("playwright") is None:
         return "Playwright is not installed"
     return ""
@@ -41,7 +43,9 @@ def needed_by(path: Path) -> str:
     """What a test file needs: the name of its folder under tests/, or torch for the modules that know torch."""
     parts = path.relative_to(ROOT).parts if path.is_relative_to(ROOT) else ()
     if parts[:1] == ("tests",) and len(parts) > 2:
-        return parts[1] if parts[1] in ("torch", "ranks", "hosts", "browser", "gpu") else ""
+        return parts[1] if parts[1] in ("torch", "ranks", "hosts", "web", "browser", "gpu") else ""
+    if parts[:3] == ("src", "rigwise", "web"):
+        return "web"
     return "torch" if parts[:1] == ("src",) and TORCH_AT_TOP.search(path.read_text(encoding="utf-8")) else ""
 
 

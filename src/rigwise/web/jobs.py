@@ -59,7 +59,10 @@ class Jobs:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, verb: str, request: dict[str, Any]) -> Job:
-        """A new job. Raises LaunchError while too many run."""
+        """A new job, or the one that answers the same already. Raises LaunchError while too many run."""
+        for job in self.by_id.values():
+            if job.verb == verb and job.request == request and job.state in ("running", "done"):
+                return job
         if sum(job.state == "running" for job in self.by_id.values()) >= MOST_RUNNING:
             raise LaunchError(f"{MOST_RUNNING} jobs run already", rule=f"{MOST_RUNNING} at a time", nearest="cancel one")
         job = Job(verb=verb, request=request)

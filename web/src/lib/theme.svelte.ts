@@ -43,8 +43,8 @@ class Theme {
 export const theme = new Theme();
 
 /** Colours of series, in an order that also holds for eyes that tell red and green badly; 3:1 on both grounds. */
-const LIGHT = ['#2f6fd0', '#c4570f', '#178a6b', '#8a4fc7', '#b3306b', '#6b7a12', '#0e7fa3', '#8d6238', '#5d6778'];
-const DARK = ['#76a9f7', '#f09a55', '#4cc6a0', '#bd94ee', '#ef7fae', '#b6c653', '#55c1e3', '#d0a578', '#a7b0bf'];
+const LIGHT = ['#2f6fd0', '#c4570f', '#178a6b', '#8a4fc7', '#b3306b', '#6b7a12', '#0e7fa3', '#8d6238', '#5d6778', '#a8322d', '#3d4fa8', '#5b8a3c', '#94487f'];
+const DARK = ['#76a9f7', '#f09a55', '#4cc6a0', '#bd94ee', '#ef7fae', '#b6c653', '#55c1e3', '#d0a578', '#a7b0bf', '#f28d86', '#97a6f2', '#9fce7e', '#dd9ccb'];
 
 export function hue(i: number): string {
   const hues = theme.dark ? DARK : LIGHT;

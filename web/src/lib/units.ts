@@ -45,7 +45,7 @@ export function usd(v: Maybe): string {
   if (v == null) return UNKNOWN;
   if (Math.abs(v) >= 1e7) return `$${powerOfTen(v)}`;
   if (Math.abs(v) >= 100) return `$${Math.round(v).toLocaleString('en')}`;
-  return Math.abs(v) >= 0.995 || v === 0 ? `$${v.toFixed(2)}` : `$${Number(v.toPrecision(2))}`;
+  return Math.abs(v) >= 0.1 || v === 0 ? `$${v.toFixed(2)}` : `$${Number(v.toPrecision(2))}`;
 }
 
 const TIMES: [number, string][] = [

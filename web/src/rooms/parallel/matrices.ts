@@ -29,7 +29,7 @@ export function sizesOf(product: Product, found: Split): Box[] {
   const held = [product.left, product.right, product.result];
   return wholes[product.of]!.map((size, place) => {
     const [h, w] = [side(size[0], most), side(size[1], most)];
-    return { x: 8 + place * 114 + (SIDE - w) / 2, y: 4 + (SIDE - h) / 2, w, h, size, held: held[place]!, added: place === 2 && product.combine === 'add' };
+    return { x: 8 + place * 118 + (SIDE - w) / 2, y: 4 + (SIDE - h) / 2, w, h, size, held: held[place]!, added: place === 2 && product.combine === 'add' };
   });
 }
 
