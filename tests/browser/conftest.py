@@ -12,7 +12,13 @@ from collections.abc import Iterator
 import pytest
 
 TOKEN = "test-token"
-FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+]
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +75,7 @@ class Visitor:
         self.page.goto(f"{self.address}/#token={TOKEN}")
         self.page.goto(f"{self.address}/#/{path}")
         if answered:
-            self.page.wait_for_selector("[data-answer]", timeout=60_000)
+            self.page.wait_for_selector("[data-answer]", timeout=30_000)
         return self.page
 
 

@@ -1,6 +1,6 @@
 """`make pictures`: each room in light and dark, wide and on a telephone, as PNG files to look at.
 
-    python tests/browser/pictures.py [FOLDER]
+python tests/browser/pictures.py [FOLDER]
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from playwright.sync_api import sync_playwright
 
 ROOMS = {
     "plan": "plan",
-    "plan-pipeline": "plan?model=gpt3-175b&cluster=512xa100-sxm-80gb&batch=1536&layout=dp%3D8,tp%3D8,pp%3D8&whynot=dp=512",
+    "plan-pipeline": "plan?model=gpt3-175b&cluster=512xa100-sxm-80gb&batch=1536&whynot=dp=512",
     "gpu": "gpu?budget=3000",
     "machine": "machine",
     "parallel": "parallel",

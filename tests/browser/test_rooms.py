@@ -1,4 +1,4 @@
-"""Every room in a real browser: it answers, its state is in the address, its charts have tables, it fits a telephone."""
+"""Every room in a real browser: it answers, its address is its state, its charts have tables, it fits a telephone."""
 
 from __future__ import annotations
 
@@ -141,3 +141,21 @@ def test_validation_tells_its_progress_and_can_be_cancelled(visit) -> None:
     page = visit.go("validation", answered=False)
     page.get_by_role("button", name="Cancel").click(timeout=30_000)
     page.get_by_role("button", name="Start again").wait_for(timeout=30_000)
+
+
+def test_a_report_opens_with_no_server(visit, tmp_path) -> None:
+    from rigwise.web.onefile import MOST, plan_report
+
+    place = tmp_path / "report.html"
+    said = {"model": "gpt2", "cluster": "4xrtx-3090", "batch": 64, "optimizer": "adam"}
+    place.write_text(plan_report(said), encoding="utf-8")
+    assert place.stat().st_size < MOST
+    asked = []
+    visit.page.on("request", lambda request: asked.append(request.url))
+    visit.page.goto(place.as_uri())
+    visit.page.wait_for_selector("[data-view=timeline] canvas")
+    assert "--batch 64" in visit.page.locator(".same code").first.inner_text()
+    visit.page.locator("#batch").focus()
+    visit.page.keyboard.press("ArrowRight")
+    assert "rigwise serve" in visit.page.locator("[role=alert]").inner_text()
+    assert all(url.startswith(("file:", "data:", "blob:")) for url in asked)

@@ -1,6 +1,7 @@
-"""Whatever is sent, the answer is an answer or a problem, and never our fault: by the schema, and by bodies that are wrong.
+"""Whatever is sent, what comes is an answer or a problem, and never our fault: by the schema, and by wrong bodies.
 
-RIGWISE_FUZZ says how many bodies; the robot sends ten thousand."""
+RIGWISE_FUZZ says how many bodies; the robot sends ten thousand.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +15,21 @@ from rigwise.web.verbs import VERBS
 
 BODIES = int(os.environ.get("RIGWISE_FUZZ", "1500"))
 QUICK = ("plan", "estimate", "timeline", "split", "advise", "rig", "rig-check", "brain-estimate", "jobs", "none")
-WORDS = ["gpt2", "8xh100", "4xrtx-3090", "dp=8", "tp=2,pp=2", "", "\0", "💥" * 9, "../x", "9" * 40, "-1", "1e999", "NaN"]
+WORDS = [
+    "gpt2",
+    "8xh100",
+    "4xrtx-3090",
+    "dp=8",
+    "tp=2,pp=2",
+    "",
+    "\0",
+    "💥" * 9,
+    "../x",
+    "9" * 40,
+    "-1",
+    "1e999",
+    "NaN",
+]
 SEEDS = {
     "plan": {"model": "mnist-mlp", "cluster": "1xrtx-3090", "batch": 8},
     "estimate": {"model": "mnist-mlp", "cluster": "2xrtx-3090", "layout": "dp=2", "batch": 8},

@@ -40,6 +40,7 @@ _COMMANDS = {
     "split": "What the ways to split one dense layer hold and exchange.",
     "run": "Train a task on this machine as a layout says; predicted beside measured.",
     "demo": "The whole walk on this machine in a minute: detect, plan, run, compare.",
+    "report": "A plan as one HTML file that opens with no server.",
     "serve": "The page and the HTTP API, for this machine alone (the extra [web]).",
     "validate": "Predict every row of a table of measurements and sum up the errors.",
     "explain": "A word of the glossary: formula, a worked number, source.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -28,10 +28,11 @@ from rigwise.errors import RigwiseError
 from rigwise.web import page
 from rigwise.web.catalogue import names
 from rigwise.web.guard import MOST_BODY, TOKEN_HEADER, Guard
+from rigwise.web.handlers import handle_errors
 from rigwise.web.jobroutes import add_jobs
 from rigwise.web.jobs import Jobs
 from rigwise.web.memo import Memo
-from rigwise.web.problems import MEDIA, handle_errors, known
+from rigwise.web.problems import MEDIA, known
 from rigwise.web.requests import Request
 from rigwise.web.verbs import VERBS, Verb, payload
 
@@ -134,4 +135,3 @@ def _add_page(app: FastAPI, static: Path) -> None:
 
 
 _FRESH = {"cache-control": "no-store"}
-Route = Callable[[HttpRequest], Awaitable[Response]]

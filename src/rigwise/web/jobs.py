@@ -64,7 +64,9 @@ class Jobs:
             if job.verb == verb and job.request == request and job.state in ("running", "done"):
                 return job
         if sum(job.state == "running" for job in self.by_id.values()) >= MOST_RUNNING:
-            raise LaunchError(f"{MOST_RUNNING} jobs run already", rule=f"{MOST_RUNNING} at a time", nearest="cancel one")
+            raise LaunchError(
+                f"{MOST_RUNNING} jobs run already", rule=f"{MOST_RUNNING} at a time", nearest="cancel one"
+            )
         job = Job(verb=verb, request=request)
         self.by_id[job.id] = job
         for old in [j for j in self.by_id.values() if j.state != "running"][:-_MOST_KEPT]:

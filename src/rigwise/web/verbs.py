@@ -1,4 +1,4 @@
-"""The verbs that HTTP offers: the class of each request, and the function that answers it with the payload of --json."""
+"""The verbs that HTTP offers: the class of each request, and the function that answers it as --json does."""
 
 from __future__ import annotations
 

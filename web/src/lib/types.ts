@@ -253,8 +253,8 @@ export interface Comparison extends Same {
 }
 
 export interface Fleet extends Same {
-  machines: { device: string; precision: string; binds: string; count: Quantity; power: Quantity; capital: Quantity; warnings: string[] }[];
-  standing: { name: string; date: string; what: string; peak: number; sustained: number; share: number; power: number | null; source: string }[];
+  machines: { device: string; precision: string; binds: string; count: Quantity; power: Quantity | null; capital: Quantity | null; warnings: string[] }[];
+  standing: { name: string; date: string; what: string; peak: number; sustained: number; share: number | null; power: number | null; source: string }[];
 }
 
 export interface Summary {
