@@ -1,7 +1,7 @@
 """The build hook: a wheel and an sdist carry the page. web/build.py makes it.
 
-RIGWISE_PAGE=auto (or nothing) builds it where that can be, and says why where it cannot; =require fails then; =skip does
-not try. An editable install never builds it: a checkout has `make page`.
+RIGWISE_PAGE=auto (or nothing) builds it where that can be, and says why where it cannot; =require fails then;
+=skip does not try. An editable install never builds it: a checkout has `make page`.
 """
 
 from __future__ import annotations

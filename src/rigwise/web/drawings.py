@@ -1,4 +1,4 @@
-"""What only pictures need, as columns: a pipeline in time, memory by stage, what hangs on what, points of a back-test."""
+"""What only pictures need, as columns: a pipeline in time, memory by stage, a topology, points of a back-test."""
 
 from __future__ import annotations
 

@@ -107,7 +107,8 @@ class Jobs:
             limit=_LINE,
             start_new_session=True,
         )
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         question = {"verb": job.verb, "request": job.request, "folder": self.folder}
         with suppress(BrokenPipeError, ConnectionResetError):
             process.stdin.write(json.dumps(question).encode())

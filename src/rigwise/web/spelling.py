@@ -52,7 +52,7 @@ def same(verb: str, said: Mapping[str, Any]) -> dict[str, str]:
 
 def _command(verb: str, said: Mapping[str, Any]) -> str:
     words = ["rigwise", *_COMMANDS[verb].split()]
-    first = _FIRST.get(verb)
+    first = _FIRST.get(verb, "")
     if first in said:
         words.append(str(said[first]))
     for key, value in said.items():
