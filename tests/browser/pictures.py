@@ -24,7 +24,7 @@ ROOMS = {
     "validation": "validation",
 }
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
-READY = {"validation": "[data-view=points]", "brain": "#fleet"}
+READY = {"validation": "[data-view=points]", "brain": "[data-view=ahead]"}
 
 
 def main(folder: Path) -> None:

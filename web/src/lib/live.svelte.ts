@@ -5,8 +5,9 @@ export class Live<T> {
   answer = $state.raw<T | undefined>();
   problem = $state.raw<Problem | undefined>();
   busy = $state(false);
+  /** The question that the answer answers. */
+  about = $state.raw<object | undefined>();
   #next: object | undefined;
-  #shown = '';
   #asking = false;
 
   constructor(readonly verb: string) {}
@@ -16,7 +17,7 @@ export class Live<T> {
     const there = known<T>(this.verb, body);
     if (there) {
       this.#next = undefined;
-      this.#shown = JSON.stringify(body);
+      this.about = body;
       this.answer = there;
       this.problem = undefined;
       return;
@@ -38,8 +39,8 @@ export class Live<T> {
   async #one(body: object): Promise<void> {
     try {
       const found = await ask<T>(this.verb, body);
-      if (this.#next && JSON.stringify(this.#next) !== JSON.stringify(body) && this.#shown) return;
-      this.#shown = JSON.stringify(body);
+      if (this.#next && this.about) return;
+      this.about = body;
       this.answer = found;
       this.problem = undefined;
     } catch (problem) {

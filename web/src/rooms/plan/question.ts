@@ -24,6 +24,12 @@ export function oneLayout(asked: Question, layout: string): Question & { layout:
   return { ...rest, layout };
 }
 
+/** Whether two questions differ in no more than what a slider moves, so that one's answer may stand for the other a moment. */
+export function alike(asked: Question, other: object | undefined): boolean {
+  const before = other as Question | undefined;
+  return before !== undefined && before.model === asked.model && parts(before.cluster).device === parts(asked.cluster).device;
+}
+
 /** Devices in all and the device's name: 2x8xh100 is 16 of h100. */
 export function parts(spelling: string): { count: number; device: string } {
   const counts = /^((?:\d+\s*x\s*)+)(.+)$/i.exec(spelling.trim());
