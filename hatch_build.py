@@ -48,7 +48,8 @@ class PageHook(BuildHookInterface):  # type: ignore[type-arg]
 
     def _make(self) -> ModuleType:
         spec = spec_from_file_location("rigwise_page_build", Path(self.root) / "web" / "build.py")
-        assert spec and spec.loader
+        assert spec
+        assert spec.loader
         module = module_from_spec(spec)
         sys.modules[spec.name] = module
         spec.loader.exec_module(module)

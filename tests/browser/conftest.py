@@ -46,7 +46,7 @@ def chromium() -> Iterator[object]:
     """The browser, where one is found and the page is built."""
     from playwright.sync_api import sync_playwright
 
-    from rigwise.web.page import missing
+    from rigwise.web.built import missing
 
     if why := missing():
         pytest.skip(why)

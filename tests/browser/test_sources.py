@@ -30,7 +30,7 @@ def test_the_page_is_built_from_these_sources() -> None:
     """What the browser tests look at is what the sources say."""
     from importlib.util import module_from_spec, spec_from_file_location
 
-    from rigwise.web.page import missing
+    from rigwise.web.built import missing
 
     if why := missing():
         pytest.skip(why)

@@ -25,7 +25,7 @@ from starlette.staticfiles import StaticFiles
 
 from rigwise import __version__
 from rigwise.errors import RigwiseError
-from rigwise.web import page
+from rigwise.web import built
 from rigwise.web.catalogue import names
 from rigwise.web.guard import MOST_BODY, TOKEN_HEADER, Guard
 from rigwise.web.handlers import handle_errors
@@ -52,7 +52,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(*, token: str, folder: Path | None = None, static: Path = page.PAGE, most: int = MOST_BODY) -> FastAPI:
+def create_app(*, token: str, folder: Path | None = None, static: Path = built.PAGE, most: int = MOST_BODY) -> FastAPI:
     """The app. token: what requests that start work must carry. folder: where models and clusters may be read from.
 
     static: where the built page lies. most: bytes of a body at most.
@@ -122,11 +122,11 @@ def _openapi(app: FastAPI, plain: Callable[[], dict[str, Any]]) -> dict[str, Any
 
 
 def _add_page(app: FastAPI, static: Path) -> None:
-    why = page.missing(static)
+    why = built.missing(static)
 
     async def root(_: HttpRequest) -> Response:
         if why:
-            return HTMLResponse(page.instead(why), status_code=503)
+            return HTMLResponse(built.instead(why), status_code=503)
         return Response((static / "index.html").read_bytes(), media_type="text/html", headers=_FRESH)
 
     app.add_route("/", root, include_in_schema=False)

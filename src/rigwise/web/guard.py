@@ -14,6 +14,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -111,10 +112,8 @@ class Guard:
                 message = {**message, "headers": [*message["headers"], *extra]}
             await send(message)
 
-        try:
+        with suppress(_TooBig):
             await self.app(scope, counted, signed)
-        except _TooBig:
-            pass
         if over and not started:
             await _refuse(send, 413, f"a body has {self.most:,} bytes at most")
 

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from rigwise.errors import LaunchError
-from rigwise.web.page import PAGE, missing
+from rigwise.web.built import PAGE, missing
 from rigwise.web.verbs import VERBS, payload
 
 MOST = 1_000_000

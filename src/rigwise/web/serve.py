@@ -13,7 +13,7 @@ import uvicorn
 
 from rigwise.errors import LaunchError, UsageError
 from rigwise.web.app import create_app
-from rigwise.web.page import missing
+from rigwise.web.built import missing
 
 ADDRESS = "127.0.0.1"
 
