@@ -26,6 +26,8 @@ NAMES = [
     "check_rig",
     "estimate",
     "explain",
+    "export",
+    "launch",
     "load_cluster",
     "load_model",
     "plan",

@@ -12,7 +12,7 @@ from house import PACKAGE, Import, imports, module_of, room_of, sources
 GROUND = {"errors", "units", "files"}
 NOUNS = GROUND | {"models", "hardware", "measurements"}
 SHARED = NOUNS | {"layouts", "convolution"}  # read by those who think and by those who do
-THINKING = SHARED | {"cost", "calibration", "search", "advise", "brain", "rig"}
+THINKING = SHARED | {"cost", "calibration", "search", "advise", "brain", "rig", "export"}
 
 # Room: the rooms it may import besides itself. A new room adds a line here, on purpose.
 FLOORS = {
@@ -30,6 +30,7 @@ FLOORS = {
     "advise": SHARED | {"cost", "search"},
     "brain": SHARED | {"cost"},
     "rig": SHARED | {"cost", "search"},
+    "export": SHARED,
     "run": SHARED,
     "api": THINKING | {"run"},
     "report": THINKING | {"run", "api"},
@@ -51,6 +52,7 @@ FOREIGN = {
     "pynvml": {"hardware/detect.py", "run"},
     "platformdirs": {"models", "measurements", "calibration", "advise", "api", "run", "cli"},
     "gpuhunt": {"advise/refresh.py"},
+    "resvg_py": {"report/png.py"},
     "scipy": {"calibration", "convolution"},
     "fastapi": {"web"},
     "starlette": {"web"},
@@ -62,6 +64,7 @@ ONLY_LAZILY = {
     "calibration": {"scipy"},
     "convolution": {"scipy"},
     "advise/refresh.py": {"gpuhunt"},
+    "report/png.py": {"resvg_py"},
 }
 
 

@@ -12,6 +12,7 @@ from rigwise.web.verbs import VERBS, payload
 ASKED = {
     "plan": {"model": "gpt2", "cluster": "4xrtx-3090", "batch": 64, "fix": ["tp=1"], "top": 3},
     "estimate": {"model": "gpt2", "cluster": "4xrtx-3090", "layout": "dp=4", "batch": 64},
+    "export": {"model": "gpt2", "cluster": "4xrtx-3090", "layout": "dp=4", "to": "torchtitan", "batch": 64},
     "scale": {"model": "gpt2", "cluster": "4xrtx-3090", "devices": [1, 2, 4], "batch": 64},
     "split": {"shape": "128x1000x500", "ranks": 2, "rate": "40 Gbit/s"},
     "advise": {"model": "resnet50", "budget": 2000.0, "get": ["new", "used"], "why_not": "rtx-3090", "top": 2},

@@ -20,6 +20,9 @@ from rigwise.api.brain import brain_neuron as brain_neuron
 from rigwise.api.explaining import Explained as Explained
 from rigwise.api.explaining import explain as explain
 from rigwise.api.explaining import explained as explained
+from rigwise.api.exporting import export as export
+from rigwise.api.exporting import launch as launch
+from rigwise.api.exporting import starts as starts
 from rigwise.api.machines import check_rig as check_rig
 from rigwise.api.machines import rig as rig
 from rigwise.api.names import HERE as HERE

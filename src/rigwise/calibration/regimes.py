@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rigwise.calibration.cases import Case, KernelCase, StepCase, TransferCase
 from rigwise.calibration.patterns import spread_of
 from rigwise.cost.efficiencies import current, efficiencies
-from rigwise.cost.interval import EVERYTHING, Z80, size_of, step_classes
+from rigwise.cost.interval import EVERYTHING, Z80, memory_classes, step_classes
 
 Floats = NDArray[np.float64]
 FEWEST = 30  # cases from which a class's own spread is told
@@ -35,8 +35,7 @@ def classes_of(case: Case) -> tuple[str, ...]:
     if isinstance(case, TransferCase):
         return f"transfer_{case.wire}" if case.between == "all" else "copy", "transfer"
     if case.row.metric == "peak_mem_gib":
-        size = size_of(case.machine.cluster)
-        return f"memory_{case.stack}_{size}", f"memory_{case.stack}", f"memory_{size}", "memory"
+        return memory_classes(case.stack, case.machine.cluster)
     return step_classes(case.subject.model.family, case.stack, case.machine.cluster)
 
 

@@ -69,29 +69,29 @@ def setting(asked: Asked) -> list[tuple[str, str]]:
 def figures(e: Estimate) -> list[tuple[str, str]]:
     """The figures of a step, each with its 80 % interval."""
     tokens = e.tokens_per_s_per_device
+    memory = _between(e.memory_total, e.memory_interval, units.show_bytes)
     return [
-        ("step", _amount(e, e.step_s, units.show_seconds)),
+        ("step", _between(e.step_s, e.interval, units.show_seconds)),
         ("samples/s", _speed(e, e.samples_per_s, units.show_number)),
         ("tokens/s a device", "" if tokens is None else _speed(e, tokens, lambda v: f"{v:,.0f}")),
         ("MFU", _speed(e, e.mfu, lambda v: f"{v:.1%}")),
-        ("energy of a step", _amount(e, e.energy_j, units.show_joules)),
-        ("cost of a step", _amount(e, e.cost_usd, units.show_usd)),
-        ("memory", f"{units.show_bytes(e.memory_total)} of {units.show_bytes(e.memory_limit)} on the fullest device"),
+        ("energy of a step", _between(e.energy_j, e.energy_interval, units.show_joules)),
+        ("cost of a step", _between(e.cost_usd, e.cost_interval, units.show_usd)),
+        ("memory", f"{memory} of {units.show_bytes(e.memory_limit)} on the fullest device"),
         *([("loader", e.loader.says)] if e.loader else []),
         ("basis", f"{e.basis}; in brackets the 80 % interval"),
     ]
 
 
-def _amount(e: Estimate, value: float | None, show: Callable[[float], str]) -> str:
-    """What grows with the step's time, between its values at the two ends of the step's interval."""
-    if value is None:
+def _between(value: float | None, ends: tuple[float, float] | None, show: Callable[[float], str]) -> str:
+    """A figure with the ends of its interval."""
+    if value is None or ends is None:
         return "unknown"
-    low, high = (value * end / e.step_s for end in e.interval)
-    return f"{show(value)}  ({show(low)} to {show(high)})"
+    return f"{show(value)}  ({show(ends[0])} to {show(ends[1])})"
 
 
 def _speed(e: Estimate, value: float | None, show: Callable[[float], str]) -> str:
-    """What falls with the step's time, likewise."""
+    """What falls with the step's time, between its values at the two ends of the step's interval."""
     if value is None:
         return "unknown"
     high, low = (value * e.step_s / end for end in e.interval)

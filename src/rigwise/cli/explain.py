@@ -28,6 +28,8 @@ _SHOW: dict[str, Callable[[float], str]] = {
     "B/s": units.show_rate,
     "FLOP": units.show_flops,
     "FLOP/s": lambda value: units.show_flops(value, per_second=True),
+    "J": units.show_joules,
+    "USD": units.show_usd,
     "W": lambda value: f"{units.show_number(value)} W",
 }
 _OPERATIONS = [
@@ -66,6 +68,8 @@ def draw(screen: Console, found: Explained) -> None:
     page.head(f"memory of the fullest device: {units.show_bytes(found.memory.amount)}")
     for part in found.memory.terms:
         page.tree(part, 1, units.show_bytes, formula=True)
+    _of_step(page, found.arithmetic.energy, "energy of the step", units.show_joules)
+    _of_step(page, found.arithmetic.cost, "cost of the step", units.show_usd)
     _interval(page, found)
     _catalogue(page, found)
     _constants(page, found)
@@ -199,12 +203,29 @@ def _bound(term: Term) -> str:
     return max((math, "math"), (memory, "memory"), (floor, "launch"))[1]
 
 
+def _of_step(page: _Page, term: Term | None, title: str, amount: Callable[[float], str]) -> None:
+    """Energy or money, where it is known."""
+    if term is None:
+        return
+    page.head(f"{title}: {amount(term.amount)}")
+    page.quiet(f"= {term.formula}  (docs/laws/{term.card}.md)", 1)
+    page.told(term, 1)
+    for one in term.terms:
+        if one.amount:
+            page.screen.print(Text(f"  {one.name}: {amount(one.amount)}"))
+
+
 def _interval(page: _Page, found: Explained) -> None:
     """What is not known, and how wide that makes the interval."""
     low, high = (units.show_seconds(end) for end in found.estimate.interval)
     page.head(f"80 % interval of the step: {low} to {high}")
     page.quiet("= T exp(-+1.2816 s), s^2 = sum of squares, as deviations of ln T  (docs/laws/interval.md)", 1)
     page.screen.print(facts((f"  {v.symbol}", f"{show(v):<8} {v.says}") for v in found.arithmetic.doubts))
+    e = found.estimate
+    around = [("memory", e.memory_interval, units.show_bytes)]
+    around += [("energy", e.energy_interval, units.show_joules)] if e.energy_interval else []
+    around += [("cost", e.cost_interval, units.show_usd)] if e.cost_interval else []
+    page.screen.print(facts((f"  {name}", f"{show(ends[0])} to {show(ends[1])}") for name, ends, show in around))
 
 
 def _catalogue(page: _Page, found: Explained) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rigwise.cost.ledger import summed, tell, told
+
 Floats = NDArray[np.float64]
 
 
@@ -25,6 +27,7 @@ class PowerShares:
     host_watts: float
 
 
+@told("energy")
 def energy_joules(
     devices: float,
     watts: float,
@@ -43,5 +46,10 @@ def energy_joules(
     computing, exchanging, step = (np.asarray(x, dtype=np.float64) for x in (computing_s, exchanging_s, step_s))
     busy = np.minimum(computing, step)
     moving = np.minimum(exchanging, step - busy)
-    above = (1 - shares.idle) * busy + max(shares.exchanging - shares.idle, 0.0) * moving
-    return np.asarray(devices * (watts * (shares.idle * step + above) + shares.host_watts * step))
+    tell(devices=devices, P=watts, idle=shares.idle, x=shares.exchanging, host=shares.host_watts)
+    return summed(
+        ("idle", devices * watts * shares.idle, step),
+        ("computing", devices * watts * (1 - shares.idle), busy),
+        ("exchanging", devices * watts * max(shares.exchanging - shares.idle, 0.0), moving),
+        ("host", devices * shares.host_watts, step),
+    )

@@ -19,7 +19,7 @@ from rigwise.cost.datakinds import Loading, Supply, supply
 from rigwise.cost.efficiencies import Efficiencies, efficiencies
 from rigwise.cost.energy import energy_joules
 from rigwise.cost.gradients import summed_bytes
-from rigwise.cost.interval import Interval, interval
+from rigwise.cost.interval import Interval, interval, memory_interval, widened
 from rigwise.cost.likeness import Known
 from rigwise.cost.loader import Feed, LoaderReport, feed, loader_report, with_loader
 from rigwise.cost.matmul import engine
@@ -247,6 +247,8 @@ def _record(answer: Answer, i: int) -> Estimate:
     loader, around = _loader(answer, spread, i)
     useful = (q.model.flops + q.model.flops_backward) * q.batch
     peak = answer.question.cluster.device.peak.get(layout.precision)
+    joules = None if answer.joules is None else _at(answer, answer.joules, i)
+    ends = widened((around[0] / seconds, around[1] / seconds), answer.step.eff.interval["power"])
     usd = answer.usd
     return Estimate(
         model=q.model.name,
@@ -264,10 +266,13 @@ def _record(answer: Answer, i: int) -> Estimate:
         time={key: _at(answer, value, i) for key, value in answer.parts.items()},
         memory=memory,
         memory_total=held,
+        memory_interval=_scaled(held, memory_interval(q.cluster, answer.step.eff)),
         memory_limit=limit,
         fits=held <= limit,
-        energy_j=None if answer.joules is None else _at(answer, answer.joules, i),
+        energy_j=joules,
+        energy_interval=None if joules is None else _scaled(joules, ends),
         cost_usd=None if usd is None else _at(answer, usd, i),
+        cost_interval=None if usd is None else _cost_interval(q, around, joules, ends),
         basis=spread.basis if loader is None else "; ".join((spread.basis, *_taken(loader))),
         warnings=(*_warnings(answer, spread, layout, held / limit), *_starved(loader)),
         loader=loader,
@@ -283,6 +288,21 @@ def _loader(answer: Answer, spread: Interval, i: int) -> tuple[LoaderReport | No
     batch = answer.question.batch
     fed = feed(answer.supply, batch, answer.table.layout(i).dp)
     return loader_report(answer.supply, fed, batch, step), with_loader(*around, answer.supply, fed)
+
+
+def _scaled(value: float, ends: tuple[float, float]) -> tuple[float, float]:
+    return value * ends[0], value * ends[1]
+
+
+def _cost_interval(
+    q: Question, around: tuple[float, float], joules: float | None, ends: tuple[float, float]
+) -> tuple[float, float]:
+    """Dollars of the shortest and the longest step, with the least and the most energy."""
+    energy = _scaled(joules or 0.0, ends)
+    low, high = (cost_usd(q.cluster.devices, step, used, q.rates) for step, used in zip(around, energy, strict=True))
+    assert low is not None  # its middle is known
+    assert high is not None
+    return float(low), float(high)
 
 
 def _taken(loader: LoaderReport) -> tuple[str, ...]:
@@ -317,4 +337,6 @@ def _warnings(answer: Answer, spread: Interval, layout: Layout, full: float) -> 
         )
     if q.model.unit != "token" and q.cluster.device.kind == "gpu":
         says += batch_warnings(layout.micro, 1)
+    if full <= 1 < full * memory_interval(q.cluster, answer.step.eff)[1]:
+        says.append(f"memory is predicted {full:.0%} full, and the upper end of its interval does not fit")
     return tuple(says)

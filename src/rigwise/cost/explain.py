@@ -7,7 +7,7 @@ sum of its terms, or times x each; so that the leaves add up to the estimate.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,8 @@ _OWN = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """An estimate with its arithmetic. step: the tree of its seconds, memory: of the fullest rank's bytes. engines: how
+    """An estimate with its arithmetic. step: the tree of its seconds, memory: of the fullest rank's bytes, energy: of
+    its joules, cost: of its US dollars, None where the estimate knows none. engines: how
     the device's rates came about. facts: what the formulas of a step take from the layout. doubts: standard deviations
     of the logarithm of a step, by thing, that make the interval. reads: every efficiency that was taken, by its path in
     cost/data/efficiencies.toml."""
@@ -46,6 +47,8 @@ class Explanation:
     estimate: Estimate
     step: Term
     memory: Term
+    energy: Term | None
+    cost: Term | None
     engines: tuple[Term, ...]
     facts: tuple[Value, ...]
     doubts: tuple[Value, ...]
@@ -56,6 +59,8 @@ class Explanation:
         return {
             "step": self.step.to_dict(),
             "memory": self.memory.to_dict(),
+            "energy": self.energy and self.energy.to_dict(),
+            "cost": self.cost and self.cost.to_dict(),
             "engines": [term.to_dict() for term in self.engines],
             "facts": [value.to_dict() for value in self.facts],
             "interval": [value.to_dict() for value in self.doubts],
@@ -73,6 +78,8 @@ def explain(question: Question, layout: Layout) -> Explanation:
         estimate=found,
         step=sum_of("step", [parts.part(key) for key in found.time], law="step"),
         memory=_memory(found, ledger),
+        energy=_once(ledger, "energy"),
+        cost=_once(ledger, "cost"),
         engines=tuple(_engines(ledger)),
         facts=parts.facts(),
         doubts=tuple(_doubts(answer)),
@@ -240,6 +247,15 @@ def _memory(found: Estimate, ledger: Entry) -> Term:
             )
         )
     return sum_of("memory", terms, law="memory")
+
+
+def _once(ledger: Entry, law: str) -> Term | None:
+    """A law that was asked once for the whole step; the other askings are for the ends of an interval."""
+    entry = next((entry for entry in ledger.of(law) if entry.result is not None), None)
+    if entry is None:
+        return None
+    told = sum_of(law, list(_summands(entry, 1.0)), law=law)
+    return replace(told, values=values_of(law, entry), reads=tuple(entry.reads))
 
 
 def _doubts(answer: Answer) -> Iterator[Value]:

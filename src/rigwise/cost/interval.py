@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, hypot, sqrt
+from math import exp, hypot, log, sqrt
 
 from rigwise.cost.efficiencies import Efficiencies, current
 from rigwise.cost.likeness import RUN, Known
@@ -50,6 +50,12 @@ def step_classes(family: str, stack: str, cluster: Cluster | None = None) -> tup
         return f"{family}_{stack}", family
     size = size_of(cluster)
     return f"{family}_{stack}_{size}", f"{family}_{stack}", f"{family}_{size}", family
+
+
+def memory_classes(stack: str, cluster: Cluster) -> tuple[str, ...]:
+    """The classes of a peak of memory in a stack, the narrowest first."""
+    size = size_of(cluster)
+    return f"memory_{stack}_{size}", f"memory_{stack}", f"memory_{size}", "memory"
 
 
 def size_of(cluster: Cluster) -> str:
@@ -119,3 +125,20 @@ def interval(
         basis=f"{basis}, {known.says}" if known else basis,
         warnings=says + (known.warnings if known else ()),
     )
+
+
+def memory_interval(cluster: Cluster, eff: Efficiencies) -> tuple[float, float]:
+    """The 80 % interval of a peak of memory, as factors on it."""
+    sigma = max(spread(memory_classes(eff.stack_name, cluster), eff.novelty), eff.interval["floor"])
+    return exp(-Z80 * sigma), exp(Z80 * sigma)
+
+
+def widened(ends: tuple[float, float], by: float) -> tuple[float, float]:
+    """Factors whose logarithm has one more doubt, of standard deviation `by`, that does not depend on the first.
+
+    >>> low, high = widened((0.9, 1.1), 0.15)
+    >>> round(low, 2), round(high, 2)
+    (0.8, 1.24)
+    """
+    low, high = (hypot(log(end), Z80 * by) for end in ends)
+    return exp(-low), exp(high)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rigwise.cost.ledger import summed, tell, told
 from rigwise.units import HOUR, KILO, YEAR
 
 Floats = NDArray[np.float64]
@@ -32,6 +33,7 @@ class Rates:
     pue: float = 1.2
 
 
+@told("cost")
 def cost_usd(devices: float, step_s: ArrayLike, joules: ArrayLike, rates: Rates) -> Floats | None:
     """US dollars of one step, or None where neither a rent nor a price is known.
 
@@ -40,8 +42,12 @@ def cost_usd(devices: float, step_s: ArrayLike, joules: ArrayLike, rates: Rates)
     """
     step, energy = np.asarray(step_s, dtype=np.float64), np.asarray(joules, dtype=np.float64)
     if rates.hourly is not None:
-        return np.asarray(devices * step / HOUR * rates.hourly)
+        tell(rent=rates.hourly)
+        return summed(("rent", devices / HOUR * rates.hourly, step))
     if rates.price is None:
         return None
-    owned = devices * step * rates.price / (rates.years * YEAR * rates.use)
-    return np.asarray(owned + energy / (KILO * HOUR) * rates.per_kwh * rates.pue)
+    tell(price=rates.price, years=rates.years, use=rates.use, per_kwh=rates.per_kwh, pue=rates.pue)
+    return summed(
+        ("devices", devices * rates.price / (rates.years * YEAR * rates.use), step),
+        ("electricity", rates.per_kwh * rates.pue / (KILO * HOUR), energy),
+    )

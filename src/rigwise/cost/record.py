@@ -15,8 +15,9 @@ from rigwise.units import GIBI
 class Estimate:
     """The prediction for one layout. time sums to step_s, memory to memory_total (the fullest rank, bytes).
 
-    interval: 80 % of steps lie within, seconds. mfu: useful FLOP (no recomputation) over the devices' dense peak, None
-    where the peak is unknown. basis: how the interval came about. A figure that is not known is None.
+    interval: 80 % of steps lie within, seconds; memory_interval bytes, energy_interval joules, cost_interval US dollars
+    likewise, the last two None where the figure is. mfu: useful FLOP (no recomputation) over the devices' dense peak,
+    None where the peak is unknown. basis: how the interval came about. A figure that is not known is None.
     loader: what brings the samples; None for synthetic data.
     """
 
@@ -33,10 +34,13 @@ class Estimate:
     time: Mapping[str, float]
     memory: Mapping[str, float]
     memory_total: float
+    memory_interval: tuple[float, float]
     memory_limit: float
     fits: bool
     energy_j: float | None
+    energy_interval: tuple[float, float] | None
     cost_usd: float | None
+    cost_interval: tuple[float, float] | None
     basis: str
     warnings: tuple[str, ...] = ()
     loader: LoaderReport | None = None
@@ -55,13 +59,17 @@ class Estimate:
             "step_s": self.step_s,
             "interval": list(self.interval),
             "samples_per_s": self.samples_per_s,
+            "samples_interval": list(self.samples_interval),
             "tokens_per_s_per_device": self.tokens_per_s_per_device,
             "mfu": self.mfu,
             "memory_gib": memory | {"total": self.memory_total / GIBI, "limit": self.memory_limit / GIBI},
+            "memory_interval_gib": [end / GIBI for end in self.memory_interval],
             "fits": self.fits,
             "time_s": dict(self.time),
             "energy_j": self.energy_j,
+            "energy_interval_j": self.energy_interval and list(self.energy_interval),
             "cost_usd": self.cost_usd,
+            "cost_interval_usd": self.cost_interval and list(self.cost_interval),
             "basis": self.basis,
             "warnings": list(self.warnings),
             "loader": self.loader and self.loader.to_dict(),

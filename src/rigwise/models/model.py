@@ -8,7 +8,7 @@ from typing import Literal
 
 from rigwise.models.operations import Operation
 
-Family = Literal["mlp", "convnet", "transformer", "recurrent", "traced"]
+Family = Literal["mlp", "convnet", "transformer", "encoder", "recurrent", "traced"]
 Unit = Literal["token", "image", "sample"]
 
 

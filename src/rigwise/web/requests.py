@@ -84,6 +84,13 @@ class Timeline(Question):
     layout: Annotated[str, Field(max_length=400)]
 
 
+class Export(Question):
+    """A layout in the words of a training framework."""
+
+    layout: Annotated[str, Field(max_length=400)]
+    to: Word
+
+
 class Scale(Question):
     """Every number of devices."""
 

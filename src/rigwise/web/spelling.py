@@ -9,6 +9,7 @@ from typing import Any
 _COMMANDS = {
     "plan": "plan",
     "estimate": "estimate",
+    "export": "export",
     "scale": "scale",
     "split": "split",
     "advise": "advise",
@@ -21,10 +22,17 @@ _COMMANDS = {
     "validation": "validate",
 }
 _FIRST = {"plan": "model", "estimate": "model", "scale": "model", "split": "shape", "advise": "model"}
+_FIRST |= {"export": "model"}
 _FIRST |= {"brain-neuron": "cell"}
 _VERBS = {"validation": "validate"}
 _POSITIONAL = {"plan": ("model", "cluster"), "estimate": ("model", "layout", "cluster"), "scale": ("model", "cluster")}
-_POSITIONAL |= {"split": ("shape",), "advise": ("model",), "rig": ("gpus",), "brain-neuron": ("cell",)}
+_POSITIONAL |= {
+    "split": ("shape",),
+    "advise": ("model",),
+    "rig": ("gpus",),
+    "export": ("model", "cluster", "layout"),
+    "brain-neuron": ("cell",),
+}
 _OPTIONS = {
     ("advise", "vendors"): "vendor",
     ("advise", "quiet"): "low-noise",

@@ -72,6 +72,10 @@ def _timeline(said: Said, _: Progress) -> Mapping[str, Any]:
     return {**asked.subject(), **drawings.stages(asked.question, asked.estimate(layout).layout)}
 
 
+def _export(said: Said, _: Progress) -> Mapping[str, Any]:
+    return api.export(said.pop("model"), said.pop("cluster"), said.pop("layout"), **said).to_dict()
+
+
 def _scale(said: Said, _: Progress) -> Mapping[str, Any]:
     devices = said.pop("devices", None)
     asked = api.ask(**said)
@@ -119,6 +123,7 @@ VERBS: Mapping[str, Verb] = {
         Verb(name="plan", request=requests.Plan, answer=_plan),
         Verb(name="estimate", request=requests.Estimate, answer=_estimate),
         Verb(name="timeline", request=requests.Timeline, answer=_timeline),
+        Verb(name="export", request=requests.Export, answer=_export),
         Verb(name="scale", request=requests.Scale, answer=_scale),
         Verb(name="split", request=requests.Split, answer=_split),
         Verb(name="advise", request=requests.Advise, answer=_advise),

@@ -15,6 +15,7 @@ from rigwise.cost.estimate import Question, estimate
 from rigwise.cost.explain import explain
 from rigwise.cost.ledger import Entry, heard, listening, summed, tell, told
 from rigwise.cost.likeness import Known
+from rigwise.cost.money import Rates
 from rigwise.cost.terms import Term
 from rigwise.layouts.choice import can_be_split
 from rigwise.layouts.layout import Layout
@@ -58,6 +59,9 @@ def test_every_term_is_the_sum_of_its_terms_and_the_whole_is_the_estimate(questi
     assert found.estimate == said
     assert found.step.amount == pytest.approx(said.step_s, rel=1e-9)
     assert found.memory.amount == pytest.approx(said.memory_total, rel=1e-9)
+    assert found.energy is not None
+    assert found.energy.amount == pytest.approx(said.energy_j, rel=1e-9)
+
     for parts, tree in ((said.time, found.step), (said.memory, found.memory)):
         assert {term.name: term.amount for term in tree.terms} == pytest.approx(
             {key.replace("_", " "): value for key, value in parts.items()}, rel=1e-9
@@ -68,6 +72,21 @@ def test_every_term_is_the_sum_of_its_terms_and_the_whole_is_the_estimate(questi
                 assert sum(inner.amount for inner in term.terms) == pytest.approx(term.amount, rel=1e-9), term.name
     leaves = sum(leaf.amount for leaf in found.step.leaves())
     assert leaves == pytest.approx(said.step_s, rel=1e-9)
+
+
+def test_energy_and_money_are_sums_of_what_is_paid_for() -> None:
+    owned = explain(replace(ASK, rates=Rates(price=10_000.0)), Layout(dp=64, micro=2))
+    assert owned.cost is not None
+    assert owned.energy is not None
+    assert [term.name for term in owned.cost.terms] == ["devices", "electricity"]
+    assert owned.cost.amount == pytest.approx(owned.estimate.cost_usd, rel=1e-9)
+    rates = {value.symbol: float(value.value) for value in owned.cost.values}
+    kilowatt_hours = owned.energy.amount / 3.6e6
+    assert owned.cost.terms[1].amount == pytest.approx(kilowatt_hours * rates["per_kwh"] * rates["pue"], rel=1e-9)
+    rented = explain(replace(ASK, rates=Rates(hourly=2.0)), Layout(dp=64, micro=2))
+    assert rented.cost is not None
+    assert [term.name for term in rented.cost.terms] == ["rent"]
+    assert explain(ASK, Layout(dp=64, micro=2)).cost is None
 
 
 @pytest.mark.parametrize(("question", "layout"), CASES[::3], ids=IDS[::3])
@@ -148,7 +167,16 @@ def test_every_law_that_is_shown_has_a_formula_and_a_card_and_every_symbol_a_mea
     terms = tomllib.loads(files("rigwise.cost").joinpath("data/terms.toml").read_text("utf-8"))
     shown = {symbol for law in terms["law"].values() for symbol in law.get("shows", ())}
     assert shown <= set(terms["symbol"])
-    assert {row.get("unit", "") for row in terms["symbol"].values()} <= {"", "s", "B", "B/s", "FLOP", "FLOP/s"}
+    assert {row.get("unit", "") for row in terms["symbol"].values()} <= {
+        "",
+        "s",
+        "B",
+        "B/s",
+        "FLOP",
+        "FLOP/s",
+        "W",
+        "USD",
+    }
     for question, layout in CASES[::4]:
         for part in explain(question, layout).step.terms:
             assert part.formula, part.name
