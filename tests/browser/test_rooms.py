@@ -159,3 +159,10 @@ def test_a_report_opens_with_no_server(visit, tmp_path) -> None:
     visit.page.keyboard.press("ArrowRight")
     assert "rigwise serve" in visit.page.locator("[role=alert]").inner_text()
     assert all(url.startswith(("file:", "data:", "blob:")) for url in asked)
+
+
+def test_a_layout_is_shown_in_the_words_of_another_framework(visit) -> None:
+    page = visit.go(SMALL)
+    page.get_by_role("button", name="torchtitan").click()
+    page.locator("pre").wait_for()
+    assert "global_batch_size 64" in page.locator("pre").inner_text()
