@@ -23,7 +23,7 @@ from http.client import HTTPConnection
 
 MODELS = ("llama-3-8b", "gpt2", "gpt2-xl", "resnet50", "bert-large", "mistral-7b")
 DEVICES = ("h100-sxm-80gb", "a100-sxm-80gb", "rtx-4090", "rtx-3090")
-USERS, SECONDS = 50, 20.0
+USERS, SECONDS = 50, 15.0
 CLOCK = """() => new Promise((done) => {
   const input = document.querySelector('#batch'), took = [];
   let turn = 0, way = 1;

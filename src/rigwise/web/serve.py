@@ -40,6 +40,7 @@ def listening(port: int) -> socket.socket:
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         taken.bind((ADDRESS, port))
+        taken.listen(128)  # who comes before the app is ready waits, and is not refused
     except (OSError, OverflowError) as error:
         taken.close()
         if isinstance(error, OSError) and error.errno not in (errno.EADDRINUSE, errno.EACCES):

@@ -12,6 +12,7 @@ export interface Problem {
 const TOKEN = 'rigwise-token';
 const KEPT = 80;
 const kept = new Map<string, unknown>();
+const underway = new Map<string, Promise<unknown>>();
 
 /** The payload of a report that was written to a file, where the page is one: its answers, by verb and request. */
 export const report = readReport();
@@ -60,11 +61,13 @@ export function known<T>(verb: string, body: object): T | undefined {
 }
 
 /** The answer of a verb. Throws a Problem. */
-export async function ask<T>(verb: string, body: object, signal?: AbortSignal): Promise<T> {
+export async function ask<T>(verb: string, body: object): Promise<T> {
   const key = keyOf(verb, body);
   if (kept.has(key)) return kept.get(key) as T;
   if (report) return fromReport<T>(key);
-  const found = await call<T>('POST', `/api/${verb}`, body, signal);
+  const already = underway.get(key) ?? call<T>('POST', `/api/${verb}`, body).finally(() => underway.delete(key));
+  underway.set(key, already);
+  const found = (await already) as T;
   kept.set(key, found);
   if (kept.size > KEPT) kept.delete(kept.keys().next().value!);
   return found;
