@@ -51,7 +51,11 @@ def run(
     resume: bool = False,
     device: str = "auto",
     checkpoint_every: int | None = None,
+    loaders: int | None = None,
+    trace: bool = False,
+    tensorboard: bool = False,
     on_step: Callable[[StepRecord], None] | None = None,
+    on_stop: Callable[[], None] | None = None,
     predicted: Estimate | None = None,
 ) -> RunReport:
     """Train a task on this machine as a layout says, and set predicted beside measured.
@@ -69,6 +73,7 @@ def run(
     locate(task)
     check_layout(Layout.parse(layout) if isinstance(layout, str) else layout)
     check_whole(steps=steps, batch=batch, checkpoint_every=checkpoint_every)
+    check_whole(0, loaders=loaders)
     why_not = ""
     if predicted is None:
         predicted, why_not = _foretold(task, layout, batch, device)
@@ -82,7 +87,12 @@ def run(
         resume=resume,
         device=device,
         checkpoint_every=checkpoint_every,
+        loaders=loaders,
+        trace=trace,
+        tensorboard=tensorboard,
+        ideal_s=predicted.mfu * predicted.step_s if predicted and predicted.mfu else None,
         on_step=on_step,
+        on_stop=on_stop,
     )
     rows = compare(predicted, result.parts, result.step_s, result.peak_memory, result.base_memory)
     return RunReport(result=result, predicted=predicted, why_not=why_not, rows=tuple(rows))

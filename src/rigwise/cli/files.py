@@ -29,6 +29,13 @@ def check_file(path: Path | None) -> None:
         raise UsageError(f"cannot write {path}: {what}", rule="a file in a folder that exists")
 
 
+def check_pixels(path: Path | None) -> None:
+    """Refuse a place for bare pixels before any work is done for them."""
+    if path is not None and path.suffix.lower() != ".png":
+        raise UsageError(f"pixels {str(path)!r}", rule="pixels are a .png file", nearest=str(path.with_suffix(".png")))
+    check_file(path)
+
+
 def check_page(path: Path) -> None:
     """Refuse a place for a page, beside which a folder of pictures is made, before any work is done for it."""
     if path.suffix.lower() != ".md":

@@ -69,12 +69,25 @@ _GROUPS = {
             "neuron": "The walk along a neuron as a network, and a cell run on spike trains.",
         },
     ),
+    "conv": (
+        "A convolution: sizes, work and time by algorithm; images under kernels, and four ways to read one.",
+        {
+            "map": "Which algorithm wins where, over kernel and image size.",
+            "image": "Filtering: an image under kernels, a feature map each.",
+            "spectrum": "Log spectrum, low and high pass with the share of energy kept.",
+            "domains": "One convolution done in both domains, and the difference.",
+            "diffuse": "A kernel as a propagator that keeps the mass.",
+            "find": "Cross-correlation as a search for a template.",
+            "series": "A kernel over time: moving average and autoregression.",
+            "learn": "Kernels of a first layer before and after training.",
+        },
+    ),
     "rig": (
         "A whole machine around GPUs, or several: every part with its reason, proved to be the best.",
         {"check": "What is wrong with a list of parts, and what is wasted."},
     ),
 }
-_OWN = {"rig"}
+_OWN = {"conv", "rig"}
 """Groups that do something themselves; the parser wants such an action imported, so only where the group is called."""
 
 
