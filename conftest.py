@@ -34,6 +34,8 @@ def lacks(need: str) -> str:
         return "" if torch.cuda.is_available() else "no CUDA device on this machine"
     if need == "hosts" and (os.geteuid() != 0 or None in (shutil.which("ip"), shutil.which("tc"))):
         return "network namespaces need root and the commands ip and tc"
+    if need in ("web", "browser") and any(find_spec(name) is None for name in ("fastapi", "uvicorn")):
+        return "FastAPI is not installed: pip install rigwise[web]"
     if need == "browser" and find_spec("playwright") is None:
         return "Playwright is not installed"
     return ""
@@ -43,7 +45,9 @@ def needed_by(path: Path) -> str:
     """What a test file needs: the name of its folder under tests/, or what a module imports that may be missing."""
     parts = path.relative_to(ROOT).parts if path.is_relative_to(ROOT) else ()
     if parts[:1] == ("tests",) and len(parts) > 2:
-        return parts[1] if parts[1] in ("torch", "ranks", "hosts", "browser", "gpu") else ""
+        return parts[1] if parts[1] in ("torch", "ranks", "hosts", "web", "browser", "gpu") else ""
+    if parts[:3] == ("src", "rigwise", "web"):
+        return "web"
     heavy = HEAVY_AT_TOP.findall(path.read_text(encoding="utf-8")) if parts[:1] == ("src",) else []
     return next((name for name in ("triton", "numba", "torch") if name in heavy), "")
 

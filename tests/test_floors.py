@@ -34,7 +34,8 @@ FLOORS = {
     "run": SHARED,
     "api": THINKING | {"run"},
     "report": THINKING | {"run", "api"},
-    "cli": THINKING | {"run", "api", "report", "face"},
+    "web": THINKING | {"run", "api", "report", "face"},
+    "cli": THINKING | {"run", "api", "report", "web", "face"},
     "__main__": {"cli"},
     "face": {"api", "errors", "layouts", "cost", "search", "run"},
 }
@@ -43,7 +44,7 @@ FLOORS = {
 FOREIGN = {
     "numpy": {"*"},
     "torch": {"run", "models/trace.py", "convolution/torch_kernels"},
-    "pydantic": {"models", "hardware", "measurements", "layouts", "cost", "calibration", "api", "run", "cli"},
+    "pydantic": {"models", "hardware", "measurements", "layouts", "cost", "calibration", "api", "run", "cli", "web"},
     "pydantic_core": {"models", "hardware", "measurements", "layouts", "cost", "calibration", "api", "run", "cli"},
     "rich": {"cli", "run", "report"},
     "cyclopts": {"cli"},
@@ -55,6 +56,10 @@ FOREIGN = {
     "triton": {"run/compress/triton_kernels.py"},
     "resvg_py": {"report/png.py"},
     "scipy": {"calibration", "convolution"},
+    "fastapi": {"web"},
+    "starlette": {"web"},
+    "uvicorn": {"web"},
+    "anyio": {"web"},
     "PIL": {"run/readers/images.py"},
     "tensorboard": {"run/board.py"},
 }

@@ -42,6 +42,8 @@ _COMMANDS = {
     "export": "A layout in the words of torchtitan, Megatron-LM, DeepSpeed or Accelerate.",
     "launch": "The script of Slurm, MPI, Ray, Kubernetes and others that starts a run, and starting it.",
     "demo": "The whole walk on this machine in a minute: detect, plan, run, compare.",
+    "report": "A plan as one HTML file that opens with no server.",
+    "serve": "The page and the HTTP API, for this machine alone (the extra [web]).",
     "validate": "Predict every row of a table of measurements and sum up the errors.",
     "explain": "A word of the glossary: formula, a worked number, source.",
     "calibrate": "Fit the constants of the laws to tables of measurements.",
