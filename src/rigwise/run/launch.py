@@ -12,14 +12,14 @@ from typing import Any
 
 from rigwise.errors import LaunchError
 from rigwise.run.failures import Failure, cause, ended, told
-from rigwise.run.job import Job
+from rigwise.run.job import Start
 from rigwise.run.server_process import ServerProcess, borrowed
 
 _GRACE_S = 2.0  # a rank that lost its neighbour may be heard before the neighbour's own end
 _KILL_S = 5.0
 
 
-def launch(job: Job, prints: Path, hear: Callable[[dict[str, Any]], None]) -> None:
+def launch(job: Start, prints: Path, hear: Callable[[dict[str, Any]], None]) -> None:
     """Run a job to its end. hear: called with every report of a rank, in the order of the ranks' telling.
 
     prints: the folder for what each rank prints. Raises the error of the rank that failed first; KeyboardInterrupt and
@@ -37,12 +37,13 @@ def launch(job: Job, prints: Path, hear: Callable[[dict[str, Any]], None]) -> No
         raise cause(watch.failures).error
 
 
-def _start(job: Job, identity: str, prints: Path) -> dict[str, Any]:
+def _start(job: Start, identity: str, prints: Path) -> dict[str, Any]:
     threads = str(job.threads)
     loopback = {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
     return {
         "job": identity,
         "world": job.world,
+        "work": job.work,
         "start": job.to_dict(),
         "prints": str(prints / "rank-{rank}.txt"),
         "environment": {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, **loopback, **os.environ},
@@ -54,7 +55,7 @@ def _start(job: Job, identity: str, prints: Path) -> dict[str, Any]:
 class _Watch:
     """Which ranks still live, and what went wrong."""
 
-    def __init__(self, job: Job, prints: Path, hear: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, job: Start, prints: Path, hear: Callable[[dict[str, Any]], None]) -> None:
         self.id = uuid.uuid4().hex
         self.world = job.world
         self.prints = prints
