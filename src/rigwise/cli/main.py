@@ -39,10 +39,13 @@ _COMMANDS = {
     "scale": "Speed-up over the number of devices, and where adding more hurts.",
     "split": "What the ways to split one dense layer hold and exchange.",
     "run": "Train a task on this machine as a layout says; predicted beside measured.",
+    "measure": "Measure this machine: products, convolutions, memory, optimizers, links; or replay a task.",
+    "history": "What was measured and run on this machine: list, compare, plot, export.",
+    "doctor": "What this machine's devices, links and limits are, and what looks wrong.",
     "demo": "The whole walk on this machine in a minute: detect, plan, run, compare.",
     "validate": "Predict every row of a table of measurements and sum up the errors.",
     "explain": "A word of the glossary: formula, a worked number, source.",
-    "calibrate": "Fit the constants of the laws to tables of measurements.",
+    "calibrate": "Fit the constants of the laws to tables of measurements, or this machine's profile to its history.",
 }
 _FILES = {"explain": "words"}  # commands whose file is not named as they are
 _GROUPS = {

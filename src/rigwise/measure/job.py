@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Self
 
 PARTS = ("memory", "probes", "optimizers", "links")
@@ -40,3 +41,8 @@ class MeasureJob:
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Read what to_dict wrote."""
         return cls(**{**data, "parts": tuple(data["parts"])})
+
+
+def rows_file(folder: str | Path, rank: int) -> Path:
+    """Where a rank leaves what it found."""
+    return Path(folder) / f"rows-{rank}.json"

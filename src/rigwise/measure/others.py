@@ -25,3 +25,11 @@ class Others:
         self._flag.fill_(float(yes))
         dist.all_reduce(self._flag, op=dist.ReduceOp.MIN)
         return bool(self._flag.item())
+
+    def sum(self, value: float) -> float:
+        """Over all ranks."""
+        if self.world > 1:
+            self._flag.fill_(value)
+            dist.all_reduce(self._flag)
+            return float(self._flag.item())
+        return value

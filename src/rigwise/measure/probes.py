@@ -19,8 +19,8 @@ from rigwise.measure.others import Others
 from rigwise.measure.reading import Seen
 from rigwise.measure.rows import Row, row
 
-_LISTENED, _WHOLE = 2, 2  # steps of a round, with and without a listener
-_LEAST = 2  # rounds
+_LISTENED, _WHOLE = 1, 1  # steps of a round, with and without a listener
+_LEAST = 3  # rounds
 
 
 @dataclass(slots=True)
@@ -80,8 +80,8 @@ def measure_probes(
 ) -> Iterator[Row]:
     """Rounds over all probes until the time is over, at least two; the ranks begin each probe together.
 
-    Rows: one for each different operation; and of each probe its whole pass ("pass", with the seconds of its
-    operations and their number), which tells what a step costs besides.
+    Rows: one for each different operation of a probe, with how often it has it; and of each probe its whole pass
+    ("pass"), which tells what a step costs besides.
     """
     synchronize = torch.cuda.synchronize if device.type == "cuda" else _nothing
     start, rounds, longest = time.perf_counter(), 0, 0.0
@@ -98,15 +98,10 @@ def measure_probes(
 
 
 def _rows(made: list[Probe]) -> Iterator[Row]:
-    heard: dict[Seen, list[float]] = defaultdict(list)
-    for probe in made:
-        for what, times in probe.heard.items():
-            heard[what] += times
-    for what, times in heard.items():
-        yield row(what.kind, times, what.which, **dict(what.sizes))
     for number, probe in enumerate(made):
-        parts = sum(median(times) * probe.count[what] for what, times in probe.heard.items() if what in probe.count)
-        yield row("pass", probe.whole, probe=number, parts=parts, operations=sum(probe.count.values()))
+        for what, times in probe.heard.items():
+            yield row(what.kind, times, what.which, **dict(what.sizes), often=probe.count.get(what, 0), probe=number)
+        yield row("pass", probe.whole, probe=number)
 
 
 def _nothing() -> None:

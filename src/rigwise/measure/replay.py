@@ -18,6 +18,7 @@ from rigwise.measure.listen import Listener
 from rigwise.measure.others import Others
 from rigwise.measure.reading import Seen
 from rigwise.measure.rows import Row, row
+from rigwise.measure.sums import GRADIENTS, LOADER, OPTIMIZER
 from rigwise.models.trace import call
 from rigwise.run.feed import Feed, cut, place
 from rigwise.run.task import Task, load_task
@@ -65,20 +66,10 @@ def replay(
         progress(steps / (_WARM + _LEAST))
     for what, times in heard.items():
         yield row(what.kind, times, what.which, **dict(what.sizes), often=float(count.get(what, 0)))
-    yield row("optimizer step", stepping[_WARM:])
-    yield row("loader", loading[_WARM:])
+    yield row(OPTIMIZER, stepping[_WARM:])
+    yield row(LOADER, loading[_WARM:])
+    yield row(GRADIENTS, [float(sum(p.nbytes for p in task.model.parameters() if p.requires_grad))])
 
 
 def _pass(task: Task, inputs: Any, targets: Any) -> None:
     task.loss(call(task.model, inputs), targets).backward()
-
-
-def predicted(rows: list[Row], extra: float) -> float:
-    """Seconds of a step: its operations, `extra` seconds for each of them besides, the optimizer and the loader.
-
-    >>> predicted([Row(kind="relu", value=2.0, sizes={"often": 3.0}), Row(kind="loader", value=1.0)], 0.5)
-    8.5
-    """
-    return sum(r.sizes.get("often", 1.0) * (r.value + extra * ("often" in r.sizes)) for r in rows)
-
-

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from rigwise.errors import RigwiseError
 from rigwise.files import replace_text
-from rigwise.measure.job import MeasureJob
+from rigwise.hardware.busy import Busy
+from rigwise.measure.job import MeasureJob, rows_file
 from rigwise.measure.links import measure_links
 from rigwise.measure.machine import measure_memory, measure_optimizers
 from rigwise.measure.others import Others
@@ -39,15 +40,11 @@ def work(start: Mapping[str, Any], rank: int, reporter: Reporter) -> int:
     return 0
 
 
-def rows_file(folder: str | Path, rank: int) -> Path:
-    """Where a rank leaves what it found."""
-    return Path(folder) / f"rows-{rank}.json"
-
-
 def _measure(job: MeasureJob, rank: int, device: torch.device, reporter: Reporter) -> None:
     others = Others(job.world, device)
     found: list[Row] = []
     torch.manual_seed(0)
+    before, own = Busy.now(), time.process_time()
     for part in job.parts:
         others.meet()
         if rank == 0:
@@ -58,7 +55,8 @@ def _measure(job: MeasureJob, rank: int, device: torch.device, reporter: Reporte
                 reporter.send("part", part=part, done=min(done, 1.0))
 
         found += _WORKS[part](job, device, others, progress)
-    replace_text(rows_file(job.output, rank), json.dumps([row.to_dict() for row in found]))
+    left = {"rows": [row.to_dict() for row in found], "others": before.others(others.sum(time.process_time() - own))}
+    replace_text(rows_file(job.output, rank), json.dumps(left))
     reporter.send("done")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,7 +23,8 @@ class RunResult:
     warm-up; samples_per_s: all ranks together. parts: median seconds a step, mean over ranks: compute, communication
     (exposed only), loader, optimizer, and other, which closes the sum to step_s. peak_memory: bytes on the largest
     rank; base_memory: what of it the process held before the model and its data came (0 on a GPU, where only tensors
-    count).
+    count). threads: of a rank. evidence: cores that other programs kept busy meanwhile ("others"), and on the busiest rank page faults and
+    involuntary switches of a step ("faults", "switches").
     """
 
     task: str
@@ -44,6 +45,13 @@ class RunResult:
     versions: Mapping[str, str]
     warnings: tuple[str, ...]
     resumed_from: int = 0
+    threads: int = 1
+    evidence: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def device_kind(self) -> str:
+        """cuda or cpu."""
+        return "cuda" if self.versions.get("backend") == "nccl" or self.base_memory == 0 else "cpu"
 
     def to_dict(self) -> dict[str, Any]:
         """The result for JSON, in the fields of the outside contract."""
@@ -66,6 +74,8 @@ class RunResult:
             "versions": dict(self.versions),
             "warnings": list(self.warnings),
             "resumed_from": self.resumed_from,
+            "threads": self.threads,
+            "evidence": dict(self.evidence),
         }
 
 
@@ -98,4 +108,18 @@ def summary(ranks: Sequence[Mapping[str, float]]) -> dict[str, Any]:
         "parts": {**parts, "other": max(0.0, mean["step"] - sum(parts.values()))},
         "peak_memory": int(largest["peak"]),
         "base_memory": int(largest["base"]),
+        "evidence": _evidence(ranks),
+    }
+
+
+def _evidence(ranks: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """What the ranks used of the machine, together."""
+    if not all("wall_s" in rank for rank in ranks):
+        return {}
+    own, wall = sum(rank["processor_s"] for rank in ranks), max(rank["wall_s"] for rank in ranks)
+    machine = max(rank["machine_s"] for rank in ranks)
+    return {
+        "others": max(0.0, machine - own) / wall if wall > 0 else 0.0,
+        "faults": max(rank["faults"] for rank in ranks),
+        "switches": max(rank["switches"] for rank in ranks),
     }

@@ -200,6 +200,8 @@ class _Heard:
             versions=self.start["versions"],
             warnings=(*self.warnings, *_crowded(job)),
             resumed_from=before,
+            threads=job.threads,
+            evidence=self.summary.get("evidence", {}),
         )
         try:
             replace_text(self.folder / RESULT, json.dumps(result.to_dict(), indent=1) + "\n")

@@ -31,6 +31,7 @@ from rigwise.run.result import median_parts, summary
 from rigwise.run.seeds import BUILDING, TRAINING, reseed
 from rigwise.run.task import Task, load_task, locate
 from rigwise.run.trainer import Setting, Trainer
+from rigwise.run.usage import usage, used
 
 _LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL communicator was aborted")
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
@@ -109,9 +110,11 @@ def _train_task(
         for says in (*seen.warnings(layout.dp), *skipped):
             reporter.send("warning", says=says)
         log = Log(Path(job.output) / NAME, keep=begin)
+    before = usage()
     path = trainer.train(feed.deal(batch=batch, share=share, start=begin), begin, log, reporter)
     peaks = {"peak": memory.peak(ranks.device), "base": base}
-    reports = ranks.gather({**median_parts(trainer.records), **peaks})
+    spent = used(before, usage(), len(trainer.records))
+    reports = ranks.gather({**median_parts(trainer.records), **peaks, **spent})
     if ranks.rank == 0:
         reporter.send("summary", checkpoint=path.name, **summary(reports))
     reporter.send("done")
