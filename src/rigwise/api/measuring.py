@@ -49,7 +49,13 @@ class Measured:
             "others": self.others,
             "doubts": list(self.doubts),
             "links": [
-                {"collective": f.collective, "alpha": f.alpha, "bandwidth": f.bandwidth, "error": f.error, "worst": f.worst}
+                {
+                    "collective": f.collective,
+                    "alpha": f.alpha,
+                    "bandwidth": f.bandwidth,
+                    "error": f.error,
+                    "worst": f.worst,
+                }
                 for f in self.links
             ],
             "rows": [row.to_dict() for row in self.rows],
@@ -221,8 +227,6 @@ def replay(
     from rigwise.hardware.detect import cores
     from rigwise.measure.start import found
     from rigwise.measure.sums import predicted
-    from rigwise.measurements.history import Beside, History, Session
-    from rigwise.measurements.record import Measurement
     from rigwise.run.task import locate
 
     locate(task)
@@ -240,18 +244,11 @@ def replay(
                 rule="a replay times one rank's own work; the link is of the machine's profile",
                 nearest="rigwise measure, then rigwise calibrate --from history",
             )
-        parts["communication"] = known.wire.alpha + parts.pop("gradient bytes") * 2 * (ranks - 1) / ranks / known.wire.bandwidth
+        parts["communication"] = (
+            known.wire.alpha + parts.pop("gradient bytes") * 2 * (ranks - 1) / ranks / known.wire.bandwidth
+        )
     parts.pop("gradient bytes", None)
     step = sum(parts.values())
-    session = Session(
-        kind="replay",
-        name=task,
-        machine=machine_facts(),
-        settings={"ranks": ranks, "threads": of, "batch": batch},
-        findings={"others": one.others, "doubts": _doubts(0.0, one.others)},
-    )
-    rows = [Measurement(id=f"{task} {part}", metric="step_s", value=value, part=part) for part, value in parts.items()]
-    number = History(history).add(session, [Beside(measured=row) for row in rows])
     return Replayed(
         task=task,
         ranks=ranks,
@@ -260,8 +257,24 @@ def replay(
         parts=parts,
         operations=sum("often" in row.sizes for row in one.rows),
         others=one.others,
-        session=number,
+        session=_keep_replay(task, one, parts, batch, history),
     )
+
+
+def _keep_replay(task: str, one: Found, parts: dict[str, float], batch: int | None, history: str | Path | None) -> int:
+    """Write a replay to the history; its number."""
+    from rigwise.measurements.history import Beside, History, Session
+    from rigwise.measurements.record import Measurement
+
+    session = Session(
+        kind="replay",
+        name=task,
+        machine=machine_facts(),
+        settings={"ranks": one.world, "threads": one.threads, "batch": batch},
+        findings={"others": one.others, "doubts": _doubts(0.0, one.others)},
+    )
+    rows = [Measurement(id=f"{task} {part}", metric="step_s", value=value, part=part) for part, value in parts.items()]
+    return History(history).add(session, [Beside(measured=row) for row in rows])
 
 
 def calibrate_here(*, name: str = "this", history: str | Path | None = None) -> list[Profile]:
@@ -338,8 +351,6 @@ def machine_facts() -> dict[str, Any]:
         "packages": known["packages"],
         "python": known["python"],
     }
-
-
 
 
 def rate_of(row: Row) -> float | None:

@@ -20,7 +20,13 @@ VARIABLE = "RIGWISE_HISTORY"
 """Environment: a file in place of the user's own history, or `off`."""
 _MINE = {
     "compute": ("compute", "recompute"),
-    "communication": ("tensor_exchange", "context_exchange", "expert_exchange", "pipeline_exchange", "gradient_exchange"),
+    "communication": (
+        "tensor_exchange",
+        "context_exchange",
+        "expert_exchange",
+        "pipeline_exchange",
+        "gradient_exchange",
+    ),
     "optimizer": ("optimizer",),
     "loader": ("loader",),
     "other": ("host", "offload", "allocator", "bubble"),
@@ -59,7 +65,7 @@ def diagnosis(result: RunResult, predicted: Estimate) -> list[Cause]:
 
     threads = int(result.threads)
     known = matching(machine_name(), result.world, threads)
-    states = gpu_states() if result.device_kind == "cuda" else []
+    states = gpu_states() if result.on_gpu else []
     return diagnose(
         Symptoms(
             step_s=result.step_s,
@@ -67,9 +73,9 @@ def diagnosis(result: RunResult, predicted: Estimate) -> list[Cause]:
             predicted=parts_of(predicted),
             measured=result.parts,
             ranks=result.world,
-            threads=threads if result.device_kind == "cpu" else 1,
+            threads=1 if result.on_gpu else threads,
             cores=cores(),
-            others=result.evidence.get("others", 0.0) if result.device_kind == "cpu" else 0.0,
+            others=0.0 if result.on_gpu else result.evidence.get("others", 0.0),
             faults=result.evidence.get("faults", 0.0),
             switches=result.evidence.get("switches", 0.0),
             gradient_bytes=predicted.memory.get("gradients", 0.0),

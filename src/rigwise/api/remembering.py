@@ -114,6 +114,7 @@ def _cells(session: Session, rows: Sequence[Beside]) -> list[dict[str, Any]]:
     from rigwise.units import GIBI
 
     said = session.settings
+    torch = session.machine.get("versions", {}).get("torch", "unknown")
     shared = {
         "family": "local",
         "model": session.name,
@@ -126,7 +127,7 @@ def _cells(session: Session, rows: Sequence[Beside]) -> list[dict[str, Any]]:
         "global_batch": said.get("batch", ""),
         "source": f"rigwise run, {session.date}",
         "verified": "yes",
-        "notes": f"{said.get('threads', 1)} threads a rank; torch {session.machine.get('versions', {}).get('torch', '')}",
+        "notes": f"{said.get('threads', 1)} threads a rank; torch {torch}",
     }
     out = []
     for one in rows:

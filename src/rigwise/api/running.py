@@ -76,8 +76,6 @@ def run(
     UsageError (task, layout, sizes), NotFoundError (task),
     InfeasibleError (memory) and LaunchError (a rank died, torch missing).
     """
-    from rigwise.api.recording import record
-    from rigwise.calibration.comparison import compare
     from rigwise.hardware.sensors import energy, joules_a_step
     from rigwise.layouts.layout import Layout
     from rigwise.run.limits import check_layout
@@ -103,9 +101,24 @@ def run(
         checkpoint_every=checkpoint_every,
         on_step=on_step,
     )
-    rows = compare(predicted, result.parts, result.step_s, result.peak_memory, result.base_memory)
     after = energy()
     joules = joules_a_step(before, after, time.monotonic() - began, result.step_s)
+    return _reported(result, predicted, why_not, joules, after.missing, history)
+
+
+def _reported(
+    result: RunResult,
+    predicted: Estimate | None,
+    why_not: str,
+    joules: float | None,
+    uncounted: tuple[str, ...],
+    history: str | Path | None,
+) -> RunReport:
+    """The run beside its prediction, and in the history."""
+    from rigwise.api.recording import record
+    from rigwise.calibration.comparison import compare
+
+    rows = compare(predicted, result.parts, result.step_s, result.peak_memory, result.base_memory)
     session, causes, not_kept = record(result, predicted, joules=joules, history=history)
     return RunReport(
         result=result,
@@ -113,7 +126,7 @@ def run(
         why_not=why_not,
         rows=tuple(rows),
         joules=joules,
-        uncounted=after.missing,
+        uncounted=uncounted,
         session=session,
         diagnosis=tuple(causes),
         not_kept=not_kept,

@@ -140,7 +140,7 @@ def _faults(r: Symptoms) -> Iterator[Cause]:
             cause="page faults",
             lost=r.lost("compute") + r.lost("optimizer"),
             evidence=f"{r.faults:.0f} pages a step are faulted in: memory goes back to the kernel and comes anew",
-            fix="MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ above the largest tensor, as `rigwise run` sets them",
+            fix="MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ above the largest tensor, as `rigwise run` has it",
         )
 
 

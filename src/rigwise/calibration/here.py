@@ -157,9 +157,9 @@ def _plain(timed: Sequence[Timed]) -> list[float]:
     errors = []
     for own in _probes(timed).values():
         whole = next((one.seconds for one in own if one.kind == "pass"), None)
-        flop = sum(flop(one) * one.sizes["often"] for one in own if one.kind != "pass")
-        if whole and flop and rates:
-            errors.append(log(flop / max(rates) / whole))
+        work = sum(flop(one) * one.sizes["often"] for one in own if one.kind != "pass")
+        if whole and work and rates:
+            errors.append(log(work / max(rates) / whole))
     return errors
 
 

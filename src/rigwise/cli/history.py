@@ -70,7 +70,11 @@ def _point(session: Session, rows: Sequence[Beside]) -> tuple[str, float, float]
     one = _total(rows)
     if one is None or one.predicted is None:
         return None
-    return f"{session.id} {_short(session.name)} {session.settings.get('layout', '')}", one.measured.value, one.predicted
+    return (
+        f"{session.id} {_short(session.name)} {session.settings.get('layout', '')}",
+        one.measured.value,
+        one.predicted,
+    )
 
 
 def _short(name: str) -> str:

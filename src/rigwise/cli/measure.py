@@ -60,9 +60,7 @@ def measure(
     """
     if replay is not None:
         with _progress(look) as on_part:
-            done = api.replay(
-                replay, ranks=ranks or 1, threads=threads, batch=batch, history=output, on_part=on_part
-            )
+            done = api.replay(replay, ranks=ranks or 1, threads=threads, batch=batch, history=output, on_part=on_part)
         look.answer(done.to_dict, lambda screen: _draw_replay(screen, done))
         return
     if batch is not None:
@@ -99,7 +97,10 @@ def _draw(screen: Console, found: Sequence[Measured]) -> None:
         columns = [Column(head="what", right=False), Column(head="median"), Column(head="best"), Column(head="timed")]
         screen.print(table(screen, columns, rows, title=f"{title} (session {one.session})"))
         if one.links:
-            heads = [Column(head="between ranks", right=False), *(Column(head=h) for h in ("alpha", "bandwidth", "error"))]
+            heads = [
+                Column(head="between ranks", right=False),
+                *(Column(head=h) for h in ("alpha", "bandwidth", "error")),
+            ]
             lines = [
                 [f.collective, show_seconds(f.alpha), show_rate(f.bandwidth), f"{f.error:.0%} (max {f.worst:.0%})"]
                 for f in one.links

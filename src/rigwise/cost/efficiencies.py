@@ -16,7 +16,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, Protocol
+from typing import Any
+from typing import Protocol as Interface
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,7 +135,7 @@ class StackEfficiencies:
     states: str
 
 
-class Measured(Protocol):
+class Measured(Interface):
     """What an interval asks of a machine's own profile (cost/profile.py)."""
 
     @property

@@ -4,8 +4,8 @@
 
 amount: one call, FLOP, bytes, steps, as the kind has them; x: base-2 logarithms of the sizes; x_j: sizes that were
 timed. The sum is a law with three or four constants; the second factor is what the machine does otherwise near the
-sizes that were timed, and is 1 far from all of them. Shape letters as in models/operations.py; a convolution's are those
-of measure/reading.py.
+sizes that were timed, and is 1 far from all of them. Shape letters as in models/operations.py; those of a convolution
+as in measure/reading.py.
 
 Left out: what the operations before it leave in the caches, other than on average.
 Source: Gaussian process regression with a linear mean (Rasmussen and Williams 2006, section 2.7).
@@ -89,7 +89,9 @@ def amounts(kind: str, sizes: Mapping[str, ArrayLike]) -> Floats:
     >>> amounts("product", {"m": 2, "n": 3, "k": 4}).tolist()
     [1.0, 48.0, 104.0]
     """
-    arrays = dict(zip(sizes, np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in sizes.values())), strict=True))
+    arrays = dict(
+        zip(sizes, np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in sizes.values())), strict=True)
+    )
     work = _AMOUNTS[kind][1] if kind in _AMOUNTS else _stream
     return np.stack(work(arrays), axis=-1)
 
@@ -102,8 +104,10 @@ def logarithms(kind: str, sizes: Mapping[str, ArrayLike]) -> Floats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """One kind and pass. constants: of the law, one an amount. at [P, d], pull [P], reach: of the second factor. spread:
-    standard deviation of the logarithm of what was timed around what the other points say of it."""
+    """One kind and pass. constants: of the law, one an amount. at [P, d], pull [P], reach: of the second factor.
+
+    spread: standard deviation of the logarithm of what was timed around what the other points say of it.
+    """
 
     kind: str
     constants: Floats

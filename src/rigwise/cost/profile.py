@@ -57,7 +57,9 @@ class Profile:
         )
         links = dict(eff.links)
         if self.wire is not None and link.bandwidth:
-            own = replace(eff.link(link.kind), share=self.wire.bandwidth / link.bandwidth, hop=0.0, base_s=self.wire.alpha)
+            own = replace(
+                eff.link(link.kind), share=self.wire.bandwidth / link.bandwidth, hop=0.0, base_s=self.wire.alpha
+            )
             links[link.kind] = own
         device = replace(eff.device, host_fixed=1.0, host_power=1.0)
         return replace(eff, stack=stack, device=device, links=links, measured=self)

@@ -41,7 +41,9 @@ def rated(o: Operation, part: Share, micro: Floats, rates: Rates) -> Three | Non
 
 def inside_cells(block: Block) -> frozenset[str]:
     """Names of the streams of a block that a recurrent kernel does within: those of modules that step in time."""
-    modules = {o.name.split("/")[0].removesuffix("state") for o in block.operations if o.kind == "linear" and o.steps > 1}
+    modules = {
+        o.name.split("/")[0].removesuffix("state") for o in block.operations if o.kind == "linear" and o.steps > 1
+    }
     return frozenset(
         o.name
         for o in block.operations

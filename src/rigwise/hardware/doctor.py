@@ -17,7 +17,7 @@ from rigwise.units import GIBI, MEGA, show_bytes
 
 Severity = Literal["warning", "note"]
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-_SHARED = Path("/dev/shm")  # noqa: S108 - the place where data loaders hand over batches
+_SHARED = Path("/dev/shm")
 _FILES, _SHARED_LEAST, _HOT, _SLOW_CARD = 4096, 2 * GIBI, 84.0, 1000.0
 
 
@@ -111,7 +111,7 @@ def _narrow_slot(p: Patient) -> Iterator[Symptom]:
             yield Symptom(
                 rule="slot",
                 severity="warning" if lanes and most and lanes < most else "note",
-                evidence=f"GPU {gpu.index} runs at PCIe {gpu.pcie_gen}.0 x{lanes}; it can PCIe {gpu.pcie_gen_max}.0 x{most}",
+                evidence=f"GPU {gpu.index} runs at PCIe {gpu.pcie_gen}.0 x{lanes} of {gpu.pcie_gen_max}.0 x{most}",
                 why="what it exchanges with the host and with other cards takes longer in proportion",
                 fix="a wider slot, or fewer cards on the same lanes; a card at rest may show a lower generation",
             )
@@ -143,7 +143,7 @@ def _power_limit(p: Patient) -> Iterator[Symptom]:
             yield Symptom(
                 rule="power limit",
                 severity="note",
-                evidence=f"GPU {gpu.index} may take {gpu.power_limit:.0f} W of its usual {gpu.power_limit_default:.0f} W",
+                evidence=f"GPU {gpu.index} may take {gpu.power_limit:.0f} W, {gpu.power_limit_default:.0f} W usually",
                 why="long products run slower",
                 fix="nvidia-smi -pl sets it",
             )

@@ -55,7 +55,11 @@ class Energy:
         >>> Energy(counters={"a": (9.0, 10.0)}).until(Energy(counters={"a": (1.0, 10.0)}))
         2.0
         """
-        both = [(start, later.counters[name][0], top) for name, (start, top) in self.counters.items() if name in later.counters]
+        both = [
+            (start, later.counters[name][0], top)
+            for name, (start, top) in self.counters.items()
+            if name in later.counters
+        ]
         if not both:
             return None
         return sum(end - start if end >= start else end + top - start for start, end, top in both)
@@ -102,7 +106,9 @@ def _state(nvml: Any, index: int) -> GpuState:
     memory = _ask(nvml, "nvmlDeviceGetMemoryInfo", handle)
     users = _ask(nvml, "nvmlDeviceGetComputeRunningProcesses", handle)
     name = _ask(nvml, "nvmlDeviceGetName", handle)
-    bits = int(number("nvmlDeviceGetCurrentClocksEventReasons") or number("nvmlDeviceGetCurrentClocksThrottleReasons") or 0)
+    bits = int(
+        number("nvmlDeviceGetCurrentClocksEventReasons") or number("nvmlDeviceGetCurrentClocksThrottleReasons") or 0
+    )
     return GpuState(
         index=index,
         name=name.decode() if isinstance(name, bytes) else str(name or "a GPU"),
@@ -160,4 +166,6 @@ def joules_a_step(before: Energy, after: Energy, seconds: float, step_s: float) 
 
 def in_use(states: Sequence[GpuState]) -> tuple[str, ...]:
     """What to say of GPUs that somebody else computes on."""
-    return tuple(f"GPU {s.index} is in use: {s.users} process{'es' * (s.users > 1)} compute on it" for s in states if s.users)
+    return tuple(
+        f"GPU {s.index} is in use: {s.users} process{'es' * (s.users > 1)} compute on it" for s in states if s.users
+    )

@@ -1,4 +1,4 @@
-"""The probes: each small network trained for a few steps, its operations timed where they happen, and the whole step."""
+"""The probes: small networks trained for a few steps, their operations timed where they happen, and their passes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib.resources import files
-from statistics import median
 
 import torch
 from torch import nn
@@ -91,7 +90,9 @@ def measure_probes(
         for number, probe in enumerate(made):
             others.meet()
             probe.round(synchronize)
-            progress(min((time.perf_counter() - start) / seconds, (rounds * len(made) + number + 1) / len(made) / _LEAST))
+            progress(
+                min((time.perf_counter() - start) / seconds, (rounds * len(made) + number + 1) / len(made) / _LEAST)
+            )
         rounds += 1
         longest = max(longest, time.perf_counter() - begin)
     yield from _rows(made)

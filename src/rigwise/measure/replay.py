@@ -26,9 +26,7 @@ from rigwise.run.task import Task, load_task
 _WARM, _LEAST, _MOST = 2, 3, 12  # steps
 
 
-def replay(
-    job: MeasureJob, device: torch.device, others: Others, progress: Callable[[float], None]
-) -> Iterator[Row]:
+def replay(job: MeasureJob, device: torch.device, others: Others, progress: Callable[[float], None]) -> Iterator[Row]:
     """Rows: of each different operation, with how often a step has it ("often"); of the optimizer and the loader."""
     torch.manual_seed(0)
     task = load_task(job.task)
@@ -43,9 +41,7 @@ def replay(
     stepping: list[float] = []
     loading: list[float] = []
     start, steps = time.perf_counter(), 0
-    while steps < _WARM + _LEAST or others.all(
-        steps < _WARM + _MOST and time.perf_counter() - start < job.seconds
-    ):
+    while steps < _WARM + _LEAST or others.all(steps < _WARM + _MOST and time.perf_counter() - start < job.seconds):
         others.meet()
         begin = time.perf_counter()
         inputs, targets = place(next(dealt), device)

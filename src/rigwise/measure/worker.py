@@ -63,9 +63,7 @@ def _measure(job: MeasureJob, rank: int, device: torch.device, reporter: Reporte
 _Work = Callable[[MeasureJob, torch.device, Others, Callable[[float], None]], Iterator[Row]]
 _WORKS: Mapping[str, _Work] = {
     "memory": lambda job, device, others, progress: measure_memory(device, others),
-    "probes": lambda job, device, others, progress: measure_probes(
-        device, job.seconds, job.thorough, others, progress
-    ),
+    "probes": lambda job, device, others, progress: measure_probes(device, job.seconds, job.thorough, others, progress),
     "optimizers": lambda job, device, others, progress: measure_optimizers(device, others),
     "links": lambda job, device, others, progress: measure_links(device, others),
     "replay": replay,

@@ -87,7 +87,8 @@ class History:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._open()
         except (OSError, sqlite3.OperationalError) as refused:
-            raise UsageError(f"cannot keep a history in {self.path}: {refused}", rule="a file that can be written")
+            says = f"cannot keep a history in {self.path}: {refused}"
+            raise UsageError(says, rule="a file that can be written") from None
 
     def add(self, session: Session, found: Iterable[Beside]) -> int:
         """Write a session with its measurements; its number."""

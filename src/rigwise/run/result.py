@@ -23,8 +23,8 @@ class RunResult:
     warm-up; samples_per_s: all ranks together. parts: median seconds a step, mean over ranks: compute, communication
     (exposed only), loader, optimizer, and other, which closes the sum to step_s. peak_memory: bytes on the largest
     rank; base_memory: what of it the process held before the model and its data came (0 on a GPU, where only tensors
-    count). threads: of a rank. evidence: cores that other programs kept busy meanwhile ("others"), and on the busiest rank page faults and
-    involuntary switches of a step ("faults", "switches").
+    count). threads: of a rank. evidence: cores that other programs kept busy meanwhile ("others"), and on the busiest
+    rank page faults and involuntary switches of a step ("faults", "switches").
     """
 
     task: str
@@ -49,9 +49,9 @@ class RunResult:
     evidence: Mapping[str, float] = field(default_factory=dict)
 
     @property
-    def device_kind(self) -> str:
-        """cuda or cpu."""
-        return "cuda" if self.versions.get("backend") == "nccl" or self.base_memory == 0 else "cpu"
+    def on_gpu(self) -> bool:
+        """Whether it ran on GPUs, whose memory no library shares."""
+        return self.base_memory == 0
 
     def to_dict(self) -> dict[str, Any]:
         """The result for JSON, in the fields of the outside contract."""

@@ -5,8 +5,8 @@ Reading torch and what DistributedDataParallel imports late takes 2 s; a fork ta
 start quicker than two fresh interpreters, and the next job starts in a tenth of a second.
 
 It reads commands as JSON lines on stdin: {"job": id, "work": module, "start": ..., ...} or {"kill": true}; a rank calls
-the module's `work`. When stdin ends, it kills its ranks and leaves. On its stdout, which the ranks share, go JSON lines of less than PIPE_BUF bytes: {"job": id,
-"rank": r, "kind": "exit", "code": c}, and what ranks report (reporter.py).
+the module's `work`. When stdin ends, it kills its ranks and leaves. On its stdout, which the ranks share, go JSON lines
+of less than PIPE_BUF bytes: {"job": id, "rank": r, "kind": "exit", "code": c}, and what ranks report (reporter.py).
 """
 
 from __future__ import annotations
