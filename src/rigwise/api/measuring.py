@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,10 +136,14 @@ def measure(
             seconds=whole / len(asked) * 0.6,
             thorough=thorough,
             device=device,
-            on_part=(lambda part, share, says=says: on_part(f"{says}: {part}", share)) if on_part else None,
+            on_part=partial(_of_setting, on_part, says) if on_part else None,
         )
         done.append(_kept(one, kept))
     return done
+
+
+def _of_setting(on_part: Callable[[str, float], None], says: str, part: str, share: float) -> None:
+    on_part(f"{says}: {part}", share)
 
 
 def _kept(one: Found, history: Any) -> Measured:

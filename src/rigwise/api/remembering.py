@@ -81,7 +81,7 @@ def history(
     if kind is not None and kind not in KINDS:
         raise UsageError(f"kind {kind!r}", rule=f"one of {', '.join(KINDS)}")
     kept = History(_place(path))
-    found = [kept.session(number) for number in numbers] or kept.sessions(kind, last=last)  # type: ignore[arg-type]
+    found = [kept.session(number) for number in numbers] or kept.sessions(kind, last=last)
     return Listing(
         path=kept.path, kept=kept.kept, sessions=[(session, kept.measurements(session.id)) for session in found]
     )

@@ -18,6 +18,7 @@ _NOISES = (0.05, 0.12, 0.25)  # of one time, standard deviation of its logarithm
 _LEAST = 3  # points of a curve of its own
 _WIDE = 8.0  # times between its smallest and its largest size
 _FLOOR = 1e-9  # seconds: no law predicts less
+_TINY = 1e-300
 KINDS = frozenset(
     {"product", "batched", "conv", "attention", "causal attention", "recurrent", "embedding", "optimizer"}
 )
@@ -82,13 +83,24 @@ def curve(kind: str, timed: Sequence[Timed]) -> Curve:
 
 
 def law(counted: Floats, seconds: Floats) -> Floats:
-    """Constants of at least 0 that leave the least squares of the relative error."""
-    from scipy.optimize import nnls
+    """Constants of at least 0 that leave the least squares of the relative error.
 
+    Every choice of constants that are not 0 is tried: there are four at most.
+    """
     scaled = counted / seconds[:, None]
-    sizes = np.maximum(scaled.max(axis=0), 1e-300)
-    found, _ = nnls(scaled / sizes, np.ones(len(seconds)))
-    return np.asarray(found / sizes)
+    sizes = np.maximum(scaled.max(axis=0), _TINY)
+    rows, wanted = scaled / sizes, np.ones(len(seconds))
+    best, least = np.zeros(counted.shape[-1]), float(len(seconds))
+    for kept in product((False, True), repeat=counted.shape[-1]):
+        chosen = np.flatnonzero(kept)
+        if not len(chosen):
+            continue
+        found = np.linalg.lstsq(rows[:, chosen], wanted, rcond=None)[0]
+        left = float(np.sum((rows[:, chosen] @ found - wanted) ** 2))
+        if np.all(found >= 0) and left < least:
+            least, best = left, np.zeros(counted.shape[-1])
+            best[chosen] = found
+    return np.asarray(best / sizes)
 
 
 def _covariance(at: Floats, reach: float, noise: float, rest: Floats) -> Floats:

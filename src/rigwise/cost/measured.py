@@ -99,7 +99,7 @@ def amounts(kind: str, sizes: Mapping[str, ArrayLike]) -> Floats:
 def logarithms(kind: str, sizes: Mapping[str, ArrayLike]) -> Floats:
     """Base-2 logarithms of the sizes, along the last dim."""
     arrays = np.broadcast_arrays(*(np.asarray(sizes[name], dtype=np.float64) for name in letters(kind)))
-    return np.log2(np.maximum(np.stack(arrays, axis=-1), 2.0**-10))
+    return np.asarray(np.log2(np.maximum(np.stack(arrays, axis=-1), 2.0**-10)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

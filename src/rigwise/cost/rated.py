@@ -106,7 +106,7 @@ def _attention(o: Operation, part: Share, micro: Floats, rates: Rates) -> Three 
     there, back = rates.curve(kind, "forward"), rates.curve(kind, "backward")
     if there is None or back is None:
         return None
-    sizes = {"b": o.batch * micro / part.batch, "m": o.m / part.m, "n": o.n, "k": o.k}
+    sizes: dict[str, ArrayLike] = {"b": o.batch * micro / part.batch, "m": o.m / part.m, "n": o.n, "k": o.k}
     return there.seconds(**sizes), back.seconds(**sizes), _ZERO
 
 
@@ -115,7 +115,7 @@ def _conv(o: Operation, part: Share, micro: Floats, rates: Rates) -> Three | Non
     if o.conv is None or any(curve is None for curve in curves):
         return None
     shape = o.conv
-    sizes = {
+    sizes: dict[str, ArrayLike] = {
         "b": micro,
         "c": shape.c / shape.groups / part.k,
         "k": shape.k / shape.groups / part.n,
@@ -133,7 +133,7 @@ def _embedding(o: Operation, part: Share, micro: Floats, rates: Rates) -> Three 
     there, back = rates.curve("embedding", "forward"), rates.curve("embedding", "backward")
     if there is None or back is None:
         return None
-    sizes = {"m": o.m * micro / part.m, "n": o.n, "k": o.k / part.weights}
+    sizes: dict[str, ArrayLike] = {"m": o.m * micro / part.m, "n": o.n, "k": o.k / part.weights}
     return there.seconds(**sizes), _ZERO, back.seconds(**sizes)
 
 

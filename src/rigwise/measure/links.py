@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from statistics import median
 
 import torch
@@ -33,11 +34,11 @@ def measure_links(device: torch.device, others: Others) -> Iterator[Row]:
         piece = torch.ones(count // world, device=device)
         other = torch.ones(count, device=device)
         works: dict[str, Callable[[], object]] = {
-            "all_reduce": lambda whole=whole: dist.all_reduce(whole, op=dist.ReduceOp.AVG),
-            "all_gather": lambda whole=whole, piece=piece: dist.all_gather_into_tensor(whole, piece),
-            "reduce_scatter": lambda whole=whole, piece=piece: dist.reduce_scatter_tensor(piece, whole),
-            "all_to_all": lambda whole=whole, other=other: dist.all_to_all_single(other, whole),
-            "send": lambda whole=whole, other=other: _around(whole, other, rank, world),
+            "all_reduce": partial(dist.all_reduce, whole, op=dist.ReduceOp.AVG),
+            "all_gather": partial(dist.all_gather_into_tensor, whole, piece),
+            "reduce_scatter": partial(dist.reduce_scatter_tensor, piece, whole),
+            "all_to_all": partial(dist.all_to_all_single, other, whole),
+            "send": partial(_around, whole, other, rank, world),
         }
         for name, work in works.items():
             yield row(name, _times(work, others), bytes=float(count * _FLOAT), ranks=float(world))

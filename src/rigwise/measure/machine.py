@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import nn
@@ -30,8 +31,8 @@ def measure_memory(device: torch.device, others: Others) -> Iterator[Row]:
         source, target = torch.ones(size, device=device), torch.zeros(size, device=device)
         works: dict[str, tuple[Callable[[], object], float]] = {
             "new": (source.clone, 2.0),
-            "old": (lambda target=target, source=source: target.copy_(source), 2.0),
-            "in place": (lambda target=target, source=source: target.add_(source), 3.0),
+            "old": (partial(target.copy_, source), 2.0),
+            "in place": (partial(target.add_, source), 3.0),
         }
         for which, (work, moves) in works.items():
             others.meet()

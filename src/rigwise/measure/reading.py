@@ -44,7 +44,7 @@ def seen(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) ->
 
 def _amount(given: Sequence[Any]) -> float:
     """Elements of four bytes; of an expanded tensor those that are there."""
-    return sum(min(t.numel() * t.element_size(), t.untyped_storage().nbytes()) for t in given) / _ELEMENT
+    return float(sum(min(t.numel() * t.element_size(), t.untyped_storage().nbytes()) for t in given)) / _ELEMENT
 
 
 def _sizes(**sizes: float) -> tuple[tuple[str, float], ...]:
