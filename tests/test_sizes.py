@@ -10,7 +10,7 @@ from house import PACKAGE, ROOT, functions_of, lines_of, sources
 
 FILE_LINES, FUNCTION_LINES, MEDIAN_LINES = 400, 60, 160
 CODE = sorted([*sources(), *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")])
-DATA = {".csv", ".toml", ".json", ".txt", ".md", ".gz", ".npz"}
+DATA = {".csv", ".toml", ".json", ".txt", ".md", ".gz", ".npz", ".png", ".ttf"}
 
 
 def test_no_file_is_longer_than_a_reader_holds() -> None:

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
         check_rig,
         estimate,
         explain,
+        export,
+        launch,
         load_cluster,
         load_model,
+        parallelize,
         plan,
         rig,
         run,
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from rigwise.cost.record import Estimate
     from rigwise.errors import RigwiseError
     from rigwise.layouts.layout import Layout
+    from rigwise.run import readers as data
     from rigwise.run.task import Task
     from rigwise.search.plan import Plan
 
@@ -55,10 +59,14 @@ __all__ = [
     "brain_machines",
     "brain_neuron",
     "check_rig",
+    "data",
     "estimate",
     "explain",
+    "export",
+    "launch",
     "load_cluster",
     "load_model",
+    "parallelize",
     "plan",
     "rig",
     "run",
@@ -74,13 +82,15 @@ _HOME = {
     "RigwiseError": "rigwise.errors",
     "Task": "rigwise.run.task",
 }
+_ROOMS = {"data": "rigwise.run.readers"}
 
 
 def __getattr__(name: str) -> object:
     """The name, imported from where it lives (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module 'rigwise' has no attribute {name!r}")
-    value: object = getattr(import_module(_HOME.get(name, "rigwise.api")), name)
+    value: object = import_module(_ROOMS[name]) if name in _ROOMS else None
+    value = value or getattr(import_module(_HOME.get(name, "rigwise.api")), name)
     globals()[name] = value
     return value
 

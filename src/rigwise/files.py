@@ -8,11 +8,16 @@ from pathlib import Path
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a text file as a whole: beside its place, to the disk, then renamed. Raises OSError and leaves nothing."""
+    """Write a text file as a whole, see replace_bytes."""
+    replace_bytes(path, text.encode("utf-8"))
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Write a file as a whole: beside its place, to the disk, then renamed. Raises OSError and leaves nothing."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with aside.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -14,7 +15,9 @@ import torch.distributed as dist
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+import nets
 from rigwise import Task
+from rigwise.run.parallel import exchanges
 from training import KILLER
 
 BATCH, INPUTS = 48, 8
@@ -165,3 +168,55 @@ def heavy() -> Task:
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 18, resource.RLIM_INFINITY))
     return made(model=nn.Sequential(nn.Linear(INPUTS, 1 << 14), nn.Linear(1 << 14, 1)))
+
+
+class Noisy(torch.utils.data.Dataset[Any]):
+    """Samples with noise, each taking its time; one of them may be broken."""
+
+    def __init__(self, broken: int = -1) -> None:
+        self.rows = samples()
+        self.broken = broken
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, row: int) -> Any:
+        if row == self.broken:
+            raise KeyError("a broken sample")
+        inputs, targets = self.rows[row]
+        return inputs + 0.1 * torch.randn(INPUTS), targets
+
+
+def noisy() -> Task:
+    return made(data=Noisy(), model=network(nn.Dropout(0.2)))
+
+
+def broken_sample() -> Task:
+    return made(data=Noisy(broken=7))
+
+
+def drawn() -> Task:
+    """The net that net.json in the working folder describes (nets.py)."""
+    return nets.task_of(json.loads(Path("net.json").read_text()))
+
+
+def counted() -> Task:
+    """The same; each rank writes what it sent in its first step to sent-RANK.json."""
+    made = drawn()
+    counter = exchanges.counting()
+    ledger = counter.__enter__()
+    usual = made.optimizer
+
+    def optimizer(parameters: Any) -> torch.optim.Optimizer:
+        built = usual(parameters)
+        built.register_step_pre_hook(lambda *_: written())
+        return built
+
+    def written() -> None:
+        rank = dist.get_rank() if dist.is_initialized() else 0
+        rows = [(s.of, s.collective, s.elements, s.ranks, s.bytes) for s in ledger]
+        if not Path(f"sent-{rank}.json").exists():
+            Path(f"sent-{rank}.json").write_text(json.dumps(rows))
+
+    made.model.counter = [counter]  # it lives as long as the model
+    return Task(made.model, made.loss, made.data, optimizer, batch=made.batch, tokens=made.tokens)

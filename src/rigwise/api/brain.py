@@ -51,12 +51,14 @@ def brain_machines(
     """How many of which device would sustain it, with price, power and network, beside machines that stand.
 
     shape: "cells" (the article's network) or "events" (a spiking simulation). flops: to sustain instead of the
-    estimate's. precision: of the products; the device's best type of 16 bit by default. Raises as brain_estimate does.
+    estimate's. precision: of the products; the device's best type of 16 bit by default. sets: inputs of the estimate,
+    and of the events, ["sobe_2025_event.synapse_low=30"]. Raises as brain_estimate does.
     """
     from rigwise.brain.answers import fleet
 
-    brain = brain_estimate(sets=sets, include=include, seed=seed)
-    return fleet(brain, devices, shape=shape, flops=flops, precision=precision)
+    ours, events = _divided(sets)
+    brain = brain_estimate(sets=ours, include=include, seed=seed)
+    return fleet(brain, devices, shape=shape, flops=flops, precision=precision, sets=events)
 
 
 def brain_forecast(
@@ -92,16 +94,17 @@ def brain_neuron(
     seconds: float = 2.0,
     burst: float = 4.0,
     wait: float = 0.5,
+    sets: Sets = (),
     seed: int = 0,
 ) -> Trace:
     """A Purkinje or a granule cell on Poisson spike trains: what comes out of each step of the walk.
 
     rate: spikes a second of each input, `burst` times as many in every second half-second. wait: mean periods
-    that the cell is blocked after it fired.
+    that the cell is blocked after it fired. sets: sizes of the cell, ["rows=200", "reach=20", "decay=0.5"].
     """
-    from rigwise.brain.neuron import run_cell
+    from rigwise.brain.neuron import cell_of, run_cell
 
-    return run_cell(cell, rate=rate, seconds=seconds, burst=burst, wait=wait, seed=seed)
+    return run_cell(cell_of(cell).but(sets), rate=rate, seconds=seconds, burst=burst, wait=wait, seed=seed)
 
 
 def _divided(sets: Sets) -> tuple[dict[str, str], dict[str, str]]:

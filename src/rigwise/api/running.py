@@ -65,7 +65,11 @@ def run(
     resume: bool = False,
     device: str = "auto",
     checkpoint_every: int | None = None,
+    loaders: int | None = None,
+    trace: bool = False,
+    tensorboard: bool = False,
     on_step: Callable[[StepRecord], None] | None = None,
+    on_stop: Callable[[], None] | None = None,
     predicted: Estimate | None = None,
     history: str | Path | None = None,
 ) -> RunReport:
@@ -85,6 +89,7 @@ def run(
     locate(task)
     check_layout(Layout.parse(layout) if isinstance(layout, str) else layout)
     check_whole(steps=steps, batch=batch, checkpoint_every=checkpoint_every)
+    check_whole(0, loaders=loaders)
     why_not = ""
     if predicted is None:
         predicted, why_not = _foretold(task, layout, batch, device)
@@ -99,7 +104,12 @@ def run(
         resume=resume,
         device=device,
         checkpoint_every=checkpoint_every,
+        loaders=loaders,
+        trace=trace,
+        tensorboard=tensorboard,
+        ideal_s=predicted.mfu * predicted.step_s if predicted and predicted.mfu else None,
         on_step=on_step,
+        on_stop=on_stop,
     )
     after = energy()
     joules = joules_a_step(before, after, time.monotonic() - began, result.step_s)

@@ -16,6 +16,8 @@ from rigwise.brain.scenarios import ARTICLE_TARGET
 from rigwise.brain.standing import Standing, standing
 from rigwise.brain.work import Work, work
 
+EVENTS = "sobe_2025_event"  # the method whose inputs are those of the shape "events"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
@@ -71,9 +73,12 @@ def fleet(
     shape: str = "cells",
     flops: float | None = None,
     precision: str | None = None,
+    sets: Mapping[str, float | str] | Sequence[str] = (),
 ) -> Fleet:
-    """How many of each device. flops: to sustain instead of the estimate's. Raises NotFoundError and UsageError."""
-    task = work(shape, brain, flops)
+    """How many of each device. flops: to sustain instead of the estimate's. sets: inputs of the events,
+    ["sobe_2025_event.synapses=1e15"]. Raises NotFoundError and UsageError."""
+    events = next(method for method in methods(sets) if method.key == EVENTS)
+    task = work(shape, brain, flops, {name: factor.value for name, factor in events.factors.items()})
     found = machines(brain, task, as_words(devices) or DEVICES, precision=precision)
     priced = {one.device: one for one in found}
 

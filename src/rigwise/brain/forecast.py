@@ -21,7 +21,7 @@ from rigwise.brain.history import History, history, names
 from rigwise.brain.limits import assumptions, bend, chosen_limits, limit_names
 from rigwise.brain.quantity import Quantity, known, spread
 from rigwise.brain.scenarios import ARTICLE_TARGET, Scenario, scenarios
-from rigwise.brain.trend import Beliefs, coverage, follow, paths
+from rigwise.brain.trend import Beliefs, Prior, coverage, follow, paths
 from rigwise.errors import UsageError, check_whole, not_found
 
 Floats = NDArray[np.float64]
@@ -137,13 +137,13 @@ def forecast(
     check_whole(least=200, most=100_000, draws=draws)
     check_whole(least=0, seed=seed)
     chosen, data = chosen_limits(limits), assumptions(sets)
-    past = _past(metric, fitted_to)
+    past, prior = _past(metric, fitted_to), Prior.of(data)
     if not past.years[-1] + 1 <= until <= past.years[-1] + 500:
         raise UsageError(f"until {until}", rule=f"a year after {past.years[-1]:.0f}, by 500 at most")
     need, wanted = _target(brain, target, draws, seed)
     rng = np.random.default_rng([seed, 6])
     years = np.arange(past.years[-1] + _SLICE, until + _SLICE / 2, _SLICE)
-    free = paths(follow(past)[-1], years, draws, rng)
+    free = paths(follow(past, prior)[-1], years, draws, rng)
     every = [(), *((name,) for name in limit_names()), tuple(limit_names())]
     bent = {some: bend(free, years, past, some, data, seed) for some in dict.fromkeys([*every, chosen])}
     found = {some: _crossing(level, years, need, some, past.source) for some, level in bent.items()}
@@ -158,8 +158,8 @@ def forecast(
         years=years,
         fan=2.0 ** np.percentile(bent[chosen], [10, 50, 90], axis=0),
         scenarios=tuple(scenarios(wanted.value or ARTICLE_TARGET, data=data)),
-        foresight=tuple(look_back(name, 2015.99, draws, seed) for name in ("hpcg", "linpack", "sum", "last")),
-        coverage={name: _earned(name) for name in names()},
+        foresight=tuple(look_back(name, 2015.99, draws, seed, prior) for name in ("hpcg", "linpack", "sum", "last")),
+        coverage={name: _earned(name, prior) for name in names()},
     )
 
 
@@ -169,8 +169,8 @@ def _grown(name: str) -> Growth:
 
 
 @cache
-def _earned(name: str) -> tuple[float, int]:
-    return coverage(history(name))
+def _earned(name: str, prior: Prior) -> tuple[float, int]:
+    return coverage(history(name), prior=prior)
 
 
 def _past(metric: str, fitted_to: float | None) -> History:
@@ -207,10 +207,12 @@ def _crossing(level: Floats, years: Floats, need: Floats, limits: tuple[str, ...
     return Crossing(limits=limits, year=year, none=float(np.mean(~np.isfinite(when))), by=by)
 
 
-def look_back(metric: str, fitted_to: float, draws: int = _DRAWS, seed: int = 0) -> Foresight:
+def look_back(
+    metric: str, fitted_to: float, draws: int = _DRAWS, seed: int = 0, prior: Prior | None = None
+) -> Foresight:
     """What the trend would have said of the last observation, had it been fitted on data to a year."""
     past = history(metric)
-    beliefs: Beliefs = [one for one in follow(past) if one.year <= fitted_to][-1]
+    beliefs: Beliefs = [one for one in follow(past, prior) if one.year <= fitted_to][-1]
     last = float(past.years[-1])
     steps = np.linspace(beliefs.year, last, 21)[1:]
     at = paths(beliefs, steps, draws, np.random.default_rng([seed, 9]))[:, -1]

@@ -25,7 +25,7 @@ from rigwise.brain.tables import toml
 from rigwise.errors import not_found
 
 Floats = NDArray[np.float64]
-_KINDS = ("limit", "scenario", "start")
+_KINDS = ("limit", "scenario", "start", "prior")
 
 
 def limit_names() -> list[str]:
@@ -43,14 +43,20 @@ def chosen_limits(limits: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def settable() -> list[str]:
-    """Figures of limits, scenarios and starts that can be set: limit.figure, scenario.years, start.flops."""
-    return [
-        f"{name}.{key}"
-        for kind in _KINDS
-        for name, row in toml("scenarios")[kind].items()
+    """Figures that can be set: limit.figure, energy.share.hpcg, scenario.years, start.flops, trend.spread."""
+    return list(_places(toml("scenarios")))
+
+
+def _places(data: Mapping[str, Any]) -> dict[str, tuple[dict[str, Any], str]]:
+    """By name, the table that a figure stands in and its key there."""
+    rows = [(name, row) for kind in _KINDS for name, row in data[kind].items()]
+    rows += [(f"{name}.{key}", inner) for name, row in rows for key, inner in row.items() if isinstance(inner, dict)]
+    return {
+        f"{name}.{key}": (row, key)
+        for name, row in rows
         for key, value in row.items()
         if isinstance(value, int | float | list)
-    ]
+    }
 
 
 def assumptions(sets: Mapping[str, float | str] | Sequence[str] = ()) -> Mapping[str, Any]:
@@ -62,12 +68,12 @@ def assumptions(sets: Mapping[str, float | str] | Sequence[str] = ()) -> Mapping
     [1000000000.0, 1000000000.0]
     """
     data = deepcopy(dict(toml("scenarios")))
+    places = _places(data)
     for name, text in read_sets(sets).items():
-        if name not in settable():
-            raise not_found("figure of a limit", name, settable(), hint=", ".join(settable()))
+        if name not in places:
+            raise not_found("figure of a limit", name, places, hint=", ".join(places))
         low, high = read_range(f"{name}={text}", text)
-        key, _, figure = name.partition(".")
-        row = next(data[kind][key] for kind in _KINDS if key in data[kind])
+        row, figure = places[name]
         row[figure] = [low, low if high is None else high] if isinstance(row[figure], list) else low
     return data
 

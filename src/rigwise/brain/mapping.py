@@ -11,22 +11,34 @@ convolution itself, and counted exactly also at the ends of the dendrite.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isfinite
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rigwise.brain.parameters import read_range, read_sets
 from rigwise.brain.tables import table
-from rigwise.errors import check_whole
+from rigwise.errors import UsageError, check_whole, not_found
 from rigwise.models.features import Feature, Tape
 from rigwise.models.model import Model
 
 Floats = NDArray[np.float64]
 
 
+SIZES = ("rows", "columns", "reach", "dendrites", "steps", "pool")
+SHAPES = ("decay", "receptors", "frames")
+_MOST_INPUTS = 1_000_000  # of a cell that is run in memory, a float32 for each time step
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """The sizes of one neuron. rows x columns: its inputs, as they lie on dendrites; reach, dendrites: its filter."""
+    """The sizes of one neuron. rows x columns: its inputs, as they lie on dendrites; reach, dendrites: its filter.
+
+    decay: of a filter's length, where its weight has fallen to 1/e. receptors: standard deviation of the logarithm of a
+    receptor's weight. frames: time steps a second. The three only matter where a cell is run; the article says the
+    frames, the others are assumed.
+    """
 
     name: str
     rows: int
@@ -35,10 +47,36 @@ class Cell:
     dendrites: int
     steps: int = 5
     pool: int = 1
+    decay: float = 0.25
+    receptors: float = 0.5
+    frames: float = 30.0
 
     def __post_init__(self) -> None:
-        sizes = {key: getattr(self, key) for key in ("rows", "columns", "reach", "dendrites", "steps", "pool")}
-        check_whole(**sizes)
+        check_whole(**{key: getattr(self, key) for key in SIZES})
+        if self.inputs > _MOST_INPUTS:
+            raise UsageError(f"{self.inputs:,} inputs of a cell", rule=f"rows x columns is at most {_MOST_INPUTS:,}")
+        for key in SHAPES:
+            if not (isfinite(value := getattr(self, key)) and 0 < value <= 1000):
+                raise UsageError(f"{key}={value:g} of a cell", rule=f"{key} is above 0 and at most 1000")
+
+    def but(self, sets: Mapping[str, float | str] | Sequence[str]) -> Cell:
+        """The cell with sizes of one's own: ["rows=200", "reach=20"].
+
+        Raises NotFoundError for an unknown size and UsageError for a value that cannot be.
+
+        >>> GRANULE.but(["rows=4"]).inputs
+        4
+        """
+        own: dict[str, float] = {}
+        for name, text in read_sets(sets).items():
+            if name not in (*SIZES, *SHAPES):
+                raise not_found("size of a cell", name, (*SIZES, *SHAPES), hint=", ".join((*SIZES, *SHAPES)))
+            value, high = read_range(f"{name}={text}", text)
+            if high is not None or (name in SIZES and value != int(value)):
+                rule = "one whole number" if name in SIZES else "one number"
+                raise UsageError(f"{name}={text}", rule=f"{name} is {rule}")
+            own[name] = int(value) if name in SIZES else value
+        return replace(self, **own)  # type: ignore[arg-type]
 
     @property
     def inputs(self) -> int:

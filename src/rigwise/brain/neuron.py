@@ -1,14 +1,15 @@
 """A cell run on spike trains: each step of the walk as it is done, with what comes out of it.
 
-Arrays over inputs are rows x columns x time (float32); one time step is 1/30 s. Weights are drawn, as nobody has
-measured those of a whole cell: receptors log-normal, the dendrite's filter an exponential decay over space and time,
-which is separable and so quick to apply. What is shown is how the steps act on spikes, not what a real cell would say.
+Arrays over inputs are rows x columns x time (float32); one time step is 1/30 s unless the cell says otherwise. Weights
+are drawn, as nobody has measured those of a whole cell: receptors log-normal, the dendrite's filter an exponential
+decay over space and time, which is separable and so quick to apply. What is shown is how the steps act on spikes, not
+what a real cell would say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import factorial
 from typing import Any
 
@@ -19,11 +20,8 @@ from rigwise.brain.mapping import CELLS, Cell, blocks, network
 from rigwise.errors import UsageError, check_whole, not_found
 
 Floats = NDArray[np.float64]
-FRAMES = 30.0  # time steps a second
 WAIT = 0.5  # mean periods that a cell waits after it fired
-_DECAY = 0.25  # of a filter's length: where its weight has fallen to 1/e
 _FEW = 32  # taps below which shifting is quicker than an FFT
-_SPREAD = 0.5  # of the receptors' log-normal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +33,7 @@ class Trace:
     threshold. threshold: after ReLU. blocked: whether a refractory wait is on. released: what the axon sends, 0 to 1.
     """
 
-    cell: str
+    cell: Cell
     seconds: float
     rate: float
     blocks: Mapping[str, float]
@@ -62,16 +60,24 @@ class Trace:
     def to_dict(self) -> dict[str, Any]:
         """The JSON of a run."""
         return {
-            "cell": self.cell,
+            "cell": self.cell.name,
+            "sizes": asdict(self.cell),
             "seconds": self.seconds,
             "rate_hz": self.rate,
-            "steps_per_s": FRAMES,
+            "steps_per_s": self.cell.frames,
             "flop_per_evaluation": self.flops,
             "blocks": dict(self.blocks),
             "walk": [dict(row) for row in blocks()],
             "spikes_out": int((self.released > 0).sum()),
             "series": {name: values.tolist() for name, values in self.series.items()},
         }
+
+
+def cell_of(name: str) -> Cell:
+    """A cell by its name. Raises NotFoundError for another than purkinje and granule."""
+    if name not in CELLS:
+        raise not_found("cell", name, CELLS, hint=", ".join(CELLS))
+    return CELLS[name]
 
 
 def run_cell(
@@ -86,9 +92,7 @@ def run_cell(
     >>> len(trace.released), bool((trace.released[trace.blocked] == 0).all())
     (60, True)
     """
-    if isinstance(name, str) and name not in CELLS:
-        raise not_found("cell", name, CELLS, hint=", ".join(CELLS))
-    cell = CELLS[name] if isinstance(name, str) else name
+    cell = cell_of(name) if isinstance(name, str) else name
     check_whole(least=0, seed=seed)
     if not (0 < rate <= 1000 and 0.2 <= seconds <= 60 and 1 <= burst <= 100 and 0 <= wait <= 100):
         raise UsageError(
@@ -101,26 +105,26 @@ def run_cell(
 
 def spike_trains(cell: Cell, *, rate: float, seconds: float, burst: float, rng: np.random.Generator) -> Floats:
     """Spikes of every input in every time step, rows x columns x time."""
-    count = max(1, round(seconds * FRAMES))
-    at = np.arange(count) / FRAMES
+    count = max(1, round(seconds * cell.frames))
+    at = np.arange(count) / cell.frames
     rates = rate * np.where(at % 1.0 < 0.5, 1.0, burst)
     shape = (cell.rows, cell.columns, count)
-    return np.asarray(rng.poisson(rates / FRAMES, shape), dtype=np.float32)
+    return np.asarray(rng.poisson(rates / cell.frames, shape), dtype=np.float32)
 
 
 def propagate(cell: Cell, spikes: Floats, rate: float, rng: np.random.Generator, wait: float = WAIT) -> Trace:
     """The walk along the neuron: spikes, rows x columns x time, through every step."""
-    receptors = rng.lognormal(0.0, _SPREAD, spikes.shape[:2]).astype(np.float32)
+    receptors = rng.lognormal(0.0, cell.receptors, spikes.shape[:2]).astype(np.float32)
     transmitted = spikes * receptors[..., None]
     charge = diffuse(transmitted, cell)
     spots = max_pool(charge, cell.pool)
-    summed = along(spots.sum(axis=(0, 1)), decay(cell.steps), 0, causal=True)
+    summed = along(spots.sum(axis=(0, 1)), decay(cell.steps, cell.decay), 0, causal=True)
     potential = np.asarray(summed - summed.mean(dtype=np.float64), dtype=np.float64)
     above = np.maximum(potential, 0.0)
     blocked = refractory(above > 0, rng, wait)
     return Trace(
-        cell=cell.name,
-        seconds=spikes.shape[2] / FRAMES,
+        cell=cell,
+        seconds=spikes.shape[2] / cell.frames,
         rate=rate,
         blocks={block.name: block.flops for block in network(cell, forward=True).blocks},
         arriving=spikes.sum(axis=(0, 1), dtype=np.float64),
@@ -136,14 +140,14 @@ def propagate(cell: Cell, spikes: Floats, rate: float, rng: np.random.Generator,
 
 def diffuse(charge: Floats, cell: Cell) -> Floats:
     """The dendrite's convolution, as three along rows, columns and time: its filter is their product."""
-    out = along(charge, decay(cell.reach), 0)
-    out = along(out, decay(cell.dendrites), 1)
-    return along(out, decay(cell.steps), 2, causal=True)
+    out = along(charge, decay(cell.reach, cell.decay), 0)
+    out = along(out, decay(cell.dendrites, cell.decay), 1)
+    return along(out, decay(cell.steps, cell.decay), 2, causal=True)
 
 
-def decay(size: int) -> Floats:
-    """An exponential decay of `size` weights that sum to 1."""
-    values = np.exp(-np.arange(size) / max(_DECAY * size, 1e-9))
+def decay(size: int, share: float) -> Floats:
+    """`size` weights that sum to 1 and fall to 1/e within a share of them."""
+    values = np.exp(-np.arange(size) / (share * size))
     return np.asarray(values / values.sum(), dtype=np.float32)
 
 

@@ -5,27 +5,53 @@
     b   grows by N(0, s_b^2 dt)            doublings a year, which drift
 
 A local linear trend (Harvey 1989), filtered once through the data for every (s_e, s_m, s_b) of a grid. The likelihood
-weighs the grid, so that the forecast carries what the data cannot tell. Prior: a rate of 1 +- 0.7 doublings a year. As
-the filter runs forward, its state at each observation is a forecast from what was known then: the back-test is free.
-Left out: the future knowing anything that the past did not, and rates below 0, as no record is ever lost.
+weighs the grid, so that the forecast carries what the data cannot tell. The rate before any data is the prior of
+data/scenarios.toml, which can be set. As the filter runs forward, its state at each observation is a forecast from what
+was known then: the back-test is free. Left out: the future knowing anything that the past did not, and rates below 0,
+as no record is ever lost.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rigwise.brain.history import History, history
+from rigwise.brain.tables import toml
 
 Floats = NDArray[np.float64]
 _GRID = tuple(
     product((0.02, 0.1), (0.05, 0.15, 0.3, 0.6, 1.0, 1.4), (0.02, 0.06, 0.1, 0.15))
 )  # standard deviations of e, of m a square-root year, of b a square-root year, all in doublings
-_RATE, _RATE_SPREAD = 1.0, 0.7
 _FEWEST = 6  # observations before a forecast
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prior:
+    """What is believed of the rate before any data, in doublings a year: its middle and its standard deviation."""
+
+    rate: float
+    spread: float
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Prior:
+        """From tables like those of data/scenarios.toml."""
+        row = data["prior"]["trend"]
+        return cls(rate=row["doublings_a_year"], spread=row["spread"])
+
+
+def shipped() -> Prior:
+    """The prior of data/scenarios.toml.
+
+    >>> shipped()
+    Prior(rate=1.0, spread=0.7)
+    """
+    return Prior.of(toml("scenarios"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,19 +64,20 @@ class Beliefs:
     cov: Floats  # G x 2 x 2
 
 
-def follow(past: History) -> list[Beliefs]:
+def follow(past: History, prior: Prior | None = None) -> list[Beliefs]:
     """The beliefs after each observation, in order. A history that is `like` another starts from what that one had
-    taught of rates and jumps when this one began.
+    taught of rates and jumps when this one began. prior: None for the shipped one.
     """
+    prior = prior or shipped()
     grid = np.array(_GRID)
     seen, level, drift = (grid[:, i] ** 2 for i in range(3))
     count = len(grid)
-    mean = np.tile([past.log2[0], _RATE], (count, 1))
+    mean = np.tile([past.log2[0], prior.rate], (count, 1))
     cov = np.zeros((count, 2, 2))
-    cov[:, 0, 0], cov[:, 1, 1] = seen + level, _RATE_SPREAD**2
+    cov[:, 0, 0], cov[:, 1, 1] = seen + level, prior.spread**2
     log_weight = np.zeros(count)
     if past.like:
-        before = [beliefs for beliefs in follow(history(past.like)) if beliefs.year < past.years[0]][-1]
+        before = [beliefs for beliefs in follow(history(past.like), prior) if beliefs.year < past.years[0]][-1]
         log_weight = np.log(before.weight + 1e-300)
         mean[:, 1], cov[:, 1, 1] = before.mean[:, 1], before.cov[:, 1, 1]
     out = []
@@ -102,7 +129,7 @@ def paths(beliefs: Beliefs, years: ArrayLike, draws: int, rng: np.random.Generat
 
 
 def forecasts(
-    past: History, horizon: float, draws: int = 400, seed: int = 0
+    past: History, horizon: float, draws: int = 400, seed: int = 0, prior: Prior | None = None
 ) -> list[tuple[float, float, float, float]]:
     """Rolling origin: for each observation that has one `horizon` years later, (origin, low, high, what was seen).
 
@@ -110,7 +137,7 @@ def forecasts(
     """
     rng = np.random.default_rng([seed, 5])
     out = []
-    for beliefs in follow(past)[_FEWEST - 1 :]:
+    for beliefs in follow(past, prior)[_FEWEST - 1 :]:
         later = past.years[past.years >= beliefs.year + horizon - 0.01]
         if not len(later):
             break
@@ -122,8 +149,10 @@ def forecasts(
     return out
 
 
-def coverage(past: History, horizons: tuple[float, ...] = (1.0, 2.0, 3.0, 5.0, 8.0, 10.0)) -> tuple[float, int]:
+def coverage(
+    past: History, horizons: tuple[float, ...] = (1.0, 2.0, 3.0, 5.0, 8.0, 10.0), prior: Prior | None = None
+) -> tuple[float, int]:
     """The share of rolling-origin forecasts whose 80 % interval held what came, and how many there were."""
-    rows = [row for horizon in horizons for row in forecasts(past, horizon)]
+    rows = [row for horizon in horizons for row in forecasts(past, horizon, prior=prior)]
     held = [low <= seen <= high for _, low, high, seen in rows]
     return (float(np.mean(held)), len(held)) if held else (float("nan"), 0)

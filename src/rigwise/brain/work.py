@@ -6,14 +6,16 @@ events    every spike through a synapse updates its state, as spiking simulators
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite, sqrt
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rigwise.brain.distributions import Distribution
-from rigwise.brain.emulation import HIGH, LOW, Organism, event_driven, human, storage, synapse_cost
+from rigwise.brain.emulation import HIGH, LOW, event_driven, human, human_sums, storage, synapse_cost
 from rigwise.brain.estimate import BrainEstimate
 from rigwise.brain.mapping import PURKINJE, network
 from rigwise.brain.quantity import Quantity, spread
@@ -63,14 +65,17 @@ class Work:
         return spread(self.memory, self.memory_drawn, "byte", self.source)
 
 
-def work(shape: str, brain: BrainEstimate, flops: float | None = None) -> Work:
-    """The work of a shape. flops: FLOP/s to sustain instead of the estimate's. Raises UsageError for another shape."""
+def work(
+    shape: str, brain: BrainEstimate, flops: float | None = None, own: Mapping[str, float] = MappingProxyType({})
+) -> Work:
+    """The work of a shape. flops: FLOP/s to sustain instead of the estimate's. own: inputs of the events, as
+    emulation.human_sums has them. Raises UsageError for another shape."""
     if flops is not None and not (isfinite(flops) and flops > 0):
         raise UsageError(f"{flops:g} FLOP/s", rule="a rate above 0")
     if shape == "cells":
         return _cells(brain, flops)
     if shape == "events":
-        return _by_events(brain, flops)
+        return _by_events(brain, flops, own)
     raise UsageError(f"shape {shape!r}", rule=f"one of {', '.join(SHAPES)}")
 
 
@@ -99,16 +104,17 @@ def _apart(brain: BrainEstimate) -> Floats:
     return np.broadcast_to(1.0 - brain.samples["local_share"], brain.draws)
 
 
-def _by_events(brain: BrainEstimate, flops: float | None) -> Work:
+def _by_events(brain: BrainEstimate, flops: float | None, own: Mapping[str, float]) -> Work:
     """Alpha synapses at the low end, Tsodyks-Markram ones and stepped neurons at the high end."""
-    on = Organism.of(human())
-    low, high = event_driven(on, *LOW), event_driven(on, *HIGH)
+    sums = human_sums("event", own)
+    on = sums.on
+    low, high = event_driven(on, sums.low), event_driven(on, sums.high)
     rng = np.random.default_rng([brain.seed, 4])
     between = Distribution(kind="loguniform", low=low, high=high).draw(brain.draws, rng)
     held = Distribution(kind="loguniform", low=storage(on, *LOW), high=storage(on, *HIGH)).draw(brain.draws, rng)
     middle, room = sqrt(low * high), sqrt(storage(on, *LOW) * storage(on, *HIGH))
     scale = 1.0 if flops is None else flops / middle
-    each, state = (synapse_cost(LOW[0], column) for column in ("flop_per_event", "bytes"))
+    each, state = sums.low.synapse, synapse_cost(LOW[0], "bytes")
     moved = _EVENTS * state / _ELEMENT
     update = forward_only(stream("events", reads=moved, writes=moved, reads_backward=0, writes_backward=0))
     block = Block(name="events", operations=(update,), boundary=_EVENTS)

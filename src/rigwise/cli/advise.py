@@ -12,7 +12,7 @@ from cyclopts import Group, Parameter
 from rich.console import Console
 
 from rigwise import api, units
-from rigwise.cli.files import check_picture, write_aside
+from rigwise.cli.files import check_picture, write_aside, write_picture
 from rigwise.cli.jsonout import dumps
 from rigwise.cli.options import Look
 from rigwise.cli.tables import Column, facts, table
@@ -158,7 +158,7 @@ def advise(
     output
         Keep the answer here as JSON, with the prices that it was made with.
     picture
-        Write an SVG here: money against speed, or the chart, or the caps.
+        Write a picture here (.svg or .png): money against speed, or the chart, or the caps.
     """
     check_picture(picture)
     said = {field.name: getattr(part, field.name) for part in (wants, use, trained) for field in fields(part)}
@@ -177,7 +177,7 @@ def advise(
     if picture:
         from rigwise.report.advice import advice_svg
 
-        write_aside(picture, advice_svg(found))
+        write_picture(picture, advice_svg(found))
     money = Money(per_usd=1.0 if use.per_usd is None else use.per_usd, name=use.currency or "")
     more = {**({"why_not": against} if views.why_not else {}), **money.to_dict()}
     if output:

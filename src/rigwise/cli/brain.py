@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from rigwise import api, units
 from rigwise.cli.brain_ahead import draw_forecast, draw_machines
 from rigwise.cli.brain_tables import draw_compare, draw_estimate, draw_neuron
-from rigwise.cli.files import check_picture, write_aside
+from rigwise.cli.files import check_picture, write_picture
 from rigwise.cli.options import Look
 from rigwise.errors import UsageError
 
@@ -43,14 +43,14 @@ def estimate_(
     inputs
         List every input with its range and source.
     picture
-        Write an SVG here: the spread, its terms and the inputs that move it.
+        Write a picture here (.svg or .png): the spread, its terms and the inputs that move it.
     """
     check_picture(picture)
     found = api.brain_estimate(sets=sets or (), include=include or (), draws=draws, seed=seed)
     if picture:
         from rigwise.report.brain_estimate import estimate_svg
 
-        write_aside(picture, estimate_svg(found))
+        write_picture(picture, estimate_svg(found))
     look.answer(found.to_dict, lambda screen: draw_estimate(screen, found, look.chatty, inputs))
     _said(look, picture)
 
@@ -65,14 +65,14 @@ def compare_(*, sets: Sets = None, seed: int = 0, picture: Path | None = None, l
     seed
         Of the draws.
     picture
-        Write an SVG here: all estimates by year.
+        Write a picture here (.svg or .png): all estimates by year.
     """
     check_picture(picture)
     found = api.brain_compare(sets=sets or (), seed=seed)
     if picture:
         from rigwise.report.brain_compare import compare_svg
 
-        write_aside(picture, compare_svg(found))
+        write_picture(picture, compare_svg(found))
     look.answer(found.to_dict, lambda screen: draw_compare(screen, found, look.chatty))
     _said(look, picture)
 
@@ -102,13 +102,14 @@ def machines_(
     precision
         Type of the products; the device's best of 16 bit by default.
     sets
-        Set an input, as for `brain estimate`: usd_per_kwh=0.2, local_share=0.9.
+        Set an input, as for `brain estimate`: usd_per_kwh=0.2, local_share=0.9; one of the events,
+        sobe_2025_event.firing=1.
     include
         Switch in what the bound leaves out.
     seed
         Of the draws.
     picture
-        Write an SVG here: peak, LINPACK, HPCG, this network and the wires side by side.
+        Write a picture here (.svg or .png): peak, LINPACK, HPCG, this network and the wires side by side.
     """
     check_picture(picture)
     found = api.brain_machines(
@@ -123,7 +124,7 @@ def machines_(
     if picture:
         from rigwise.report.brain_machines import machines_svg
 
-        write_aside(picture, machines_svg(found))
+        write_picture(picture, machines_svg(found))
     look.answer(found.to_dict, lambda screen: draw_machines(screen, found, look.chatty))
     _said(look, picture)
 
@@ -162,7 +163,7 @@ def forecast_(
     seed
         Of the draws.
     picture
-        Write an SVG here: the history, the years ahead, and the year of crossing.
+        Write a picture here (.svg or .png): the history, the years ahead, and the year of crossing.
     """
     check_picture(picture)
     wanted = target if target in ("article", "estimate") else _flops(target)
@@ -179,7 +180,7 @@ def forecast_(
     if picture:
         from rigwise.report.brain_forecast import forecast_svg
 
-        write_aside(picture, forecast_svg(found))
+        write_picture(picture, forecast_svg(found))
     look.answer(found.to_dict, lambda screen: draw_forecast(screen, found, look.chatty))
     _said(look, picture)
 
@@ -192,6 +193,7 @@ def neuron_(
     seconds: float = 2.0,
     burst: float = 4.0,
     wait: float = 0.5,
+    sets: Sets = None,
     seed: int = 0,
     picture: Path | None = None,
     look: Look = Look(),
@@ -210,17 +212,19 @@ def neuron_(
         How many times as many spikes in every second half-second.
     wait
         Mean periods that the cell is blocked after it fired.
+    sets
+        Set a size of the cell: rows=200, reach=20, dendrites, steps, pool, decay, receptors, frames.
     seed
         Of the spikes and the weights.
     picture
-        Write an SVG here: biology and network side by side, and what comes out of each step.
+        Write a picture here (.svg or .png): biology and network side by side, and what comes out of each step.
     """
     check_picture(picture)
-    found = api.brain_neuron(cell, rate=rate, seconds=seconds, burst=burst, wait=wait, seed=seed)
+    found = api.brain_neuron(cell, rate=rate, seconds=seconds, burst=burst, wait=wait, sets=sets or (), seed=seed)
     if picture:
         from rigwise.report.brain_neuron import neuron_svg
 
-        write_aside(picture, neuron_svg(found))
+        write_picture(picture, neuron_svg(found))
     look.answer(found.to_dict, lambda screen: draw_neuron(screen, found, look.chatty))
     _said(look, picture)
 

@@ -202,7 +202,10 @@ def draw_neuron(screen: Console, trace: Trace, chatty: bool) -> None:
     screen.print(
         facts(
             [
-                ("cell", trace.cell),
+                (
+                    "cell",
+                    f"{trace.cell.name}: {trace.cell.inputs:,} inputs, {trace.cell.weights:,} weights in its filter",
+                ),
                 ("one evaluation", units.show_flops(trace.flops)),
                 ("spikes in", f"{trace.arriving.sum():,.0f} in {trace.seconds:.1f} s, {trace.rate:g} Hz an input"),
                 ("spikes out", f"{int((trace.released > 0).sum())}, in {int(trace.blocked.sum())} steps blocked"),

@@ -37,7 +37,8 @@ def from_exception(error: BaseException, *, debug: bool = False) -> RigwiseError
         case RigwiseError():
             return error
         case KeyboardInterrupt():
-            return Interrupted("interrupted")
+            says, _, nearest = str(error).partition("; go on with: ")
+            return Interrupted(says or "interrupted", nearest=nearest)
         case FileNotFoundError():
             return NotFoundError(f"no file {str(error.filename)!r}")
         case OSError():

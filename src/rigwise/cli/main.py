@@ -39,6 +39,8 @@ _COMMANDS = {
     "scale": "Speed-up over the number of devices, and where adding more hurts.",
     "split": "What the ways to split one dense layer hold and exchange.",
     "run": "Train a task on this machine as a layout says; predicted beside measured.",
+    "export": "A layout in the words of torchtitan, Megatron-LM, DeepSpeed or Accelerate.",
+    "launch": "The script of Slurm, MPI, Ray, Kubernetes and others that starts a run, and starting it.",
     "measure": "Measure this machine: products, convolutions, memory, optimizers, links; or replay a task.",
     "history": "What was measured and run on this machine: list, compare, plot, export.",
     "doctor": "What this machine's devices, links and limits are, and what looks wrong.",
@@ -68,12 +70,25 @@ _GROUPS = {
             "neuron": "The walk along a neuron as a network, and a cell run on spike trains.",
         },
     ),
+    "conv": (
+        "A convolution: sizes, work and time by algorithm; images under kernels, and four ways to read one.",
+        {
+            "map": "Which algorithm wins where, over kernel and image size.",
+            "image": "Filtering: an image under kernels, a feature map each.",
+            "spectrum": "Log spectrum, low and high pass with the share of energy kept.",
+            "domains": "One convolution done in both domains, and the difference.",
+            "diffuse": "A kernel as a propagator that keeps the mass.",
+            "find": "Cross-correlation as a search for a template.",
+            "series": "A kernel over time: moving average and autoregression.",
+            "learn": "Kernels of a first layer before and after training.",
+        },
+    ),
     "rig": (
         "A whole machine around GPUs, or several: every part with its reason, proved to be the best.",
         {"check": "What is wrong with a list of parts, and what is wasted."},
     ),
 }
-_OWN = {"rig"}
+_OWN = {"conv", "rig"}
 """Groups that do something themselves; the parser wants such an action imported, so only where the group is called."""
 
 

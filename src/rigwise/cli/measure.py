@@ -60,12 +60,20 @@ def measure(
     """
     if replay is not None:
         with _progress(look) as on_part:
-            done = api.replay(replay, ranks=ranks or 1, threads=threads, batch=batch, history=output, on_part=on_part)
+            done = api.replay(
+                replay,
+                ranks=1 if ranks is None else ranks,
+                threads=threads,
+                batch=batch,
+                history=output,
+                on_part=on_part,
+            )
         look.answer(done.to_dict, lambda screen: _draw_replay(screen, done))
         return
     if batch is not None:
         raise UsageError(f"batch {batch} without --replay", rule="only a task has a batch")
-    settings = [(ranks or 1, threads or 1)] if ranks or threads else None
+    said = ranks is not None or threads is not None
+    settings = [(1 if ranks is None else ranks, 1 if threads is None else threads)] if said else None
     with _progress(look) as on_part:
         found = api.measure(
             seconds=seconds, thorough=thorough, device=device, history=output, settings=settings, on_part=on_part

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from rigwise import api, units
 from rigwise.cli.estimate import draw_parts, figures, setting, subject
-from rigwise.cli.files import check_picture, write_aside
+from rigwise.cli.files import check_picture, write_picture
 from rigwise.cli.options import ClusterName, Look, ModelName, Training
 from rigwise.cli.tables import Column, facts, table
 
@@ -48,7 +48,7 @@ def plan(
     full
         Search every axis: offload, overlap and unfused kernels too.
     picture
-        Write an SVG here: the step by part, and time against memory.
+        Write a picture here (.svg or .png): the step by part, and time against memory.
     """
     check_picture(picture)
     asked = api.ask(model, cluster, **training.said())
@@ -56,7 +56,7 @@ def plan(
     if picture:
         from rigwise.report.pictures import plan_svg
 
-        write_aside(picture, plan_svg(found))
+        write_picture(picture, plan_svg(found))
     look.answer(
         lambda: {**subject(asked), **found.to_dict()}, lambda screen: draw_plan(screen, asked, found, look.chatty)
     )

@@ -11,7 +11,7 @@ from cyclopts import Group, Parameter
 from rich.console import Console
 
 from rigwise import api, units
-from rigwise.cli.files import check_picture, write_aside
+from rigwise.cli.files import check_picture, write_aside, write_picture
 from rigwise.cli.options import Look, Training
 from rigwise.cli.tables import Column, facts, table
 from rigwise.errors import InfeasibleError, UsageError
@@ -100,7 +100,7 @@ def rig(
     output
         Write the list here as .md or .csv.
     picture
-        Write the topology here as an SVG.
+        Write the topology here (.svg or .png).
     """
     check_picture(picture)
     _check_output(output)
@@ -130,7 +130,7 @@ def check_(
     output
         Write the list here as .md or .csv.
     picture
-        Write the topology here as an SVG.
+        Write the topology here (.svg or .png).
     """
     check_picture(picture)
     _check_output(output)
@@ -167,7 +167,7 @@ def _tell(found: Rig, look: Look, output: Path | None, picture: Path | None) -> 
     if picture is not None:
         from rigwise.report.topology import topology_svg
 
-        write_aside(picture, topology_svg(found))
+        write_picture(picture, topology_svg(found))
     look.answer(found.to_dict, lambda screen: _draw(screen, found, look.chatty))
     for path in (output, picture):
         if path is not None:

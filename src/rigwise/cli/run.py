@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,8 +20,20 @@ if TYPE_CHECKING:
     from rigwise.api import RunReport
     from rigwise.cost.record import Estimate
     from rigwise.run.job import StepRecord
+    from rigwise.run.result import RunResult
 
 _LINES = 10  # lines of progress where nobody watches a bar
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watching:
+    """What a run writes besides its log."""
+
+    trace: Annotated[bool, Parameter(negative="")] = False
+    """Write trace.json: what a few steps of every rank consist of, for ui.perfetto.dev."""
+    tensorboard: Annotated[bool, Parameter(negative="")] = False
+    """Write the log as TensorBoard reads it, too."""
 
 
 def run(
@@ -35,6 +48,8 @@ def run(
     resume: Annotated[bool, Parameter(negative="")] = False,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     checkpoint_every: int | None = None,
+    loaders: int | None = None,
+    watching: Watching = Watching(),
     look: Look = Look(),
 ) -> None:
     """Train a task on this machine as a layout says; predicted beside measured.
@@ -59,6 +74,8 @@ def run(
         auto takes the GPUs where there are any.
     checkpoint_every
         Steps between checkpoints, from which --resume goes on; only after the last step by default.
+    loaders
+        Processes beside each rank that load ahead; 0 loads between the steps; by the first batch's time by default.
     """
     with stepping(look, steps) as on_step:
         report = api.run(
@@ -71,7 +88,11 @@ def run(
             resume=resume,
             device=device,
             checkpoint_every=checkpoint_every,
+            loaders=loaders,
+            trace=watching.trace,
+            tensorboard=watching.tensorboard,
             on_step=on_step,
+            on_stop=lambda: _stopping(look),
         )
     look.answer(report.to_dict, lambda screen: draw_run(screen, report, look.chatty))
 
@@ -91,8 +112,32 @@ def stepping(look: Look, steps: int) -> Iterator[Callable[[StepRecord], None]]:
         yield lambda record: progress.update(ranks, completed=record.step, description=_says(record))
 
 
+def _stopping(look: Look) -> None:
+    if look.chatty:
+        look.progress.print("finishing the step and saving; Ctrl-C again ends at once")
+
+
 def _says(record: StepRecord) -> str:
-    return f"loss {record.loss:.4f}, {record.samples_per_s:,.0f} samples/s"
+    return f"loss {record.loss:.4f}, {speed(record)}"
+
+
+def speed(record: StepRecord | RunResult) -> str:
+    """Samples and tokens a second, and what part of the devices' peak that is."""
+    words = [f"{record.samples_per_s:,.0f} samples/s"]
+    if record.tokens_per_s:
+        words.append(f"{record.tokens_per_s:,.0f} tokens/s")
+    if record.mfu:
+        words.append(f"MFU {record.mfu:.1%}")
+    return ", ".join(words)
+
+
+def waits(result: RunResult) -> str:
+    """What a step waits for: data, the exchange as far as computing does not hide it, and the slowest rank."""
+    data, exchange = (units.show_seconds(result.parts[part]) for part in ("loader", "communication"))
+    words = f"data {data}, exchange that is not hidden {exchange}"
+    if result.world > 1:
+        words += f"; slowest is rank {result.slowest_rank}, {result.slowest_ratio:.2f} x the median"
+    return words
 
 
 def _line(screen: Console, record: StepRecord, steps: int) -> None:
@@ -110,7 +155,9 @@ def draw_run(screen: Console, report: RunReport, chatty: bool) -> None:
             [
                 ("task", f"{result.task}, {result.layout}, batch {result.batch:,}, {ranks}"),
                 ("loss", f"{first:.4f} at step 1, {last:.4f} at step {result.steps:,}"),
-                ("speed", f"{result.samples_per_s:,.0f} samples/s"),
+                ("speed", speed(result)),
+                ("waits a step", waits(result)),
+                ("memory", f"{units.show_bytes(result.peak_memory)} on the fullest rank"),
                 ("log", str(result.log) if chatty else ""),
                 ("checkpoint", str(result.checkpoint) if chatty else ""),
             ]

@@ -11,7 +11,7 @@ from rich.console import Console
 from rigwise import api, units
 from rigwise.cli.console import can_draw
 from rigwise.cli.estimate import setting, subject
-from rigwise.cli.files import check_picture, write_aside
+from rigwise.cli.files import check_picture, write_picture
 from rigwise.cli.options import ClusterName, Look, ModelName, Training
 from rigwise.cli.pictures import bar
 from rigwise.cli.tables import Column, facts, table
@@ -40,7 +40,7 @@ def scale(
     devices
         Numbers of devices: 1,2,4,8; powers of two up to the cluster by default.
     picture
-        Write an SVG here: the speed-up over devices.
+        Write a picture here (.svg or .png): the speed-up over devices.
     """
     check_picture(picture)
     numbers = _numbers(devices)
@@ -49,7 +49,7 @@ def scale(
     if picture:
         from rigwise.report.pictures import scale_svg
 
-        write_aside(picture, scale_svg(found))
+        write_picture(picture, scale_svg(found))
     look.answer(lambda: {**subject(asked), **found.to_dict()}, lambda screen: _draw(screen, asked, found, look.chatty))
     if picture:
         look.note(f"picture: {picture}")

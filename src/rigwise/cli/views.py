@@ -10,7 +10,7 @@ from rich.console import Console
 
 from rigwise import api, units
 from rigwise.cli.console import can_draw
-from rigwise.cli.files import write_aside
+from rigwise.cli.files import write_picture
 from rigwise.cli.options import Look
 from rigwise.cli.pictures import bar
 from rigwise.cli.tables import Column, facts, table
@@ -22,7 +22,7 @@ def show_chart(work: str, prices: Sequence[str], picture: Path | None, look: Loo
     if picture:
         from rigwise.report.advice import chart_svg
 
-        write_aside(picture, chart_svg(work, found))
+        write_picture(picture, chart_svg(work, found))
     look.answer(
         lambda: {"work": work, "chart": [row.to_dict() for row in found]},
         lambda screen: _draw_chart(screen, found, top),
@@ -98,7 +98,7 @@ def show_caps(
     if picture:
         from rigwise.report.advice import caps_svg
 
-        write_aside(picture, caps_svg(card, found))
+        write_picture(picture, caps_svg(card, found))
     look.answer(
         lambda: {"device": card, "power_caps": [row.to_dict() for row in found]},
         lambda screen: screen.print(_caps(screen, found)),

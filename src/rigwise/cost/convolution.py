@@ -131,7 +131,7 @@ def conv_seconds(
     k = s.k / np.asarray(cut_out, dtype=np.float64)
     c = s.c / np.asarray(cut_in, dtype=np.float64)
     moved = on.activation * images * (s.reads * c / s.c + s.writes * k / s.k)
-    seconds = _implicit(s, images, k, c, moved, which, on)
+    seconds = implicit_seconds(s, images, k, c, moved, which, on)
     if s.thin.any():
         work = s.work * images * (k / s.k) * (c / s.c)
         direct = np.maximum(moved / on.bandwidth, work / (on.vector * on.eff.direct)) + on.eff.kernel_s
@@ -149,7 +149,8 @@ def conv_seconds(
     return np.asarray(seconds)
 
 
-def _implicit(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, which: str, on: Engine) -> Floats:
+def implicit_seconds(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, which: str, on: Engine) -> Floats:
+    """The pass as one matrix product whose patches are formed on the fly. moved: bytes of activations."""
     eff, g = on.eff, s.groups
     most = 1 / np.asarray(eff.matmul_tensor if on.tensor else eff.matmul_vector)  # no more than the device sustains
     share = np.minimum(eff.conv, most) * np.where(s.unaligned & on.tensor, on.unaligned, 1.0)
@@ -169,23 +170,28 @@ def _implicit(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, whi
 
 
 def _winograd(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, which: str, on: Engine) -> Floats:
-    """The sooner of F(2x2, 3x3), 16 products for 36 in one kernel, and F(4x4, 3x3), 36 for 144 between transforms.
+    """The sooner of both forms; the weight gradient has no fused one."""
+    apart = winograd_unfused(s, images, k, c, moved, which, on)
+    if which == "weight_gradient":
+        return apart
+    return np.asarray(np.minimum(winograd_fused(s, images, k, c, moved, on), apart))
 
-    The weight gradient has no fused form; the transforms of the other read and write each tile once, apart from the
-    products.
-    """
+
+def winograd_unfused(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, which: str, on: Engine) -> Floats:
+    """F(4x4, 3x3): 36 products for 144, between transforms that read and write each tile once."""
     eff = on.eff
     tiles = images * s.tiles[1]
     shape = (k, c, tiles) if which == "weight_gradient" else (k, tiles, c)
     kept = np.maximum(eff.winograd_unfused, 1e-9)
     apart = gemm_seconds(36.0, *shape, on, share=kept) + 2 * eff.kernel_s
-    apart = apart + (moved + on.activation * 36 * tiles * (c + k)) / on.bandwidth
-    if which == "weight_gradient":
-        return apart
+    return np.asarray(apart + (moved + on.activation * 36 * tiles * (c + k)) / on.bandwidth)
+
+
+def winograd_fused(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, on: Engine) -> Floats:
+    """F(2x2, 3x3): 16 products for 36 in one kernel."""
     fewer = images * s.tiles[0]
-    kept = eff.conv * np.maximum(eff.winograd, 1e-9)
-    fused = gemm_seconds(1.0, k, 16 * fewer, c, on, moved=moved, share=kept, cutting=False)
-    return np.asarray(np.minimum(fused, apart))
+    kept = on.eff.conv * np.maximum(on.eff.winograd, 1e-9)
+    return gemm_seconds(1.0, k, 16 * fewer, c, on, moved=moved, share=kept, cutting=False)
 
 
 def _fourier(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, on: Engine) -> Floats:

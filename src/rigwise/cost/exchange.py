@@ -1,8 +1,8 @@
 """What ranks exchange while a block runs: tensor, context and expert parallel traffic of one micro-batch.
 
 Tensor parallel (Megatron-LM, arXiv 1909.08053): every row-split product ends in an all-reduce of its output forward,
-and every column-split group in an all-reduce of its input gradient backward, which has the same size; the vocabulary
-split of embedding and logits likewise. Sequence parallelism replaces each all-reduce by a reduce-scatter and an
+and every column-split group in an all-reduce of its input gradient backward; the vocabulary split of embedding and
+logits likewise (layouts/traffic.py). Sequence parallelism replaces each all-reduce by a reduce-scatter and an
 all-gather, which move the same bytes, and gathers once more backward unless the gathered input is kept (arXiv
 2205.05198). Context parallel passes keys and values around a ring. Experts receive tokens by an all-to-all and return
 them by another, forward and backward.
@@ -21,6 +21,7 @@ from rigwise.cost.collective import Group, Wires, all_reduce_seconds, all_to_all
 from rigwise.cost.ledger import summed, told
 from rigwise.hardware.cluster import Cluster
 from rigwise.layouts.layout import RECOMPUTE, SEQUENCE, LayoutTable
+from rigwise.layouts.traffic import tensor_sums
 from rigwise.models.model import Block
 from rigwise.models.operations import Operation
 
@@ -64,13 +65,8 @@ def block_exchange(block: Block, table: LayoutTable, among: Groups, over: Wires,
     """The three kinds of traffic of a block, forward and backward and again where the forward pass is recomputed."""
     micro = table.micro / table.cp
     again = 2.0 + (table.recompute == RECOMPUTE.index("full")) * (block.role == "layer")
-    sums = [o for o in block.operations if o.split in ("row", "expert_row")]
-    looked_up = [o for o in block.operations if o.kind == "embedding" and o.split == "vocab"]
-    logits = [o for o in block.operations if o.kind == "linear" and o.split == "vocab"]
-    parts = [
-        *((o.name, again, o.writes) for o in sums),
-        *((o.name, 1.0, o.writes) for o in looked_up),
-        *((o.name, 1.0, o.reads) for o in logits),
+    parts: list[tuple[str, ArrayLike, float]] = [
+        (f"{s.name} {s.of}", again - 1 if s.repeated else 1.0, s.elements) for s in tensor_sums(block.operations)
     ]
     count = total(times for _, times, _ in parts)
     return BlockExchange(

@@ -33,6 +33,11 @@ class MeasureJob:
         """What a rank does."""
         return "rigwise.measure.worker"
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What it imports besides, read once before the ranks are forked."""
+        return ("rigwise.measure.worker",)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)

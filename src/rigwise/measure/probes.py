@@ -19,7 +19,7 @@ from rigwise.measure.reading import Seen
 from rigwise.measure.rows import Row, row
 
 _LISTENED, _WHOLE = 1, 1  # steps of a round, with and without a listener
-_LEAST = 3  # rounds
+_LEAST = 2  # rounds
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from rigwise.measure.reading import Seen
 from rigwise.measure.rows import Row, row
 from rigwise.measure.sums import GRADIENTS, LOADER, OPTIMIZER
 from rigwise.models.trace import call
-from rigwise.run.feed import Feed, cut, place
+from rigwise.run.feeding.feed import Feed, cut, place
 from rigwise.run.task import Task, load_task
 
 _WARM, _LEAST, _MOST = 2, 3, 12  # steps

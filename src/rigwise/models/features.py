@@ -26,6 +26,7 @@ from rigwise.errors import UsageError
 from rigwise.models import operations
 from rigwise.models.model import Block, Family, Model, Unit, append
 from rigwise.models.operations import FLOAT_BYTES, INDEX_BYTES, MASK_BYTES, Conv, Operation, Split
+from rigwise.models.reach import Reach, widest
 from rigwise.models.sizes import check_sizes
 
 
@@ -33,10 +34,10 @@ class Feature:
     """A tensor of one sample: c channels of some spatial size (empty for a vector).
 
     saved: an operation keeps it already. data: no gradient is asked for it, as for the image itself. whole: the tensor
-    that this is a view of; keeping the view keeps the whole.
+    that this is a view of; keeping the view keeps the whole. reach: what an element sees of the input; None for all.
     """
 
-    __slots__ = ("c", "data", "saved", "size", "whole")
+    __slots__ = ("c", "data", "reach", "saved", "size", "whole")
 
     def __init__(
         self,
@@ -46,12 +47,14 @@ class Feature:
         saved: bool = False,
         data: bool = False,
         whole: Feature | None = None,
+        reach: Reach | None = None,
     ) -> None:
         self.c = c
         self.size = size
         self.saved = saved
         self.data = data
         self.whole = whole
+        self.reach = reach
 
     @property
     def elements(self) -> float:
@@ -77,6 +80,7 @@ class Tape:
         self.frozen = False  # what is recorded now has no backward pass and keeps nothing
         self.input_bytes = 0.0
         self.has_batch_norm = False
+        self.reaches: list[Reach | None] = []  # of each convolution, in order
         self._operations: list[Operation] = []
         self._counts: Counter[str] = Counter()
 
@@ -84,7 +88,8 @@ class Tape:
         """The input: channels, then spatial sizes; the loader delivers it in float32."""
         check_sizes(input=shape)
         self.input_bytes = FLOAT_BYTES * prod(shape)
-        return Feature(shape[0], shape[1:], data=True)
+        one = (1,) * (len(shape) - 1)
+        return Feature(shape[0], shape[1:], data=True, reach=Reach(field=one, jump=one))
 
     # ---- layers with weights
 
@@ -117,7 +122,8 @@ class Tape:
         made = operations.conv(name, shape, bias=bias, split=split, input_gradient=not x.data)
         parameters = 0.0 if shared else made.parameters
         self._record(replace(made, saved=self._keep(x), parameters=parameters))
-        return Feature(k, shape.out, data=self.frozen)
+        self.reaches.append(x.reach and x.reach.through(shape))
+        return Feature(k, shape.out, data=self.frozen, reach=self.reaches[-1])
 
     def linear(
         self, x: Feature, n: int, *, m: int = 1, bias: bool = True, split: Split = "none", name: str = "dense"
@@ -146,7 +152,9 @@ class Tape:
 
     def add(self, x: Feature, y: Feature) -> Feature:
         """The sum of two branches."""
-        return self._stream("add", x, 2, 1, 2, 1)
+        out = self._stream("add", x, 2, 1, 2, 1)
+        out.reach = widest((x.reach, y.reach))
+        return out
 
     def gate(self, x: Feature, scale: Feature) -> Feature:
         """Multiply each channel of x by its factor."""
@@ -172,12 +180,13 @@ class Tape:
         """Features side by side in one tensor."""
         if len({p.size for p in parts}) != 1:
             raise UsageError(f"features of {', '.join(map(str, parts))} side by side", rule="their sizes are equal")
-        whole = Feature(sum(p.c for p in parts), parts[0].size, data=self.frozen)
+        seen = widest(p.reach for p in parts)
+        whole = Feature(sum(p.c for p in parts), parts[0].size, data=self.frozen, reach=seen)
         return self._stream("concat", whole, 1, 1, 1, 1)
 
     def halves(self, x: Feature) -> tuple[Feature, Feature]:
         """The two halves of the channels, seen in place."""
-        first, second = (Feature(x.c // 2, x.size, data=x.data, whole=x) for _ in range(2))
+        first, second = (Feature(x.c // 2, x.size, data=x.data, whole=x, reach=x.reach) for _ in range(2))
         return first, second
 
     # ---- pooling
@@ -199,7 +208,9 @@ class Tape:
         _check_size(x, out, f"pooling {r}, stride {s}, pad {p}")
         indices = 0.0 if average else INDEX_BYTES * x.c * prod(out)
         name = "avgpool" if average else "maxpool"
-        return self._pooled(name, x, Feature(x.c, out, data=self.frozen), self._keep(x), indices, split)
+        window = Conv(c=x.c, k=x.c, size=x.size, kernel=r, stride=s, pad=p, groups=x.c)
+        made = Feature(x.c, out, data=self.frozen, reach=x.reach and x.reach.through(window))
+        return self._pooled(name, x, made, self._keep(x), indices, split)
 
     def global_pool(self, x: Feature) -> Feature:
         """The mean over all positions; only shapes are kept."""
@@ -207,7 +218,8 @@ class Tape:
 
     def resample(self, x: Feature, size: tuple[int, ...], name: str = "resize") -> Feature:
         """Interpolation, or sampling at positions that the data decides."""
-        return self._pooled(name, x, Feature(x.c, size, data=self.frozen), 0.0, 0.0, "none")
+        known = x.reach and x.reach.scaled(x.size, size) if len(size) == len(x.size) else None
+        return self._pooled(name, x, Feature(x.c, size, data=self.frozen, reach=known), 0.0, 0.0, "none")
 
     def flatten(self, x: Feature) -> Feature:
         """The same tensor as a vector: no work."""
@@ -238,6 +250,7 @@ class Tape:
             hidden=hidden,
             input_bytes=self.input_bytes,
             has_batch_norm=self.has_batch_norm,
+            reaches=tuple(self.reaches),
         )
 
     # ---- inside
@@ -276,7 +289,7 @@ class Tape:
             split=split,
         )
         self._record(made)
-        return Feature(x.c, x.size, data=self.frozen)
+        return Feature(x.c, x.size, data=self.frozen, reach=x.reach)
 
     def _pooled(self, name: str, x: Feature, out: Feature, saved: float, saved_bytes: float, split: Split) -> Feature:
         made = operations.stream(

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rigwise.models.operations import Operation
+from rigwise.models.reach import Reach
 
-Family = Literal["mlp", "convnet", "transformer", "recurrent", "traced"]
+Family = Literal["mlp", "convnet", "transformer", "encoder", "recurrent", "traced"]
 Unit = Literal["token", "image", "sample"]
 
 
@@ -50,7 +51,8 @@ class Model:
     tokens: tokens in a sample (its sequence length), 1 where samples are images or rows. A fact that does not apply is
     None: heads of a convnet, experts of a dense model. tied: parameters counted in two blocks that are one tensor (the
     embedding that is also the output projection); they count once in `parameters`, and are held twice by a pipeline
-    that puts the two blocks on different stages. input_bytes: what the loader delivers for a sample.
+    that puts the two blocks on different stages. input_bytes: what the loader delivers for a sample. reaches: what each
+    convolution sees of the input, in order, repetitions one by one; empty where it is not known.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Model:
     input_bytes: float = 0.0
     has_batch_norm: bool = False
     source: str = ""
+    reaches: tuple[Reach | None, ...] = ()
 
     @property
     def parameters(self) -> float:

@@ -92,6 +92,7 @@ class Operation:
     n: float = 0.0
     k: float = 0.0
     conv: Conv | None = None
+    window: Conv | None = None  # of a traced pooling: where it looks, as a convolution of each channel
     steps: int = 1  # how often it runs one after the other in a sample: the time steps of a recurrent cell
     causal: bool = False
     flops: float = 0.0

@@ -108,6 +108,7 @@ def trace_module(
         input_bytes=sum(t.numel() * t.element_size() for t in loaded) / recording.batch,
         has_batch_norm=any("batch_norm" in event.name for event in recording.events),
         source=f"traced with torch {torch.__version__}",
+        reaches=(),  # a trace has operations and no wires
         **facts_of(recording),
     )
 

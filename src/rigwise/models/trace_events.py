@@ -31,6 +31,7 @@ class Event:
     v: float = 0.0
     kv_heads: float = 0.0
     conv: Conv | None = None
+    window: Conv | None = None
     causal: bool = False
     weights: tuple[int, ...] = ()
     matrix: int | None = None  # the parameter that is the matrix of a linear or the bank of a convolution
@@ -155,7 +156,7 @@ def _embedding(event: Event, batch: float, _: bool) -> Operation:
 
 
 def _stream(event: Event, batch: float, _: bool) -> Operation:
-    return operations.stream(
+    made = operations.stream(
         "",
         reads=event.reads / batch,
         writes=event.writes / batch,
@@ -164,6 +165,7 @@ def _stream(event: Event, batch: float, _: bool) -> Operation:
         kernels=event.kernels,
         kernels_backward=event.kernels_backward,
     )
+    return replace(made, window=event.window)
 
 
 def _times(made: Operation, steps: int) -> Operation:

@@ -15,6 +15,7 @@ from rigwise.models.operations import Conv, Kind
 from rigwise.models.trace_events import Event
 
 _PRODUCTS = {"mm": (0, 1), "addmm": (1, 2), "bmm": (0, 1), "baddbmm": (1, 2), "addbmm": (1, 2)}
+_POOLINGS = {f"{kind}_pool{dims}d{form}" for kind in ("avg", "max") for dims in "123" for form in ("", "_with_indices")}
 _CONVOLUTIONS = {"convolution", "_convolution", "convolution_overrideable", "mkldnn_convolution"}
 _NO_SEQUENCE = 2**63  # autograd's number of a node that has no forward operation: a parameter's gradient arrives
 
@@ -202,6 +203,8 @@ class Recorder:
         elif event.name in _CONVOLUTIONS:
             event.kind, event.conv = "conv", conv_of(args)
             event.matrix = self._number(args[1])
+        elif event.name in _POOLINGS:
+            event.window = _window_of(args)
         elif event.name == "embedding" and self._number(args[0]) is not None:
             event.kind, event.matrix = "embedding", self._number(args[0])
             event.k, event.n = map(float, args[0].shape)
@@ -246,6 +249,17 @@ def is_view(func: Any, inputs: list[Any], outputs: list[Any]) -> bool:
         return False
     known = {_key(tensor) for tensor in inputs}
     return all(_key(tensor) in known for tensor in outputs)
+
+
+def _window_of(args: Sequence[Any]) -> Conv:
+    """Where a pooling looks, from the arguments of aten's: input, kernel, stride (the kernel's by default), padding."""
+    source, kernel = args[:2]
+    size = tuple(source.shape[-len(kernel) :])
+    stride = tuple(args[2]) if len(args) > 2 and args[2] else tuple(kernel)
+    pad = tuple(args[3]) if len(args) > 3 else (0,)
+    c = source.shape[-len(kernel) - 1]
+    wide = [tuple(n) * (len(size) // len(n)) for n in (kernel, stride, pad)]
+    return Conv(c=c, k=c, size=size, kernel=wide[0], stride=wide[1], pad=wide[2], groups=c)
 
 
 def conv_of(args: Sequence[Any]) -> Conv:

@@ -35,7 +35,7 @@ def transformer(**switches: Any) -> Model:
     blocks = (entrance_block(a), *encoder_blocks(a), *decoder_blocks(a), exit_block(a))
     return Model(
         name=a.name,
-        family="transformer",
+        family="transformer" if a.causal or a.encoder_layers else "encoder",  # there every token sees all others
         blocks=blocks,
         unit="image" if a.image else "token",
         tokens=1 if a.image else a.seq,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rigwise.brain.mapping import CELLS, NAMES, blocks
+from rigwise.brain.mapping import NAMES, blocks
 from rigwise.report.brain_board import RIGHT, WIDTH, arrow, framed
 from rigwise.report.svg import Board, Frame, ticks
 from rigwise.units import show_flops
@@ -33,13 +33,11 @@ def neuron_svg(trace: Trace) -> str:
     """The walk above, the run below."""
     walk = list(blocks())
     below = 96 + _ROW * len(walk)
-    board = Board(
-        WIDTH, below + 96 + _TRACE * len(trace.series), f"A {NAMES.get(trace.cell, trace.cell)} cell as a network"
-    )
+    board = Board(WIDTH, below + 96 + _TRACE * len(trace.series), f"A {NAMES[trace.cell.name]} cell as a network")
     board.text(
         20,
         28,
-        f"A {NAMES.get(trace.cell, trace.cell)} cell and its network: {show_flops(trace.flops)} an evaluation",
+        f"A {NAMES[trace.cell.name]} cell and its network: {show_flops(trace.flops)} an evaluation",
         "title",
     )
     board.text(205, 56, "biology", "soft", "middle")
@@ -65,9 +63,7 @@ def _walk(board: Board, trace: Trace, top: float) -> None:
 
 def _sizes(trace: Trace) -> dict[str, str]:
     """The sizes and the FLOP of the blocks that have some."""
-    cell = CELLS.get(trace.cell)
-    if cell is None:
-        return {}
+    cell = trace.cell
     flops = {name: show_flops(amount) for name, amount in trace.blocks.items()}
     windows = f"windows of {cell.pool} along a dendrite"
     return {

@@ -8,6 +8,7 @@ four more); no picture says anything by colour alone.
 from __future__ import annotations
 
 import math
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -92,6 +93,15 @@ class Board:
         """A line through points."""
         steps = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         self.parts.append(f'<polyline points="{steps}" class="{kind} line"/>')
+
+    def pixels(self, x: float, y: float, width: float, height: float, png: bytes, says: str) -> None:
+        """A PNG inside the picture, its pixels as squares, with a frame around it."""
+        data, told = b64encode(png).decode("ascii"), f"<title>{escape(says)}</title>"
+        self.parts.append(
+            f'<image x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" preserveAspectRatio="none" '
+            f'style="image-rendering:pixelated" href="data:image/png;base64,{data}">{told}</image>'
+        )
+        self.shape(f"M{x:.1f} {y:.1f}h{width:.1f}v{height:.1f}h-{width:.1f}z", "rule line")
 
     def shape(self, steps: str, kind: str, says: str = "", width: float = 1, opacity: float = 1) -> None:
         """Any path, which may be many marks in one. steps: as SVG writes them; width: of its strokes."""

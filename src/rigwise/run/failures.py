@@ -37,9 +37,13 @@ def told(rank: int, world: int, report: Mapping[str, Any]) -> Failure:
         return Failure(
             rank=rank, weight=_LOST, error=LaunchError(f"rank {rank} of {world} lost its neighbours: {report['says']}")
         )
+    return Failure(rank=rank, weight=_TOLD, error=raised(report))
+
+
+def raised(report: Mapping[str, Any]) -> RigwiseError:
+    """The error that another process raised, from its to_dict."""
     family = _FAMILY.get(report["error"], RigwiseError)
-    error = family(report["says"], rule=report["rule"], nearest=report["nearest"])
-    return Failure(rank=rank, weight=_TOLD, error=error)
+    return family(report["says"], rule=report["rule"], nearest=report["nearest"])
 
 
 def ended(rank: int, world: int, code: int, step: int, prints: Path) -> Failure:

@@ -10,6 +10,7 @@ from rigwise.errors import UsageError, check_whole
 from rigwise.layouts.layout import Layout
 
 DEVICES = ("auto", "cpu", "cuda")
+MOST_LOADERS = 64  # processes beside one rank; more are a slip of the keyboard
 PARTS = ("loader", "forward", "backward", "communication", "optimizer")
 
 
@@ -17,8 +18,10 @@ PARTS = ("loader", "forward", "backward", "communication", "optimizer")
 class StepRecord:
     """One step of training. step: counted from 1. loss: before the step's update, mean over the global batch.
 
-    step_s: seconds. memory: bytes at the highest so far on rank 0. parts: seconds by PARTS on rank 0; what is left of
-    step_s is the loop itself.
+    step_s: seconds. tokens_per_s: None where samples are not made of tokens. mfu: useful FLOP over what the devices
+    could do in that time; None where that is unknown. memory: bytes at the highest so far on rank 0. parts: seconds by
+    PARTS on rank 0; what is left of step_s is the loop itself. slowest_rank: the one with the most work of its own
+    (all but waiting for others) in the step before, and slowest_ratio its time over the median's; None for one rank.
     """
 
     step: int
@@ -27,6 +30,10 @@ class StepRecord:
     samples_per_s: float
     memory: int
     parts: Mapping[str, float] = field(default_factory=dict)
+    tokens_per_s: float | None = None
+    mfu: float | None = None
+    slowest_rank: int | None = None
+    slowest_ratio: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The record as the log's line has it."""
@@ -49,6 +56,10 @@ class Start(Protocol):
         """The module."""
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """Modules that are read once before the ranks are forked."""
+
+    @property
     def device(self) -> str:
         """One of DEVICES."""
 
@@ -66,7 +77,9 @@ class Job:
 
     batch: global batch in samples; None takes the task's own. whole: the layout says nothing of micro-batches, a rank
     takes its share of the batch in one. rendezvous: where the ranks find each other (torch's init_method). threads: of
-    one rank. checkpoint_every: steps between checkpoints; 0 writes only the last.
+    one rank. checkpoint_every: steps between checkpoints; 0 writes only the last. loaders: processes that load for a
+    rank; None decides by the first batch. ideal_s: seconds that a step's useful FLOP take at the devices' peak; None
+    where unknown. trace: write what a few steps consist of.
     """
 
     task: str
@@ -81,10 +94,14 @@ class Job:
     checkpoint_every: int
     rendezvous: str
     threads: int
+    loaders: int | None = None
+    ideal_s: float | None = None
+    trace: bool = False
 
     def __post_init__(self) -> None:
         check_whole(steps=self.steps, batch=self.batch)
         check_whole(0, checkpoint_every=self.checkpoint_every)
+        check_whole(0, most=MOST_LOADERS, loaders=self.loaders)
         check_whole(0, most=2**64 - 1, seed=self.seed)
         if self.device not in DEVICES:
             raise UsageError(f"device={self.device!r}", rule=f"device is one of {', '.join(DEVICES)}")
@@ -98,6 +115,12 @@ class Job:
     def work(self) -> str:
         """What a rank does."""
         return "rigwise.run.worker"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What the ranks of the layout import besides."""
+        wanted = {"torch.export": self.layout.tp > 1, "torch.distributed.fsdp": bool(self.layout.zero)}
+        return tuple(module for module, needed in wanted.items() if needed)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from rigwise.errors import LaunchError
+from rigwise.layouts.layout import Layout
 from rigwise.run.failures import Failure, cause, ended, told
 from rigwise.run.job import Start
 from rigwise.run.server_process import ServerProcess, borrowed
@@ -19,22 +24,55 @@ _GRACE_S = 2.0  # a rank that lost its neighbour may be heard before the neighbo
 _KILL_S = 5.0
 
 
-def launch(job: Start, prints: Path, hear: Callable[[dict[str, Any]], None]) -> None:
+def launch(
+    job: Start, prints: Path, hear: Callable[[dict[str, Any]], None], on_stop: Callable[[], None] | None = None
+) -> None:
     """Run a job to its end. hear: called with every report of a rank, in the order of the ranks' telling.
 
-    prints: the folder for what each rank prints. Raises the error of the rank that failed first; KeyboardInterrupt and
-    whatever hear raises end all ranks and go on up.
+    prints: the folder for what each rank prints. The first Ctrl-C (or SIGTERM) asks the ranks to finish their step and
+    save, and on_stop is called; the second ends them. Raises the error of the rank that failed first; KeyboardInterrupt
+    and whatever hear raises end all ranks and go on up.
     """
     with borrowed() as server:
         watch = _Watch(job, prints, hear)
         server.busy = True
         try:
             server.tell(**_start(job, watch.id, prints))
-            watch.until_the_end(server)
+            with _asked_twice(lambda: watch.stop(server, on_stop)):
+                watch.until_the_end(server)
         finally:
             server.busy = not watch.clear(server)
     if watch.failures:
         raise cause(watch.failures).error
+    if watch.left_early:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _asked_twice(first: Callable[[], None]) -> Iterator[None]:
+    """The first SIGINT or SIGTERM calls `first`, the next is KeyboardInterrupt. Only where Python's own handlers stand,
+    and in the main thread; elsewhere whoever put another one knows what is to be done.
+    """
+    asked = False
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        first()
+
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    if threading.current_thread() is not threading.main_thread():
+        usual = {}
+    taken = {number: how for number, how in usual.items() if signal.getsignal(number) is how}
+    for number in taken:
+        signal.signal(number, ask)
+    try:
+        yield
+    finally:
+        for number, how in taken.items():
+            signal.signal(number, how)
 
 
 def _start(job: Start, identity: str, prints: Path) -> dict[str, Any]:
@@ -45,6 +83,7 @@ def _start(job: Start, identity: str, prints: Path) -> dict[str, Any]:
         "world": job.world,
         "work": job.work,
         "start": job.to_dict(),
+        "needs": list(job.needs),
         "prints": str(prints / "rank-{rank}.txt"),
         "environment": {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, **loopback, **os.environ},
         "folder": str(Path.cwd()),
@@ -64,11 +103,20 @@ class _Watch:
         self.done: set[int] = set()
         self.failures: list[Failure] = []
         self.step = 0
+        self.stopping = False
+        self.left_early = False
+
+    def stop(self, server: ServerProcess, on_stop: Callable[[], None] | None) -> None:
+        """Ask the ranks to finish their step."""
+        self.stopping = True
+        server.tell(stop=True)
+        if on_stop:
+            on_stop()
 
     def until_the_end(self, server: ServerProcess) -> None:
         """Take reports until every rank is done, or one has failed and it is clear which was the first."""
         deadline: float | None = None
-        while self.living and not any(failure.certain for failure in self.failures):
+        while self.living and not self.left_early and not any(failure.certain for failure in self.failures):
             if self.failures and deadline is None:
                 deadline = time.monotonic() + _GRACE_S
             left = None if deadline is None else deadline - time.monotonic()
@@ -83,6 +131,9 @@ class _Watch:
         rank, kind = report["rank"], report["kind"]
         if kind == "exit":
             self.living.discard(rank)
+            if self.stopping and report["code"] == -signal.SIGTERM:  # it was asked before it could listen
+                self.left_early = True
+                return
             known = any(failure.rank == rank for failure in self.failures)
             if not known and (report["code"] or rank not in self.done):
                 prints = self.prints / f"rank-{rank}.txt"

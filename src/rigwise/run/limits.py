@@ -9,7 +9,7 @@ from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout, said_keys
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
-_TODAY = "run trains data parallel layouts: dp and micro, in float32, tf32 or bfloat16"
+_TODAY = "run trains layouts of dp, tp, sp, zero and micro, in float32, tf32 or bfloat16"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +36,8 @@ def _word(key: str, off: str | int) -> Limit:
 
 
 LIMITS = (
-    *(_degree(key) for key in ("tp", "pp", "vpp", "cp", "ep")),
-    _word("zero", 0),
-    _word("sp", "off"),
+    *(_degree(key) for key in ("pp", "vpp", "cp", "ep")),
+    Limit(key="sp", broken=lambda layout: layout.sp == "on", instead=lambda layout: layout.but(sp="keep")),
     _word("recompute", "none"),
     _word("offload", "none"),
     _word("compress", "none"),
@@ -54,11 +53,11 @@ LIMITS = (
 def check_layout(layout: Layout) -> None:
     """Refuse what cannot be run; the error names every such key and the nearest layout that works, on as many ranks.
 
-    >>> check_layout(Layout(tp=2, zero=1))
+    >>> check_layout(Layout(pp=2, compress="8bit"))
     Traceback (most recent call last):
     ...
-    rigwise.errors.UsageError: layout dp=1,tp=2,micro=1,zero=1 cannot be run: tp=2, zero=1; rule: run trains data \
-parallel layouts: dp and micro, in float32, tf32 or bfloat16; nearest: dp=2,micro=1
+    rigwise.errors.UsageError: layout dp=1,pp=2,micro=1,compress=8bit cannot be run: pp=2, compress=8bit; rule: run \
+trains layouts of dp, tp, sp, zero and micro, in float32, tf32 or bfloat16; nearest: dp=2,micro=1
     """
     broken = [limit for limit in LIMITS if limit.broken(layout)]
     if not broken:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import torch
@@ -15,18 +16,39 @@ from rigwise.run.job import Start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mean:
-    """A mean over ranks that is under way."""
+class Met:
+    """What the ranks told each other at the end of a step. loss: mean over ranks. stop: does any rank want to stop?
+    own_s: seconds that each rank was busy with its own work, in the step before; 0 where there was none.
+    """
 
-    total: torch.Tensor
+    loss: float
+    stop: bool
+    own_s: tuple[float, ...]
+
+    @property
+    def slowest(self) -> tuple[int, float] | None:
+        """The rank with the most work of its own, and its time over the median's; None for one rank or no step."""
+        middle = median(self.own_s)
+        if len(self.own_s) < 2 or middle <= 0:
+            return None
+        rank = max(range(len(self.own_s)), key=self.own_s.__getitem__)
+        return rank, self.own_s[rank] / middle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meeting:
+    """The ranks' words of a step, under way to each other."""
+
+    words: torch.Tensor
     world: int
     work: Any = None
 
-    def get(self) -> float:
-        """Wait for it."""
+    def get(self) -> Met:
+        """Wait for them."""
         if self.work is not None:
             self.work.wait()
-        return float(self.total.item()) / self.world
+        loss, stop, *own = self.words.tolist()
+        return Met(loss=loss / self.world, stop=stop > 0, own_s=tuple(own))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +59,20 @@ class Ranks:
     world: int
     device: torch.device
 
-    def mean(self, value: torch.Tensor) -> Mean:
-        """Start the mean of a scalar over ranks, in double precision; it travels while the next step computes."""
-        total = value.detach().to(torch.float64, copy=True)
-        work = dist.all_reduce(total, async_op=True) if self.world > 1 else None
-        return Mean(total=total, world=self.world, work=work)
+    def meet(self, loss: torch.Tensor, *, own_s: float = 0.0, stop: bool = False) -> Meeting:
+        """Tell the others, in double precision, what Met holds; it travels while the next step computes."""
+        words = torch.zeros(2 + self.world, dtype=torch.float64, device=self.device)
+        words[0] = loss.detach()
+        words[1] = float(stop)
+        words[2 + self.rank] = own_s
+        work = dist.all_reduce(words, async_op=True) if self.world > 1 else None
+        return Meeting(words=words, world=self.world, work=work)
 
-    def gather(self, value: Any) -> list[Any]:
+    def gather(self, value: Any, group: dist.ProcessGroup | None = None) -> list[Any]:
         """Every rank's value, on every rank."""
         values = [value] * self.world
         if self.world > 1:
-            dist.all_gather_object(values, value)
+            dist.all_gather_object(values, value, group=group)
         return values
 
     def barrier(self) -> None:

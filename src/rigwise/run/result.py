@@ -23,8 +23,10 @@ class RunResult:
     warm-up; samples_per_s: all ranks together. parts: median seconds a step, mean over ranks: compute, communication
     (exposed only), loader, optimizer, and other, which closes the sum to step_s. peak_memory: bytes on the largest
     rank; base_memory: what of it the process held before the model and its data came (0 on a GPU, where only tensors
-    count). threads: of a rank. evidence: cores that other programs kept busy meanwhile ("others"), and on the busiest
-    rank page faults and involuntary switches of a step ("faults", "switches").
+    count). tokens_per_s and mfu: None where not known. slowest_rank: the one with the most work of its own, all but
+    waiting for others; slowest_ratio: its time over the median rank's. threads: of a rank.
+    evidence: cores that other programs kept busy meanwhile ("others"), and on the busiest rank page faults and
+    involuntary switches of a step ("faults", "switches").
     """
 
     task: str
@@ -45,6 +47,10 @@ class RunResult:
     versions: Mapping[str, str]
     warnings: tuple[str, ...]
     resumed_from: int = 0
+    tokens_per_s: float | None = None
+    mfu: float | None = None
+    slowest_rank: int = 0
+    slowest_ratio: float = 1.0
     threads: int = 1
     evidence: Mapping[str, float] = field(default_factory=dict)
 
@@ -74,6 +80,10 @@ class RunResult:
             "versions": dict(self.versions),
             "warnings": list(self.warnings),
             "resumed_from": self.resumed_from,
+            "tokens_per_s": self.tokens_per_s,
+            "mfu": self.mfu,
+            "slowest_rank": self.slowest_rank,
+            "slowest_ratio": self.slowest_ratio,
             "threads": self.threads,
             "evidence": dict(self.evidence),
         }
@@ -93,7 +103,7 @@ def median_parts(records: Sequence[StepRecord]) -> dict[str, float]:
 
 def summary(ranks: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     """The timings and the memory of RunResult from every rank's median_parts, "peak" and "base" memory: mean parts that
-    add up to the mean step, and the memory of the rank that took most.
+    add up to the mean step, the memory of the rank that took most, and the rank that others wait for.
 
     >>> parts = {"loader": 1, "forward": 2, "backward": 3, "communication": 1, "optimizer": 1, "step": 9}
     >>> summary([{**parts, "peak": 70, "base": 20}, {**parts, "peak": 80, "base": 10}])["parts"]
@@ -103,7 +113,10 @@ def summary(ranks: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     parts = {"compute": mean["forward"] + mean["backward"]}
     parts |= {key: mean[key] for key in ("communication", "loader", "optimizer")}
     largest = max(ranks, key=lambda rank: rank["peak"])
+    own = [rank["step"] - rank["communication"] for rank in ranks]
     return {
+        "slowest_rank": own.index(max(own)),
+        "slowest_ratio": max(own) / median(own) if median(own) > 0 else 1.0,
         "step_s": mean["step"],
         "parts": {**parts, "other": max(0.0, mean["step"] - sum(parts.values()))},
         "peak_memory": int(largest["peak"]),

@@ -21,7 +21,12 @@ def reseed(purpose: int, seed: int, step: int, rank: int = ALL_RANKS) -> None:
         torch.cuda.manual_seed(int(words[2]))
 
 
-def order(seed: int, epoch: int, samples: int) -> torch.Tensor:
-    """The order of an epoch's samples [samples], the same on every rank and for every layout."""
+def generator(seed: int, epoch: int) -> torch.Generator:
+    """What the order of an epoch is drawn from, the same on every rank and for every layout."""
     words = np.random.SeedSequence((seed, ORDER, epoch, ALL_RANKS)).generate_state(1)
-    return torch.randperm(samples, generator=torch.Generator().manual_seed(int(words[0])))
+    return torch.Generator().manual_seed(int(words[0]))
+
+
+def order(seed: int, epoch: int, samples: int) -> torch.Tensor:
+    """The order of an epoch's samples [samples]."""
+    return torch.randperm(samples, generator=generator(seed, epoch))

@@ -4,14 +4,14 @@ It imports torch once and then only forks: no tensor, no thread pool and no proc
 Reading torch and what DistributedDataParallel imports late takes 2 s; a fork takes some milliseconds, so two ranks
 start quicker than two fresh interpreters, and the next job starts in a tenth of a second.
 
-It reads commands as JSON lines on stdin: {"job": id, "work": module, "start": ..., ...} or {"kill": true}; a rank calls
-the module's `work`. When stdin ends, it kills its ranks and leaves. On its stdout, which the ranks share, go JSON lines
-of less than PIPE_BUF bytes: {"job": id, "rank": r, "kind": "exit", "code": c}, and what ranks report (reporter.py).
+It reads commands as JSON lines on stdin: {"job": id, "work": module, "start": ..., ...} (a rank calls the module's
+`work`), {"stop": true} (SIGTERM to the ranks, which finish their step) or {"kill": true}; when stdin ends, it kills its
+ranks and leaves. On its stdout, which the ranks share, go JSON lines of less than PIPE_BUF bytes: {"job": id, "rank":
+r, "kind": "exit", "code": c}, and what ranks report (reporter.py).
 """
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import json
 import os
@@ -19,10 +19,12 @@ import select
 import signal
 import sys
 import warnings
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
 from rigwise.run.reporter import Reporter
+from rigwise.run.stopping import die_with_parent
 
 _PRELOAD = (
     "torch",
@@ -32,21 +34,14 @@ _PRELOAD = (
     "torch.utils.data",
     "rigwise.run.worker",
 )
-_PR_SET_PDEATHSIG = 1
 _CHUNK = 1 << 16
 
 
-def _preload() -> None:
+def _preload(names: Iterable[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name in _PRELOAD:
+        for name in names:
             importlib.import_module(name)
-
-
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies (Linux); elsewhere the pipe's end has to do."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Server:
@@ -83,6 +78,11 @@ class Server:
         if command.get("kill"):
             self._kill()
             return
+        if command.get("stop"):
+            for process in self.ranks:
+                os.kill(process, signal.SIGTERM)
+            return
+        _preload(command["needs"])
         for rank in range(command["world"]):
             process = os.fork()
             if process == 0:
@@ -140,7 +140,7 @@ def main() -> None:
     commands, reports = os.dup(0), os.dup(1)
     os.dup2(2, 1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    _preload()
+    _preload(_PRELOAD)
     Reporter(reports, "", -1).send("ready")
     Server(commands, reports).serve()
     os._exit(0)  # taking torch down in good order takes longer than anything above

@@ -15,10 +15,8 @@ from rigwise.run.task import Task, locate
 
 RUNNABLE: Mapping[str, Any] = MappingProxyType(
     {
-        **dict.fromkeys(("tp", "pp", "vpp", "cp", "ep"), 1),
+        **dict.fromkeys(("pp", "vpp", "cp", "ep"), 1),
         **dict.fromkeys(("recompute", "offload", "compress"), "none"),
-        "zero": 0,
-        "sp": "off",
     }
 )
 """The axes that limits.py holds, with the one value that it allows."""
@@ -62,7 +60,7 @@ def _made(make: Callable[[], object], device: Any) -> Task | None:
 def _own_batch(task: Task) -> int | None:
     """The batch that data in batches fixes; None where the data cannot be asked here, which the run will say."""
     from rigwise.models.trace import is_dataset
-    from rigwise.run.feed import pair, size
+    from rigwise.run.feeding.feed import pair, size
 
     if is_dataset(task.data):
         return None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
@@ -16,6 +18,7 @@ from rigwise.errors import LaunchError, UsageError
 from rigwise.files import replace_text
 from rigwise.hardware.detect import cores
 from rigwise.layouts.layout import Layout
+from rigwise.run.board import Board, require_tensorboard
 from rigwise.run.job import Job, StepRecord
 from rigwise.run.launch import launch
 from rigwise.run.limits import check_layout, read_layout
@@ -39,6 +42,11 @@ def run(
     device: str = "auto",
     on_step: OnStep | None = None,
     checkpoint_every: int | None = None,
+    loaders: int | None = None,
+    trace: bool = False,
+    tensorboard: bool = False,
+    ideal_s: float | None = None,
+    on_stop: Callable[[], None] | None = None,
 ) -> RunResult:
     """Train a task and return what it came to.
 
@@ -47,15 +55,18 @@ def run(
     in samples; None takes the task's. output: folder for log, checkpoints and what the ranks print; None makes one in
     ./rigwise-runs. resume: go on from the last checkpoint in output. device: "auto" takes GPUs where there are any.
     on_step: called in this process with each StepRecord, soon after the step. checkpoint_every: steps; None writes
-    only the last.
+    only the last. loaders: processes that load data beside a rank; None decides by how long the first batch takes.
+    trace: write trace.json, what a few steps of every rank consist of. tensorboard: write the log as TensorBoard reads
+    it, too. ideal_s: seconds that a step's useful FLOP take at the devices' peak, for MFU.
 
-    Raises UsageError (task, layout, sizes, a loss that is not finite), NotFoundError (task), InfeasibleError (memory),
-    LaunchError (a rank died, disk full, torch missing). On KeyboardInterrupt all ranks are ended first.
+    On the first Ctrl-C (or SIGTERM) on_stop is called, the step is finished and saved, and KeyboardInterrupt says how
+    to go on; on the second, all ranks are ended first. Raises UsageError (task, layout, sizes, a loss that is not
+    finite), NotFoundError (task), InfeasibleError (memory), LaunchError (a rank died, disk full, torch missing).
     """
     spec, name = _spelt(task)
     said, whole = read_layout(layout)
     check_layout(said)
-    folder = _folder(name, output, resume)
+    folder = str(_folder(name, output, resume))
     with tempfile.TemporaryDirectory(prefix="rigwise-") as private:
         job = Job(
             task=spec,
@@ -64,20 +75,45 @@ def run(
             steps=steps,
             batch=batch,
             seed=seed,
-            output=str(folder),
+            output=folder,
             resume=resume,
             device=device,
             checkpoint_every=checkpoint_every or 0,
             rendezvous=f"file://{private}/ranks",
             threads=_threads(said.ranks),
+            loaders=loaders,
+            ideal_s=ideal_s,
+            trace=trace,
         )
-        held = _prepare(folder)
-        try:
-            heard = _Heard(on_step, folder)
-            launch(job, folder / PRINTS, heard)
-            return heard.result(task, job)
-        finally:
-            os.close(held)
+        result = _trained(task, job, on_step, on_stop, tensorboard)
+    if result.steps < steps:
+        raise KeyboardInterrupt(_goes_on(result, job))
+    return result
+
+
+def _trained(
+    task: str, job: Job, on_step: OnStep | None, on_stop: Callable[[], None] | None, tensorboard: bool
+) -> RunResult:
+    if tensorboard:
+        require_tensorboard()
+    folder = Path(job.output)
+    held = _prepare(folder)
+    try:
+        with ExitStack() as stack:
+            board = stack.enter_context(Board(folder)) if tensorboard else None
+            heard = _Heard(on_step, folder, board)
+            launch(job, folder / PRINTS, heard, on_stop)
+        return heard.result(task, job)
+    finally:
+        os.close(held)
+
+
+def _goes_on(result: RunResult, job: Job) -> str:
+    """Where a run that was stopped has been saved, and the command that goes on with it."""
+    words = ["rigwise", "run", result.task, "--layout", str(result.layout), "--batch", str(result.batch)]
+    words += ["--seed", str(job.seed), "--steps", str(job.steps), "--output", str(result.output), "--resume"]
+    words += ["--device", job.device] if job.device != "auto" else []
+    return f"stopped after step {result.steps}, saved in {result.checkpoint}; go on with: {shlex.join(words)}"
 
 
 def _spelt(task: str) -> tuple[str, str]:
@@ -154,8 +190,9 @@ def _fresh(folder: Path) -> Path:
 class _Heard:
     """What the ranks reported."""
 
-    def __init__(self, on_step: OnStep | None, folder: Path) -> None:
+    def __init__(self, on_step: OnStep | None, folder: Path, board: Board | None) -> None:
         self.on_step = on_step
+        self.board = board
         self.folder = folder
         self.losses: list[float] = []
         self.start: Mapping[str, Any] = {}
@@ -167,6 +204,8 @@ class _Heard:
         if kind == "step":
             record = StepRecord(**report["record"])
             self.losses.append(record.loss)
+            if self.board:
+                self.board.write(record)
             if self.on_step:
                 self.on_step(record)
         elif kind == "start":
@@ -185,7 +224,7 @@ class _Heard:
             task=task,
             layout=Layout.from_dict(self.start["layout"]),
             batch=self.start["batch"],
-            steps=job.steps,
+            steps=self.summary["stopped"],
             losses=(*losses(log, before), *self.losses),
             step_s=step_s,
             samples_per_s=self.start["batch"] / step_s,
@@ -200,6 +239,10 @@ class _Heard:
             versions=self.start["versions"],
             warnings=(*self.warnings, *_crowded(job)),
             resumed_from=before,
+            tokens_per_s=self.start["batch"] * self.start["tokens"] / step_s if self.start["tokens"] else None,
+            mfu=job.ideal_s / step_s if job.ideal_s else None,
+            slowest_rank=self.summary["slowest_rank"],
+            slowest_ratio=self.summary["slowest_ratio"],
             threads=job.threads,
             evidence=self.summary.get("evidence", {}),
         )

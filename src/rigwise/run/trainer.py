@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout
-from rigwise.models.trace import call
-from rigwise.run import checkpoint, memory
+from rigwise.run import memory
 from rigwise.run.asking import asking
 from rigwise.run.clock import Clock, Laps
-from rigwise.run.feed import Batch, cut, place
+from rigwise.run.feeding.ahead import Ahead
 from rigwise.run.job import StepRecord
+from rigwise.run.keeping.contents import Contents, Stateful
+from rigwise.run.keeping.keeper import Keeper
 from rigwise.run.log import Log
-from rigwise.run.ranks import Mean, Ranks
+from rigwise.run.parallel.parallel import Parallel
+from rigwise.run.ranks import Meeting, Ranks
 from rigwise.run.reporter import Reporter
 from rigwise.run.seeds import TRAINING, reseed
+from rigwise.run.stopping import Stop
 from rigwise.run.task import Task
+from rigwise.run.tracing import Tracer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What training takes besides the model. own: what a checkpoint must agree with (task, batch, seed)."""
+    """What training takes besides the model. own: what a checkpoint must agree with (task, batch, seed). ideal_s: as
+    Job has it.
+    """
 
     layout: Layout
     batch: int
@@ -39,6 +42,7 @@ class Setting:
     output: Path
     checkpoint_every: int
     own: Mapping[str, Any]
+    ideal_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -46,106 +50,102 @@ class _Pending:
     """A step whose loss is still on its way: it is logged while the next one computes."""
 
     step: int
-    loss: Mean
+    meeting: Meeting
     laps: Laps
 
 
 class Trainer:
-    """Steps, one after the other; rank 0 logs, reports and saves.
+    """Steps, one after the other; rank 0 logs and reports, all ranks save."""
 
-    model: the task's own, wrapped: what is called in a step, the same or under DDP.
-    """
-
-    def __init__(self, task: Task, wrapped: nn.Module, ranks: Ranks, setting: Setting, clock: Clock) -> None:
+    def __init__(
+        self,
+        task: Task,
+        parallel: Parallel,
+        ranks: Ranks,
+        setting: Setting,
+        clock: Clock,
+        parts: Mapping[str, Stateful] | None = None,
+    ) -> None:
+        """parts: what else has a state to go on from, by name."""
         self.task = task
-        self.wrapped = wrapped
+        self.parallel = parallel
         self.ranks = ranks
         self.setting = setting
         self.clock = clock
         with asking("optimizer"):
-            self.optimizer = task.optimizer(task.model.parameters())
+            self.optimizer = task.optimizer(parallel.parameters())
+        self.contents = Contents(
+            held=parallel.held(), names=parallel.names, optimizer=self.optimizer, parts=parts or {}, rank=ranks.rank
+        )
+        self.keeper = Keeper(setting.output, ranks, self.contents, setting.own)
         self.records: list[StepRecord] = []
+        self.step = 0
         self._pending: _Pending | None = None
-        self._dtype = {"bfloat16": torch.bfloat16}.get(setting.layout.precision)
+        self._own_s = 0.0
 
-    def train(self, feed: Iterator[Batch], start: int, log: Log | None, reporter: Reporter) -> Path:
-        """Train from step `start` to the last; the path of the last checkpoint."""
-        every = self.setting.checkpoint_every
-        path = self.setting.output
-        for step in range(start + 1, self.setting.steps + 1):
-            self.clock.start()
-            with asking("data"):
-                inputs, targets = place(next(feed), self.ranks.device)
-            self.clock.lap("loader")
-            reseed(TRAINING, self.setting.seed, step, self.ranks.rank)
-            with asking("model or loss"):
-                loss = self._gradients(inputs, targets)
-            with asking("optimizer"):
-                self.optimizer.step()
-                self.optimizer.zero_grad(set_to_none=True)
-            self.clock.lap("optimizer")
-            self._settle(log, reporter)
-            self._pending = _Pending(step, self.ranks.mean(loss), self.clock.laps)
+    def train(self, feed: Ahead, start: int, log: Log | None, reporter: Reporter, stop: Stop, tracer: Tracer) -> Path:
+        """Train from step `start` to the last, or to where the ranks agree to stop; the path of the last checkpoint."""
+        every, steps = self.setting.checkpoint_every, self.setting.steps
+        for self.step in range(start + 1, steps + 1):
+            loss = self._step(self.step, feed, tracer)
+            leave = self._settle(log, reporter)
+            meeting = self.ranks.meet(loss, own_s=self._own_s, stop=stop.asked)
+            self._pending = _Pending(self.step, meeting, self.clock.laps)
             self.clock.lap("")
-            last = step == self.setting.steps
-            if last or (every and step % every == 0):
-                self._settle(log, reporter)
-                path = self._save(step)
-        return path
+            due = bool(every) and self.step % every == 0
+            if due or leave or self.step == steps:
+                leave = self._settle(log, reporter) or leave or self.step == steps
+                self.keeper.save(self.step, {"position": feed.position}, wait=leave)
+            self.keeper.check()
+            tracer.step()
+            if leave:
+                break
+        return self.keeper.finish()
 
-    def _gradients(self, inputs: Any, targets: Any) -> torch.Tensor:
-        """Forward and backward over the rank's micro-batches; the ranks exchange in the last one. The mean loss."""
-        share, micro = self.setting.batch // self.setting.layout.dp, self.setting.layout.micro
-        total = torch.zeros((), device=self.ranks.device)
-        for begin in range(0, share, micro):
-            last = begin + micro == share
-            shared = isinstance(self.wrapped, DistributedDataParallel)
-            quiet = self.wrapped.no_sync() if shared and not last else nullcontext()  # type: ignore[operator]
-            with quiet:
-                with torch.autocast(self.ranks.device.type, dtype=self._dtype, enabled=self._dtype is not None):
-                    output = call(self.wrapped, cut(inputs, begin, begin + micro))
-                    loss = self.task.loss(output, cut(targets, begin, begin + micro)) * (micro / share)
-                self.clock.lap("forward")
-                loss.backward()
-                self.clock.lap("communication" if shared and last else "backward")
-            total = total + loss.detach()
-        return total
+    def _step(self, step: int, feed: Ahead, tracer: Tracer) -> torch.Tensor:
+        """One step of this rank; the mean loss of its share."""
+        self.clock.start()
+        with tracer.part("loader"):
+            inputs, targets = next(feed)
+        self.clock.lap("loader")
+        reseed(TRAINING, self.setting.seed, step, self.parallel.mesh.coordinate("dp"))
+        with asking("model or loss"):
+            loss = self.parallel.step(inputs, targets, self.task.loss)
+        with asking("optimizer"), tracer.part("optimizer"):
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+        self.clock.lap("optimizer")
+        return loss
 
-    def _settle(self, log: Log | None, reporter: Reporter) -> None:
-        """The record of the step whose loss was on its way."""
+    def _settle(self, log: Log | None, reporter: Reporter) -> bool:
+        """The record of the step whose loss was on its way; do the ranks want to stop?"""
         if self._pending is None:
-            return
-        step, loss = self._pending.step, self._pending.loss.get()
+            return False
+        step, met = self._pending.step, self._pending.meeting.get()
         seconds, parts = self._pending.laps.seconds()
         self._pending = None
-        if not math.isfinite(loss):
+        self._own_s = seconds - parts.get("communication", 0.0)
+        if not math.isfinite(met.loss):
             raise UsageError(
-                f"the loss is {loss} at step {step}",
+                f"the loss is {met.loss} at step {step}",
                 rule="training stops when the loss is no finite number",
                 nearest="a smaller learning rate, or precision=float32",
             )
+        rank, ratio = met.slowest or (None, None)
         record = StepRecord(
             step=step,
-            loss=loss,
+            loss=met.loss,
             step_s=seconds,
             samples_per_s=self.setting.batch / seconds,
             memory=memory.peak(self.ranks.device),
             parts=parts,
+            tokens_per_s=self.setting.batch * self.task.tokens / seconds if self.task.tokens else None,
+            mfu=self.setting.ideal_s / seconds if self.setting.ideal_s else None,
+            slowest_rank=rank,
+            slowest_ratio=ratio,
         )
         self.records.append(record)
         if log:
             log.write(record.to_dict())
             reporter.step(record.to_dict())
-
-    def _save(self, step: int) -> Path:
-        """Rank 0 writes; the others wait, so that none runs into the exchange while one is busy with a disk."""
-        path = self.setting.output
-        if self.ranks.rank == 0:
-            state = {
-                "model": self.task.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                **self.setting.own,
-            }
-            path = checkpoint.save(self.setting.output, step, state)
-        self.ranks.barrier()
-        return path
+        return met.stop

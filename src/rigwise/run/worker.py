@@ -17,19 +17,25 @@ from rigwise.errors import InfeasibleError, RigwiseError, UsageError
 from rigwise.hardware.cpus import read_processor
 from rigwise.layouts.layout import Layout
 from rigwise.models.python_file import blame
-from rigwise.run import checkpoint, memory
+from rigwise.run import memory
 from rigwise.run.asking import TaskCodeError, asking
 from rigwise.run.clock import Clock
-from rigwise.run.data_parallel import Probe, probe, wrap
-from rigwise.run.feed import Feed, cut, place
+from rigwise.run.feeding.ahead import Ahead, Wanted
+from rigwise.run.feeding.feed import Feed, cut, place
 from rigwise.run.job import Job
+from rigwise.run.keeping.filling import fill
+from rigwise.run.keeping.keeper import Restored, agree, restore
 from rigwise.run.limits import settle
 from rigwise.run.log import NAME, Log
+from rigwise.run.parallel.mesh import Mesh
+from rigwise.run.parallel.parallel import Parallel, parallelize
 from rigwise.run.ranks import Ranks, connected
 from rigwise.run.reporter import Reporter
 from rigwise.run.result import median_parts, summary
 from rigwise.run.seeds import BUILDING, TRAINING, reseed
+from rigwise.run.stopping import Stop
 from rigwise.run.task import Task, load_task, locate
+from rigwise.run.tracing import Tracer
 from rigwise.run.trainer import Setting, Trainer
 from rigwise.run.usage import usage, used
 
@@ -40,8 +46,10 @@ _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 def work(start: Mapping[str, Any], rank: int, reporter: Reporter) -> int:
     """Do a rank's part of a job; the exit code. Every failure is reported as one of the family."""
     job = Job.from_dict(start)
+    stop = Stop()
+    stop.listen()
     try:
-        _train(job, rank, reporter)
+        _train(job, rank, reporter, stop)
     except Exception as error:
         reporter.send("error", **_report(error, job, rank))  # first: on a full disk nothing can be printed
         traceback.print_exc(file=sys.stderr)
@@ -68,7 +76,7 @@ def _report(error: Exception, job: Job, rank: int) -> dict[str, Any]:
     return RigwiseError(f"{who}: {type(inner).__name__}: {text}").to_dict()
 
 
-def _train(job: Job, rank: int, reporter: Reporter) -> None:
+def _train(job: Job, rank: int, reporter: Reporter, stop: Stop) -> None:
     torch.set_num_threads(job.threads)
     with connected(job, rank) as ranks:
         _set_precision(job.layout.precision, ranks.device)
@@ -78,19 +86,32 @@ def _train(job: Job, rank: int, reporter: Reporter) -> None:
         base = max(0, memory.resident(ranks.device) - (held if ranks.device.type == "cpu" else 0))
         task.model.to(ranks.device).train()
         with asking("data"):
-            feed = Feed(task.data, job.seed, rank)
+            feed = Feed(task.data, job.seed, data_place(job.layout, rank))
         batch = job.batch or feed.own_batch or task.batch
-        layout = settle(job.layout, batch, job.whole)
-        _train_task(job, task, ranks, feed, layout, batch, base, reporter)
+        mesh = Mesh.join(settle(job.layout, batch, job.whole), ranks.device)
+        _train_task(job, task, ranks, feed, mesh, batch, base, reporter, stop)
+
+
+def data_place(layout: Layout, rank: int) -> int:
+    """Which share of the batch a rank takes: ranks that differ in other axes take the same."""
+    return Mesh(layout=layout, rank=rank, device=torch.device("cpu")).coordinate("dp")
 
 
 def _train_task(
-    job: Job, task: Task, ranks: Ranks, feed: Feed, layout: Layout, batch: int, base: int, reporter: Reporter
+    job: Job,
+    task: Task,
+    ranks: Ranks,
+    feed: Feed,
+    mesh: Mesh,
+    batch: int,
+    base: int,
+    reporter: Reporter,
+    stop: Stop,
 ) -> None:
-    share = slice(ranks.rank * (batch // layout.dp), (ranks.rank + 1) * (batch // layout.dp))
+    layout, own_place = mesh.layout, mesh.coordinate("dp")
+    share = slice(own_place * (batch // layout.dp), (own_place + 1) * (batch // layout.dp))
     clock = Clock(ranks.device)
-    seen = _probe(task, ranks, feed, layout, batch, share, job.seed)
-    wrapped = wrap(task.model, layout, ranks, seen, clock) if ranks.world > 1 else task.model
+    parallel = _parallel(task, mesh, feed, batch, share, job.seed, clock)
     own = {"task": job.task, "batch": batch, "seed": job.seed}
     setting = Setting(
         layout=layout,
@@ -100,55 +121,73 @@ def _train_task(
         output=Path(job.output),
         checkpoint_every=job.checkpoint_every,
         own=own,
+        ideal_s=job.ideal_s,
     )
-    trainer = Trainer(task, wrapped, ranks, setting, clock)
-    begin, skipped = _resume(job, trainer, ranks) if job.resume else (0, ())
+    trainer = Trainer(task, parallel, ranks, setting, clock)
+    restored = restore(setting.output, ranks) if job.resume else None
+    begin, anew, position = _resume(job, trainer, restored) if restored else (0, (), None)
     log = None
     if ranks.rank == 0:
         facts = {"device": device_name(ranks.device), "versions": versions(ranks), "resumed_from": begin}
-        reporter.send("start", layout=layout.to_dict(), batch=batch, **facts)
-        for says in (*seen.warnings(layout.dp), *skipped):
+        reporter.send("start", layout=layout.to_dict(), batch=batch, tokens=task.tokens, **facts)
+        said = parallel.seen.warnings(layout.dp) if parallel.seen else []
+        for says in (*said, *anew):
             reporter.send("warning", says=says)
         log = Log(Path(job.output) / NAME, keep=begin)
     before = usage()
-    path = trainer.train(feed.deal(batch=batch, share=share, start=begin), begin, log, reporter)
+    wanted = Wanted(batch=batch, share=share, start=begin, position=position, loaders=job.loaders)
+    batches = Ahead(feed, wanted, ranks.device, lambda error: _report(_of_data(error), job, rank=ranks.rank))
+    with Tracer(ranks, job.steps - begin, job.trace) as tracer:
+        path = trainer.train(batches, begin, log, reporter, stop, tracer)
+    batches.close()
+    tracer.write(Path(job.output))
     peaks = {"peak": memory.peak(ranks.device), "base": base}
     spent = used(before, usage(), len(trainer.records))
     reports = ranks.gather({**median_parts(trainer.records), **peaks, **spent})
     if ranks.rank == 0:
-        reporter.send("summary", checkpoint=path.name, **summary(reports))
+        reporter.send("summary", checkpoint=path.name, stopped=trainer.step, **summary(reports))
     reporter.send("done")
 
 
-def _probe(task: Task, ranks: Ranks, feed: Feed, layout: Layout, batch: int, share: slice, seed: int) -> Probe:
+def _of_data(error: Exception) -> Exception:
+    """An exception that the data raised in a process that loads."""
+    failed = TaskCodeError("data")
+    failed.__cause__ = error
+    return failed
+
+
+def _parallel(task: Task, mesh: Mesh, feed: Feed, batch: int, share: slice, seed: int, clock: Clock) -> Parallel:
     with asking("data"):
         inputs, targets = next(feed.deal(batch=batch, share=share, start=0))
-    reseed(TRAINING, seed, 0, ranks.rank)
-    first = place((cut(inputs, 0, layout.micro), cut(targets, 0, layout.micro)), ranks.device)
+    reseed(TRAINING, seed, 0, mesh.coordinate("dp"))
+    micro = mesh.layout.micro
+    first, wanted = place((cut(inputs, 0, micro), cut(targets, 0, micro)), mesh.device)
     with asking("model or loss"):
-        return probe(task.model, task.loss, *first)
+        return parallelize(task.model, mesh.layout, mesh, inputs=first, targets=wanted, loss=task.loss, clock=clock)
 
 
-def _resume(job: Job, trainer: Trainer, ranks: Ranks) -> tuple[int, tuple[str, ...]]:
-    """Go back to the last checkpoint; its step, and what was skipped. All ranks read the one that rank 0 could read."""
-    restored = checkpoint.restore(Path(job.output), ranks.device)
-    checkpoint.agree(restored.state, trainer.setting.own)
-    step = int(restored.state["step"])
+def _resume(job: Job, trainer: Trainer, restored: Restored) -> tuple[int, tuple[str, ...], Mapping[str, Any] | None]:
+    """Go back to a checkpoint; its step, what is to be said of it, and where the data stood."""
+    agree(restored.record, trainer.setting.own)
+    step = int(restored.record["step"])
     if step >= job.steps:
         raise UsageError(
             f"the checkpoint is at step {step}, and {job.steps} steps are asked for",
             rule="steps counts from the very first",
             nearest=f"steps {step + job.steps}",
         )
-    checkpoint.fill(trainer.task.model, trainer.optimizer, restored)
-    return step, restored.skipped
+    anew = fill(trainer.contents, restored.path, restored.record)
+    return step, (*restored.skipped, *anew), restored.record["loader"]["position"]
 
 
 def _set_precision(precision: str, device: torch.device) -> None:
     """float32 means float32, also where a GPU would round to TF32 by itself."""
     if precision == "tf32" and device.type != "cuda":
         raise UsageError("precision=tf32 on a CPU", rule="TF32 is a GPU's number format", nearest="precision=float32")
-    torch.backends.fp32_precision = "tf32" if precision == "tf32" else "ieee"  # type: ignore[attr-defined]
+    backends: Any = torch.backends
+    rounded = precision == "tf32"
+    backends.cudnn.allow_tf32 = backends.cuda.matmul.allow_tf32 = rounded  # torch.export asks the older flags too
+    backends.fp32_precision = "tf32" if rounded else "ieee"
 
 
 def device_name(device: torch.device) -> str:

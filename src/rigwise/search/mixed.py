@@ -18,7 +18,7 @@ from rigwise.search.space import Axes
 
 def choices(model: Model) -> Iterator[tuple[tuple[str, str], ...]]:
     """Per-block choices worth trying; none for transformers, whose layers tensor parallelism divides."""
-    if model.family == "transformer":
+    if model.family in ("transformer", "encoder"):
         return
     names = can_be_split(model)
     for start in range(len(names)):

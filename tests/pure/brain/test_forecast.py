@@ -13,7 +13,7 @@ from rigwise.brain.history import history
 from rigwise.brain.limits import assumptions, bend, limit_names, settable
 from rigwise.brain.scenarios import scenarios
 from rigwise.brain.tables import toml
-from rigwise.brain.trend import follow, paths
+from rigwise.brain.trend import Prior, follow, paths
 from rigwise.errors import NotFoundError, UsageError
 
 
@@ -100,12 +100,21 @@ def test_how_well_each_scenario_foresaw_the_last_list() -> None:
 
 def test_every_figure_of_limits_and_scenarios_can_be_set() -> None:
     for name in settable():
-        key, _, figure = name.partition(".")
         data = assumptions({name: 3})
-        row = {**data["limit"], **data["scenario"], **data["start"]}[key]
-        assert row[figure] in (3.0, [3.0, 3.0])
+        value = {**data["limit"], **data["scenario"], **data["start"], **data["prior"]}
+        for key in name.split("."):
+            value = value[key]
+        assert value in (3.0, [3.0, 3.0])
     shipped = {**toml("scenarios")["limit"], **toml("scenarios")["scenario"]}
     assert shipped["energy"]["watts"] == [1e8, 1e10], "setting does not change what is shipped"
+
+
+def test_what_is_believed_before_any_data_can_be_set() -> None:
+    past = history("device")
+    slow, fast = (follow(past, Prior(rate=rate, spread=0.05))[2].mean[:, 1].mean() for rate in (0.2, 2.0))
+    assert slow < 0.5 < 1.5 < fast
+    shipped, other = api.brain_forecast(), api.brain_forecast(sets=["trend.doublings_a_year=3", "trend.spread=0.01"])
+    assert shipped.coverage["device"][0] > 0.7 > other.coverage["device"][0], "nothing supports such a prior"
 
 
 def test_a_slower_scenario_is_later_and_more_power_brings_the_brain_nearer() -> None:

@@ -6,13 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rigwise.brain.emulation import HIGH, LOW, Organism, event_driven, storage, time_stepped
+from rigwise.brain.emulation import HIGH, LOW, Costs, Organism, event_driven, storage, time_stepped
 from rigwise.brain.methods import agrees, methods
 from rigwise.brain.tables import table
 from rigwise.errors import NotFoundError, UsageError
 
 METHODS = methods(draws=2000)
-LAWS = {"time": time_stepped, "event": event_driven, "storage": storage}
+LAWS = {
+    "time": lambda on, *models: time_stepped(on, Costs.of("time", *models)),
+    "event": lambda on, *models: event_driven(on, Costs.of("event", *models)),
+    "storage": storage,
+}
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.key)
@@ -53,6 +57,15 @@ def test_state_of_brain_emulation_comes_out_of_its_own_tables(row, law: str, end
         assert got == pytest.approx(3.83e17, rel=0.01)
         return
     assert got == pytest.approx(said, rel=0.005)
+
+
+def test_each_input_of_a_simulation_can_be_set_and_moves_its_own_end() -> None:
+    before = next(m for m in METHODS if m.key == "sobe_2025_event")
+    after = next(m for m in methods(["sobe_2025_event.synapse_low=40"], draws=200) if m.key == before.key)
+    assert before.factors["synapse_low"].value == 20
+    assert after.computed[0] == pytest.approx(before.computed[0] + 20 * 1.7e14 * 10, rel=1e-9)
+    assert after.computed[1] == before.computed[1]
+    assert after.gap == "set by the user"
 
 
 def test_a_range_in_the_inputs_becomes_a_range_in_the_answer() -> None:

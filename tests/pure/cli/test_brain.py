@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import struct
+from xml.etree import ElementTree
 
 import pytest
 
@@ -119,11 +121,15 @@ def test_neuron_draws_the_walk_and_the_run(call) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_picture_is_an_svg_and_nothing_else(command: str, call, tmp_path) -> None:
+def test_a_picture_is_an_svg_or_a_png_and_nothing_else(command: str, call, tmp_path) -> None:
     said = call("brain", *command.split(), "--picture", "out.svg", "--json")
     assert said.json["schema_version"] == 1
     assert (tmp_path / "out.svg").read_text().startswith("<svg")
-    refused = call("brain", *command.split(), "--picture", "out.png")
+    call("brain", *command.split(), "--picture", "out.png", "--quiet")
+    width, height = struct.unpack(">II", (tmp_path / "out.png").read_bytes()[16:24])
+    box = ElementTree.parse(tmp_path / "out.svg").getroot().attrib
+    assert (width, height) == (round(2 * float(box["width"])), round(2 * float(box["height"])))
+    refused = call("brain", *command.split(), "--picture", "out.jpg")
     assert refused.code == 2
     assert ".svg" in refused.err
 

@@ -62,7 +62,7 @@ TABLE = [
     (2, "scale resnet50 --cluster 4xv100 --devices 1,two"),
     (2, "scale resnet50 --cluster 4xv100 --devices 0,1"),
     (2, "scale resnet50 --cluster 4xv100 --devices 8"),
-    (2, "plan gpt2 --cluster 8xh100 --picture plan.png"),
+    (2, "plan gpt2 --cluster 8xh100 --picture plan.jpg"),
     (2, "scale gpt2 --cluster 8xh100 --picture ."),
     (2, "run digits --layout dp=2,tp=x"),
     (2, "run digits --layout tp=2"),

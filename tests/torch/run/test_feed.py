@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from rigwise.errors import UsageError
 from rigwise.models.trace import is_dataset
-from rigwise.run.feed import Feed, cut, place, size
+from rigwise.run.feeding.feed import Feed, cut, place, size
 from rigwise.run.seeds import LOADING, TRAINING, order, reseed
 
 

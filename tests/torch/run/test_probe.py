@@ -11,7 +11,7 @@ from torch import nn
 
 from rigwise.errors import UsageError
 from rigwise.models.trace import call
-from rigwise.run.data_parallel import probe
+from rigwise.run.parallel.probe import probe
 
 INPUTS, TARGETS = torch.ones(4, 8), torch.zeros(4, 1)
 

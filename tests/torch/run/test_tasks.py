@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from rigwise.errors import NotFoundError, UsageError
-from rigwise.run.feed import Feed
+from rigwise.run.feeding.feed import Feed
 from rigwise.run.task import Task, load_task, locate, packaged
 
 

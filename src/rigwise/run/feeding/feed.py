@@ -1,14 +1,18 @@
 """Feeding: each step, every rank takes its part of one and the same global batch.
 
 A Dataset is shuffled anew each epoch by the seed alone; batch number i of an epoch is the same samples in the same
-order for every layout, and a rank takes a run of neighbours in it. An iterable yields whole global batches.
+order for every layout, and a rank takes a run of neighbours in it. What a step loads follows from the seed and the
+step's number, so any step can be loaded at any time, in any process. An iterable yields whole global batches.
 Incomplete batches at the end of an epoch are left out.
+
+A Dataset may say more of itself than torch's do (readers/ has such): `gather(rows)` gives a whole batch at once, and
+`rows_of(seed, epoch, batch)` is an order of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, count
 from typing import Any
 
 import torch
@@ -36,7 +40,17 @@ def place(tree: Any, device: torch.device) -> Any:
         return {key: place(value, device) for key, value in tree.items()}
     if isinstance(tree, (tuple, list)):
         return tuple(place(value, device) for value in tree)
+    if not isinstance(tree, torch.Tensor):
+        raise no_tensor(tree)
     return tree.to(device, non_blocking=True)
+
+
+def no_tensor(value: Any) -> UsageError:
+    """The refusal of what is no tensor where one is expected."""
+    return UsageError(
+        f"the data gave a {type(value).__name__} where a tensor is expected",
+        rule="input and target are tensors, or tuples or dicts of tensors",
+    )
 
 
 def size(tree: Any) -> int:
@@ -63,10 +77,12 @@ class Feed:
         self.data = data
         self.seed = seed
         self.rank = rank
-        self._dataset = is_dataset(data)
+        self.indexed = is_dataset(data)
+        self._each: tuple[int, int] | None = None  # batch, and how many of it an epoch has
+        self._epoch: tuple[tuple[int, int], torch.Tensor] | None = None
         self._first: list[Batch] = []
         self._iterator: Iterator[Any] | None = None
-        if not self._dataset:
+        if not self.indexed:
             self._open(0)
 
     @property
@@ -74,13 +90,26 @@ class Feed:
         """The global batch that the data fixes by coming in batches; None for a Dataset."""
         return size(self._first[0][0]) if self._first else None
 
-    def deal(self, *, batch: int, share: slice, start: int) -> Iterator[Batch]:
-        """Input and target of this rank's share (a slice of the global batch) from step `start` on, for ever."""
+    def position(self) -> Mapping[str, Any] | None:
+        """Where an iterable stands, if it can say so (`state_dict`); whatever else can be found from the step alone."""
+        said = getattr(self.data, "state_dict", None)
+        return dict(said()) if not self.indexed and callable(said) else None
+
+    def deal(
+        self, *, batch: int, share: slice, start: int, every: int = 1, position: Mapping[str, Any] | None = None
+    ) -> Iterator[Batch]:
+        """Input and target of this rank's share (a slice of the global batch) from step `start` on, for ever.
+
+        every: of a Dataset, only each so-manieth step. position: what `position` said after the step before `start`;
+        without it, an iterable goes through all that was before.
+        """
         self._check(batch)
-        return self._samples(batch, share, start) if self._dataset else self._batches(batch, share, start)
+        if self.indexed:
+            return (self._load(step, batch, share) for step in count(start, every))
+        return self._batches(batch, share, start, position)
 
     def _check(self, batch: int) -> None:
-        if self._dataset and len(self.data) < batch:
+        if self.indexed and len(self.data) < batch:
             raise UsageError(
                 f"the dataset has {len(self.data)} samples, the global batch {batch}",
                 rule="a global batch holds no sample twice",
@@ -93,19 +122,27 @@ class Feed:
                 nearest=f"batch {self.own_batch}",
             )
 
-    def _samples(self, batch: int, share: slice, start: int) -> Iterator[Batch]:
-        each = len(self.data) // batch
-        epoch, at = divmod(start, each)
-        while True:
-            rows = order(self.seed, epoch, len(self.data))
-            for number in range(at, each):
-                reseed(LOADING, self.seed, epoch * each + number, self.rank)
-                yield pair(self._rows(rows[number * batch : (number + 1) * batch][share]))
-            epoch, at = epoch + 1, 0
+    def _load(self, step: int, batch: int, share: slice) -> Batch:
+        if self._each is None or self._each[0] != batch:
+            self._each = batch, len(self._rows(0, batch)) // batch
+        epoch, number = divmod(step, self._each[1])
+        rows = self._rows(epoch, batch)[number * batch : (number + 1) * batch][share]
+        reseed(LOADING, self.seed, step, self.rank)
+        return pair(self._gathered(rows))
 
-    def _rows(self, rows: torch.Tensor) -> Any:
+    def _rows(self, epoch: int, batch: int) -> torch.Tensor:
+        """The order of an epoch, kept for the next step; every epoch has as many samples."""
+        if self._epoch is None or self._epoch[0] != (epoch, batch):
+            own = getattr(self.data, "rows_of", None)
+            rows = own(self.seed, epoch, batch) if own else order(self.seed, epoch, len(self.data))
+            self._epoch = (epoch, batch), rows
+        return self._epoch[1]
+
+    def _gathered(self, rows: torch.Tensor) -> Any:
         if type(self.data) is TensorDataset:
             return tuple(tensor[rows] for tensor in self.data.tensors)
+        if hasattr(self.data, "gather"):
+            return self.data.gather(rows)
         return default_collate([self.data[row] for row in rows.tolist()])
 
     def _open(self, step: int) -> None:
@@ -118,8 +155,12 @@ class Feed:
             )
         self._first = [pair(item)]
 
-    def _batches(self, batch: int, share: slice, start: int) -> Iterator[Batch]:
+    def _batches(self, batch: int, share: slice, start: int, position: Mapping[str, Any] | None) -> Iterator[Batch]:
         step = 0
+        if position is not None:
+            self.data.load_state_dict(position)
+            reseed(LOADING, self.seed, start)
+            step, self._first, self._iterator = start, [], iter(self.data)
         while True:
             assert self._iterator is not None
             items: Iterable[Any] = chain(self._first, self._iterator)

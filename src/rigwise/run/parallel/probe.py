@@ -1,8 +1,6 @@
-"""Data parallel training with torch's DistributedDataParallel: the model on every rank, gradients averaged in buckets
-while the backward pass goes on.
-
-The first batch goes through the model once before training (`probe`): it finds out what DDP must be told (parameters
-that get no gradient, buffers that a forward pass changes) and meets a task's mistakes before ranks wait for each other.
+"""The first batch goes through the model once before training: it finds out what data parallelism must be told
+(parameters that get no gradient, buffers that a forward pass changes) and meets a task's mistakes before ranks wait for
+each other.
 """
 
 from __future__ import annotations
@@ -12,21 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import nn
-from torch._C._distributed_c10d import GradBucket
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.parallel import DistributedDataParallel
 
 from rigwise.errors import UsageError
-from rigwise.layouts.layout import Layout
 from rigwise.models.trace import call
-from rigwise.run.clock import Clock
-from rigwise.run.ranks import Ranks
-
-# MB a bucket. Over gloo, small buckets start early and hide most; NCCL's launches make torch's own 25 the better.
-_BUCKET_MB = {"cpu": 4, "cuda": 25}
-_ONE_BUCKET_MB = 1_000_000  # everything in one bucket: nothing overlaps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,31 +78,3 @@ def _reached(value: torch.Tensor) -> set[int]:
             found.add(id(node.variable))
         todo.extend(following for following, _ in node.next_functions)
     return found
-
-
-def wrap(model: nn.Module, layout: Layout, ranks: Ranks, seen: Probe, clock: Clock) -> DistributedDataParallel:
-    """The model under DDP. Buffers travel from rank 0 only if a forward pass changes them."""
-    bucket = _BUCKET_MB[ranks.device.type] if "dp" in layout.overlap else _ONE_BUCKET_MB
-    wrapped = DistributedDataParallel(
-        model,
-        device_ids=[ranks.device.index] if ranks.device.type == "cuda" else None,
-        bucket_cap_mb=bucket,
-        gradient_as_bucket_view=True,
-        forward_sync_buffers=bool(seen.changed),
-        find_unused_parameters=bool(seen.unused),
-    )
-    wrapped.register_comm_hook(clock, average)
-    return wrapped
-
-
-def average(state: Clock, bucket: GradBucket) -> torch.futures.Future[torch.Tensor]:
-    """Average a bucket over all ranks; at the last bucket the clock is told that the backward pass itself is over."""
-    if bucket.is_last():
-        state.lap("backward")
-    work = dist.all_reduce(bucket.buffer(), op=dist.ReduceOp.AVG, async_op=True)
-    assert work is not None
-    return work.get_future().then(lambda future: future.value()[0])  # type: ignore[no-any-return]
-
-
-# torch checks a hook's annotations, and not as the strings that they are in this file
-average.__annotations__.update({"bucket": GradBucket, "return": torch.futures.Future[torch.Tensor]})

@@ -1,0 +1,318 @@
+"""Convolution against torch's own and SciPy's, side by side: forward plus backward, as ratios.
+
+    python benchmarks/convolution.py [--threads N] [--parts layers,small,grid,scipy,network] [--state FILE] [--budget S]
+
+The baseline is the sooner of torch's plain `padding=` and of padding first; both run in turns with ours, in one
+process, and a figure is the least of several rounds. With --state a run that was cut off goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PARTS = ("layers", "small", "grid", "scipy", "network")
+# what, batch, channels in, channels out, size, kernel, groups, the gain that is asked for
+LAYERS = [
+    ("dense 11x11", 4, 16, 16, 56, 11, 1, 0.97),
+    ("dense 15x15", 4, 64, 64, 32, 15, 1, 0.97),
+    ("dense 31x31", 4, 16, 16, 56, 31, 1, 4),
+    ("dense 31x31", 4, 64, 64, 32, 31, 1, 4),
+    ("dense 63x63", 2, 8, 8, 96, 63, 1, 30),
+    ("depthwise 7x7", 4, 64, 64, 56, 7, 64, 0.97),
+    ("depthwise 11x11", 4, 64, 64, 56, 11, 64, 3),
+    ("depthwise 31x31", 4, 64, 64, 56, 31, 64, 7),
+    ("depthwise 31x31", 8, 128, 128, 14, 31, 128, 7),
+    ("depthwise 31x31", 4, 128, 128, 28, 31, 128, 7),
+    ("depthwise 63x63", 1, 64, 64, 96, 63, 64, 40),
+    ("one channel 11x11", 1, 1, 1, 512, 11, 1, 6),
+    ("one channel 31x31", 1, 1, 1, 512, 31, 1, 20),
+]
+SMALL = [
+    ("3x3", 1, 1, 1, 64, 3, 1, 0.97),
+    ("3x3", 8, 3, 16, 32, 3, 1, 0.97),
+    ("3x3", 8, 64, 64, 32, 3, 1, 0.97),
+    ("3x3", 4, 256, 256, 16, 3, 1, 0.97),
+    ("depthwise 3x3", 8, 64, 64, 28, 3, 64, 0.97),
+    ("1x1", 8, 64, 64, 32, 1, 1, 0.97),
+    ("1x1", 1, 16, 16, 16, 1, 1, 0.97),
+    ("5x5", 8, 64, 64, 32, 5, 1, 0.97),
+    ("7x7", 8, 3, 64, 64, 7, 1, 0.97),
+]
+SCIPY = [(64, 11), (256, 31), (512, 63), (1024, 63), (2048, 11), (2048, 31), (2048, 63)]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Results so far, a line each, so that a run can go on."""
+
+    path: Path | None
+    rows: dict[str, Any]
+    deadline: float
+
+    @classmethod
+    def read(cls, path: Path | None, budget: float) -> State:
+        rows = {}
+        if path is not None and path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                row = json.loads(line)
+                rows[row["key"]] = row["value"]
+        return cls(path, rows, time.monotonic() + budget)
+
+    def get(self, key: str, measure: Callable[[], Any]) -> Any:
+        """A result, measured unless it is known; None when the time is up."""
+        if key not in self.rows:
+            if time.monotonic() > self.deadline:
+                return None
+            self.rows[key] = measure()
+            if self.path is not None:
+                with self.path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"key": key, "value": self.rows[key]}) + "\n")
+        return self.rows[key]
+
+
+def rivals(works: dict[str, Callable[[], object]], least_s: float = 0.15, most: int = 60) -> dict[str, float]:
+    """The least seconds of each, taken in turns; what is long runs once after its first."""
+    best = {}
+    for name, work in works.items():
+        work()
+        best[name] = _once(work)
+    if sum(best.values()) > 2.0:
+        return {name: min(best[name], _once(work)) for name, work in works.items()}
+    spent = 0.0
+    for _ in range(most):
+        for name, work in works.items():
+            took = _once(work)
+            best[name], spent = min(best[name], took), spent + took
+        if spent > least_s * len(works):
+            break
+    return best
+
+
+def _once(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def layer(n: int, c: int, k: int, size: int, kernel: int, groups: int) -> dict[str, float]:
+    """Seconds of forward plus backward: ours, torch's with padding=, torch's of a padded input."""
+    import torch
+    from torch.nn import functional
+
+    from rigwise.convolution import conv
+
+    x = torch.randn(n, c, size, size, requires_grad=True)
+    w = torch.randn(k, c // groups, kernel, kernel, requires_grad=True)
+    pad = kernel // 2
+    g = torch.randn(n, k, size, size)
+
+    def step(y: torch.Tensor) -> object:
+        return torch.autograd.grad(y, (x, w), g)
+
+    works: dict[str, Callable[[], object]] = {
+        "ours": lambda: step(conv(x, w, padding=pad, groups=groups)),
+        "plain": lambda: step(functional.conv2d(x, w, padding=pad, groups=groups)),
+    }
+    if pad:
+        works["padded"] = lambda: step(functional.conv2d(functional.pad(x, (pad,) * 4), w, groups=groups))
+    return rivals(works, least_s=0.3, most=2000)
+
+
+def layers(state: State, cases: list[tuple[Any, ...]], title: str) -> Iterator[str]:
+    """A table of layers."""
+    yield f"| {title} | shape | torch ms | ours ms | times as fast | asked |\n|---|---|---:|---:|---:|---:|"
+    for what, n, c, k, size, kernel, groups, asked in cases:
+        shape = f"N{n} C{c} K{k} {size}x{size}"
+        row = state.get(f"{title} {what} {shape}", lambda a=(n, c, k, size, kernel, groups): layer(*a))
+        if row is None:
+            return
+        theirs = min(value for name, value in row.items() if name != "ours")
+        gain = theirs / row["ours"]
+        yield f"| {what} | {shape} | {theirs * 1e3:.2f} | {row['ours'] * 1e3:.2f} | {gain:.2f} | {asked} |"
+
+
+def grid_shapes(count: int = 200) -> list[tuple[int, int, int, int, int, int]]:
+    """Random layers, none of which any rate was fitted to: N, C, K, size, kernel, groups."""
+    draw = random.Random(15)
+    found: list[tuple[int, int, int, int, int, int]] = []
+    while len(found) < count:
+        n, c, k = draw.choice((1, 2, 4, 8)), draw.choice((1, 3, 8, 16, 24, 48, 64)), draw.choice((1, 4, 16, 32, 64))
+        size, kernel = draw.choice((10, 14, 20, 28, 40, 60, 96, 150)), draw.choice((1, 3, 5, 7, 9, 13, 17, 21, 27, 35))
+        groups = c if draw.random() < 0.4 else 1
+        k = c if groups > 1 else k
+        if kernel < 2 * size and 2.0 * n * k * (c // groups) * (size * kernel) ** 2 < 1.5e9:
+            found.append((n, c, k, size, kernel, groups))
+    return found
+
+
+def regret(n: int, c: int, k: int, size: int, kernel: int, groups: int) -> list[Any]:
+    """The seconds of auto's three passes over the best three's, both measured anew; and what they were."""
+    import torch
+
+    from rigwise.convolution import geometry
+    from rigwise.convolution.torch_kernels import choice, passes
+
+    shape = geometry((n, c, size, size), (k, c // groups, kernel, kernel), padding="same", groups=groups)
+    plan = choice.by_trial(shape, torch.float32, torch.device("cpu"), gradients=True)
+    chosen = (plan.forward, plan.input_gradient, plan.weight_gradient)
+    every = [name for name in passes.OWN if not passes.cannot(name, shape)]
+    every = every if any(before for before, _ in shape.pad) else [a for a in every if a != passes.PADDED]
+    times = choice.time_all(shape, torch.float32, torch.device("cpu"), dict.fromkeys(choice.PASSES, every))
+    best = choice.soonest(times)
+    return [choice.total(times, chosen) / choice.total(times, best), list(chosen), list(best)]
+
+
+def grid(state: State) -> Iterator[str]:
+    """How often auto is within 5 % of the best."""
+    found = []
+    for shape in grid_shapes():
+        row = state.get(f"grid {shape}", lambda s=shape: regret(*s))
+        if row is None:
+            break
+        found.append((row[0], shape, row[1], row[2]))
+    if not found:
+        return
+    near = sum(ratio <= 1.05 for ratio, *_ in found)
+    yield f"auto within 5 % of the best: {near} of {len(found)} layers ({100 * near / len(found):.1f} %); the worst:"
+    for ratio, shape, chosen, best in sorted(found, reverse=True)[:5]:
+        yield f"    {ratio:.3f} N C K size kernel groups {shape}: {', '.join(chosen)}; best {', '.join(best)}"
+
+
+def beside_scipy(size: int, kernel: int, mode: str) -> dict[str, float]:
+    """Seconds of one plain image: ours (torch, NumPy), SciPy's fftconvolve and oaconvolve."""
+    import numpy as np
+    import torch
+    from scipy import signal
+
+    from rigwise.convolution import conv, convolve
+
+    draw = np.random.default_rng(0)
+    x = draw.standard_normal((size, size), dtype=np.float32)
+    w = draw.standard_normal((kernel, kernel), dtype=np.float32)
+    tx, tw = torch.from_numpy(x)[None, None], torch.from_numpy(w)[None, None]
+    works: dict[str, Callable[[], object]] = {
+        "torch": lambda: conv(tx, tw, padding=mode, kind="convolution"),
+        "numpy": lambda: convolve(x, w, mode),
+        "fftconvolve": lambda: signal.fftconvolve(x, w, mode),
+        "oaconvolve": lambda: signal.oaconvolve(x, w, mode),
+    }
+    return rivals(works)
+
+
+def scipys(state: State) -> Iterator[str]:
+    """A table beside SciPy."""
+    yield "| image, kernel, mode | fftconvolve ms | oaconvolve ms | torch ms | NumPy ms | gain, torch | gain, NumPy |"
+    yield "|---|---:|---:|---:|---:|---:|---:|"
+    for size, kernel in SCIPY:
+        for mode in ("same", "full"):
+            row = state.get(f"scipy {size} {kernel} {mode}", lambda a=(size, kernel, mode): beside_scipy(*a))
+            if row is None:
+                return
+            best = min(row["fftconvolve"], row["oaconvolve"])
+            cells = " | ".join(f"{row[name] * 1e3:.2f}" for name in ("fftconvolve", "oaconvolve", "torch", "numpy"))
+            gains = f"{best / row['torch']:.2f} | {best / row['numpy']:.2f}"
+            yield f"| {size}x{size}, {kernel}x{kernel}, {mode} | {cells} | {gains} |"
+
+
+def network() -> dict[str, Any]:
+    """Steps of a RepLKNet-like network, torch's own, the padded one and ours; the losses of the same steps."""
+    import torch
+    from large_kernels import block_network
+    from torch import nn
+    from torch.nn import functional
+
+    from rigwise.convolution import replace
+
+    class Padded(nn.Conv2d):
+        def forward(self, input: torch.Tensor) -> torch.Tensor:
+            pads = [p for p in reversed(self.padding) for _ in range(2)]
+            return functional.conv2d(functional.pad(input, pads), self.weight, self.bias, groups=self.groups)
+
+    def build(kind: str) -> Callable[[], float]:
+        torch.manual_seed(0)
+        net = block_network(64, 31, 2)
+        if kind == "ours":
+            replace(net)
+        if kind == "padded":
+            for module in net.modules():
+                if isinstance(module, nn.Conv2d) and module.kernel_size[0] > 1:
+                    module.__class__ = Padded
+        data = torch.Generator().manual_seed(1)
+        x = torch.randn(4, 64, 28, 28, generator=data)
+        y = torch.randint(10, (4,), generator=data)
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
+
+        def step() -> float:
+            optimizer.zero_grad()
+            loss = functional.cross_entropy(net(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss.item()
+
+        return step
+
+    steps = {kind: build(kind) for kind in ("ours", "plain", "padded")}
+    losses = {kind: [step() for _ in range(5)] for kind, step in steps.items()}
+    return {"seconds": rivals(dict(steps), least_s=0.5), "losses": losses}
+
+
+def networks(state: State) -> Iterator[str]:
+    """The network's table."""
+    row = state.get("network", network)
+    if row is None:
+        return
+    times, losses = row["seconds"], row["losses"]
+    best = min(times["plain"], times["padded"])
+    apart = max(abs(a / b - 1) for a, b in zip(losses["ours"], losses["plain"]))
+    yield (
+        f"two blocks of depthwise 31x31, N4 C64 28x28, a step: torch {times['plain'] * 1e3:.1f} ms, padded first "
+        f"{times['padded'] * 1e3:.1f}, ours {times['ours'] * 1e3:.1f}: {best / times['ours']:.1f} times as fast; "
+        f"losses apart by {apart:.1e} of themselves over 5 steps"
+    )
+
+
+def tables(parts: list[str], state: State) -> Iterator[str]:
+    """Every table asked for, line by line."""
+    for part in parts:
+        if part == "layers":
+            yield from layers(state, LAYERS, "layer")
+        elif part == "small":
+            yield from layers(state, SMALL, "small layer")
+        elif part == "grid":
+            yield from grid(state)
+        elif part == "scipy":
+            yield from scipys(state)
+        else:
+            yield from networks(state)
+        yield ""
+
+
+def main(argv: list[str]) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--state", type=Path)
+    parser.add_argument("--budget", type=float, default=1e9)
+    asked = parser.parse_args(argv)
+    os.environ["OMP_NUM_THREADS"] = str(asked.threads)
+    os.environ.setdefault("RIGWISE_CONVOLUTION_CACHE", "")
+    import torch
+
+    torch.set_num_threads(asked.threads)
+    for line in tables(asked.parts.split(","), State.read(asked.state, asked.budget)):
+        print(line, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

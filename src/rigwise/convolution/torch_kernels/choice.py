@@ -1,0 +1,242 @@
+"""Which algorithm for each of the three passes of a tensor's convolution, timed once and remembered.
+
+The closed forms leave out what is hopeless. What is left runs on random tensors of the geometry, each pass apart and,
+for the backward passes of a spectral forward, with its spectra at hand; the three that are soonest together are kept,
+in memory and by `remember` in a file. A choice is of one geometry, type, device and number of threads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rigwise.convolution import choose, remembered
+from rigwise.convolution.algorithms import PASSES, Pass
+from rigwise.convolution.geometry import Geometry
+from rigwise.convolution.torch_kernels.passes import (
+    LIBRARY,
+    OWN,
+    PADDED,
+    SPECTRAL,
+    cannot,
+    even_pad,
+    library_backward,
+    run_pass,
+    transform,
+)
+from rigwise.convolution.torch_kernels.transforms import Transform
+
+HOPELESS = 6.0
+"""What the closed forms see this many times behind the best is not timed."""
+_CLEARLY = 1.5  # what one run finds this many times behind the best is not run again
+_MARGIN = 0.95  # an algorithm that is no sooner than this share of the library's own is not worth its overhead
+_FUNCTION_S = 25e-6  # what a function of Python's costs autograd, forward and backward
+_RUNS, _LONG, _LONG_S = 5, 2, 0.1
+_ENOUGH_S = 3e-3  # what is short runs until it ran as long
+_MOST_RUNS = 30
+_NO_DOUBT = 2.5
+_TOGETHER = "both gradients"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The algorithm of each pass, and their predicted or measured seconds (0 where not asked)."""
+
+    shape: Geometry
+    forward: str
+    input_gradient: str
+    weight_gradient: str
+    basis: str
+
+    native: tuple[Any, ...] | None = field(init=False, default=None)
+    """What torch's own convolution takes, where it does all three passes and needs no zeros written first."""
+
+    def __post_init__(self) -> None:
+        pad = even_pad(self.shape)
+        if pad is not None and self.forward == self.input_gradient == self.weight_gradient == LIBRARY:
+            s = self.shape
+            native = (s.stride, pad, s.dilation, False, (0,) * s.dims, s.groups)
+            object.__setattr__(self, "native", native)
+
+    def shares(self, gradient: Pass) -> Transform | None:
+        """The transform whose spectra the forward pass hands on to a backward pass, if both use it."""
+        if self.forward == getattr(self, gradient) and self.forward in SPECTRAL:
+            return transform(self.forward, self.shape)
+        return None
+
+
+def forced(name: str, shape: Geometry) -> Plan:
+    """One algorithm for all passes."""
+    return Plan(shape=shape, forward=name, input_gradient=name, weight_gradient=name, basis="asked")
+
+
+def candidates(which: Pass, shape: Geometry, element: int, threads: int) -> list[str]:
+    """What is worth timing for a pass, soonest predicted first."""
+    if shape.strided:  # every position would be computed to throw most away
+        return [LIBRARY]
+    padded = any(before or after for before, after in shape.pad)
+    names = [name for name in OWN if (padded or name != PADDED) and not cannot(name, shape)]
+    found = choose.ranked(names, which, shape, element, "torch", threads)
+    kept = [name for seconds, name in found if seconds < HOPELESS * found[0][0]]
+    if found[0][1] in (LIBRARY, PADDED) and all(_far(seconds, found) for seconds, name in found if name in SPECTRAL):
+        kept = [name for name in kept if name in (LIBRARY, PADDED)]
+    return kept if LIBRARY in kept or PADDED not in kept else [*kept, LIBRARY]
+
+
+def _far(seconds: float, found: list[tuple[float, str]]) -> bool:
+    return seconds > HOPELESS / 2 * found[0][0]
+
+
+def by_model(shape: Geometry, element: int, threads: int) -> Plan:
+    """The closed forms' choice, without timing anything."""
+    best = [candidates(which, shape, element, threads)[0] for which in PASSES]
+    return Plan(shape=shape, forward=best[0], input_gradient=best[1], weight_gradient=best[2], basis="closed forms")
+
+
+Work = Callable[[], object]
+Whole = Callable[[Plan], Work]
+
+
+def by_trial(
+    shape: Geometry, dtype: torch.dtype, device: torch.device, gradients: bool, whole: Whole | None = None
+) -> Plan:
+    """The measured choice: from memory, from the file, or timed now.
+
+    whole: makes the whole step of a plan, through autograd. A choice that is not torch's own then has to beat torch's
+    own there too, since the sum of the passes leaves out what their parts cost together.
+    """
+    threads, element = torch.get_num_threads(), torch.empty((), dtype=dtype).element_size()
+    passes: tuple[Pass, ...] = PASSES if gradients else PASSES[:1]
+    worth = {which: candidates(which, shape, element, threads) for which in passes}
+    if all(len(names) == 1 for names in worth.values()):
+        best = tuple(names[0] for names in worth.values())
+        return _plan(shape, best, "closed forms: nothing else comes near")
+    key = f"{dtype} {device.type} {threads} threads {torch.__version__} {gradients} {shape}"
+    known = remembered.recall(key)
+    if known is None or any(name not in OWN or cannot(name, shape) for name in known):
+        times = time_all(shape, dtype, device, worth)
+        known = soonest(times)
+        if whole is not None and not _wins(shape, times, known, whole, device):
+            known = (LIBRARY,) * len(passes)
+        remembered.remember(key, known)
+    return _plan(shape, known, "timed on this machine")
+
+
+def _wins(shape: Geometry, times: Times, names: tuple[str, ...], whole: Whole, device: torch.device) -> bool:
+    """Whether a choice beats torch's own as a whole step; taken as won where the passes alone leave no doubt."""
+    own = (LIBRARY,) * len(names)
+    if names == own or any((which, LIBRARY) not in times for which, _ in zip(PASSES, names)):
+        return True
+    if total(times, own) > _NO_DOUBT * total(times, names):
+        return True
+    plain, ours = whole(_plan(shape, own, "")), whole(_plan(shape, names, ""))
+    runs = 1 if total(times, own) > _LONG_S else _RUNS
+    pairs = [(_once(plain, device), _once(ours, device)) for _ in range(2 * runs + 1)][1:]
+    return min(b for _, b in pairs) < _MARGIN * min(a for a, _ in pairs)
+
+
+def _plan(shape: Geometry, best: tuple[str, ...], basis: str) -> Plan:
+    three = (*best, LIBRARY, LIBRARY)[:3]
+    return Plan(shape=shape, forward=three[0], input_gradient=three[1], weight_gradient=three[2], basis=basis)
+
+
+Times = dict[tuple[str, str], float]
+
+
+def time_all(shape: Geometry, dtype: torch.dtype, device: torch.device, worth: dict[Pass, list[str]]) -> Times:
+    """Seconds by pass and algorithm; and, as "shared", of a backward pass with the forward's spectra at hand."""
+    x, w, g = (torch.rand(s, dtype=dtype, device=device) for s in (shape.x_shape, shape.w_shape, shape.y_shape))
+    given = {"forward": (x, w), "input_gradient": (g, w), "weight_gradient": (x, g)}
+    times: Times = {}
+    with torch.no_grad():
+        for which, names in worth.items():
+            best = float("inf")
+            for name in names:
+                first, second = given[which]
+                took = _timed(lambda a=name, p=which, f=first, s=second: run_pass(p, a, f, s, shape), best, device)
+                times[which, name] = took
+                best = min(best, took)
+        _time_shared(shape, times, x, w, g, device)
+        _time_together(shape, times, x, w, g, device)
+    return times
+
+
+def _time_shared(shape: Geometry, times: Times, x: Tensor, w: Tensor, g: Tensor, device: torch.device) -> None:
+    for name in SPECTRAL:
+        by = transform(name, shape) if ("forward", name) in times and not cannot(name, shape) else None
+        if by is None:
+            continue
+        spectra = by.of_input(x), by.of_kernels(w)
+        if ("input_gradient", name) in times:
+            work = lambda t=by, s=spectra: t.input(t.of_output(g), s[1])  # noqa: E731
+            times["input_gradient", f"shared {name}"] = _timed(work, float("inf"), device)
+        if ("weight_gradient", name) in times:
+            work = lambda t=by, s=spectra: t.kernels(s[0], t.of_output(g))  # noqa: E731
+            times["weight_gradient", f"shared {name}"] = _timed(work, float("inf"), device)
+
+
+def _time_together(shape: Geometry, times: Times, x: Tensor, w: Tensor, g: Tensor, device: torch.device) -> None:
+    """Torch's own two gradients in one call, which is less than both apart."""
+    for name in (LIBRARY, PADDED):
+        apart = [times.get((which, name)) for which in PASSES[1:]]
+        if None not in apart:
+            work = lambda n=name: library_backward(g, x, w, shape, n == PADDED, (True, True))  # noqa: E731
+            rest = min((seconds for (which, _), seconds in times.items() if which == PASSES[2]), default=0.0)
+            times[_TOGETHER, name] = _timed(work, rest + (times[PASSES[1], name]), device)
+
+
+def _timed(work: Callable[[], object], best: float, device: torch.device) -> float:
+    """The least seconds of a few runs after a first; of the first alone where that is hopeless."""
+    took = _once(work, device)
+    if took < _LONG_S:  # a first run makes what later ones find made
+        took = min(took, _once(work, device))
+    if took > 2 * _CLEARLY * best:
+        return took
+    runs = _LONG if took > _LONG_S else min(max(_RUNS, int(_ENOUGH_S / took)), _MOST_RUNS)
+    for _ in range(runs):
+        again = _once(work, device)
+        took = min(took, again)
+        if took > _CLEARLY * best:
+            break
+    return took
+
+
+def _once(work: Callable[[], object], device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def total(times: Times, names: tuple[str, ...]) -> float:
+    """Seconds of the passes by these algorithms, with what a backward pass saves by the forward's spectra."""
+    spent = times["forward", names[0]]
+    if names[1:] == (names[-1],) * 2 and (_TOGETHER, names[1]) in times:
+        own = len(set(names)) == 1
+        return spent + times[_TOGETHER, names[1]] + (0.0 if own else _FUNCTION_S)
+    for which, name in zip(PASSES[1:], names[1:]):
+        shared = times.get((which, f"shared {name}")) if name == names[0] else None
+        spent += times[which, name] if shared is None else min(shared, times[which, name])
+    return spent + (0.0 if set(names) in ({LIBRARY}, {PADDED}) else _FUNCTION_S)
+
+
+def soonest(times: Times) -> tuple[str, ...]:
+    """The combination of algorithms with the least sum; the library's own unless something clearly beats it."""
+    by_pass = {which: [name for p, name in times if p == which and not name.startswith("shared")] for which in PASSES}
+    options = [by_pass[which] for which in PASSES if by_pass[which]]
+    best = min(product(*options), key=lambda names: total(times, names))
+    native = [(name,) * len(options) for name in (LIBRARY, PADDED) if all(name in names for names in options)]
+    if native:
+        plain = min(native, key=lambda names: total(times, names))
+        if total(times, best) > _MARGIN * total(times, plain):
+            return plain
+    return best

@@ -1,0 +1,91 @@
+"""`tune`: the rates of this machine, measured in a few seconds, in place of those that the package came with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from rigwise.convolution import choose, remembered
+from rigwise.convolution.algorithms import PASSES, Pass
+from rigwise.convolution.counts import transform_flops
+from rigwise.convolution.geometry import Geometry
+from rigwise.convolution.torch_kernels.passes import LIBRARY, run_pass
+
+_SAME = ((5, 5), (5, 5))
+REFERENCES = {
+    "dense": Geometry(batch=4, c=16, k=16, size=(56, 56), kernel=(5, 5), pad=((2, 2), (2, 2))),
+    "wide": Geometry(batch=1, c=16, k=16, size=(40, 40), kernel=(25, 25), pad=((12, 12), (12, 12))),
+    "depthwise": Geometry(batch=2, c=32, k=32, groups=32, size=(48, 48), kernel=(11, 11), pad=_SAME),
+    "single": Geometry(batch=1, c=1, k=1, size=(192, 192), kernel=(11, 11), pad=_SAME),
+}
+"""Geometries that stand for the kinds of torch's own kernels that `counts.kind_of` tells apart."""
+
+
+def tune() -> dict[str, float]:
+    """Measure this machine's rates (FLOP/s, bytes/s and seconds a call, of one thread), keep them, and return them.
+
+    The closed forms of `choose` take them from then on. Takes some seconds; a machine that does other work meanwhile
+    gives slow rates.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.no_grad():
+            found = {**_library(), **_products()}
+    finally:
+        torch.set_num_threads(threads)
+    remembered.remember_rates("torch", found)
+    choose.rates.cache_clear()
+    return found
+
+
+def _library() -> dict[str, float]:
+    found = {}
+    for kind, shape in REFERENCES.items():
+        x, w, g = (torch.rand(size) for size in (shape.x_shape, shape.w_shape, shape.y_shape))
+        given = {"forward": (x, w), "input_gradient": (g, w), "weight_gradient": (x, g)}
+        for which in PASSES:
+            first, second = given[which]
+            run: Callable[[], object] = lambda p=which, a=first, b=second, s=shape: _pass(p, a, b, s)  # noqa: E731
+            found[f"{kind}-{which}"] = shape.flops / _least(run)
+    return found
+
+
+def _pass(which: Pass, first: torch.Tensor, second: torch.Tensor, shape: Geometry) -> torch.Tensor:
+    return run_pass(which, LIBRARY, first, second, shape)
+
+
+def _products() -> dict[str, float]:
+    a, b = torch.rand(128, 128), torch.rand(128, 20_000)
+    left, right = torch.rand(1200, 8, 64), torch.rand(1200, 64, 64)
+    image, spectrum = torch.rand(128, 72, 72), torch.rand(2, 1 << 18)
+    much, single = torch.rand(1 << 23), torch.rand(1)
+    return {
+        "matmul": 2.0 * 128 * 128 * 20_000 / _least(lambda: a @ b),
+        "batched": 2.0 * 1200 * 8 * 64 * 64 / _least(lambda: torch.bmm(left, right)),
+        "small": 2.0 * spectrum.numel() / _least(lambda: spectrum.mul(1.5).add_(spectrum)),
+        "pointwise": 8.0 * spectrum.numel() / 2 / _least(lambda: _complex(spectrum)),
+        "fft": 128 * transform_flops((72, 72)) / _least(lambda: torch.fft.rfft2(image)),
+        "bandwidth": 8.0 * much.numel() / _least(lambda: much.mul(1.5)),
+        "call": _least(lambda: single.add(1.0)) * _SMALL_CALLS,
+    }
+
+
+_SMALL_CALLS = 3.0  # of torch's operations in what `counts` calls one call
+
+
+def _complex(spectrum: torch.Tensor) -> torch.Tensor:
+    return (spectrum[0] * spectrum[1]).addcmul_(spectrum[1], spectrum[1])
+
+
+def _least(run: Callable[[], object]) -> float:
+    """The least seconds of a few runs after a first."""
+    run()
+    took = []
+    for _ in range(5):
+        start = time.perf_counter()
+        run()
+        took.append(time.perf_counter() - start)
+    return min(took)

@@ -1,0 +1,1 @@
+"""Feeding: the samples of every step, loaded while the step before computes, and readers of the usual files."""

@@ -1,0 +1,130 @@
+"""What the data-parallel ranks share: copies whose gradients are averaged, or shards of weights and gradients.
+
+    zero 0   DistributedDataParallel: gradients averaged in buckets while the backward pass goes on
+    zero 1   FSDP: gradients scattered once a step, stepped weights gathered once
+    zero 2   the gradients scattered in every micro-batch
+    zero 3   the weights gathered forward and backward too, and given back in between
+
+Shards are cut along the first dim of every tensor, in runs of ceil(rows / ranks), as torch's fully_shard does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch._C._distributed_c10d import GradBucket
+from torch.nn.parallel import DistributedDataParallel
+
+from rigwise.errors import UsageError
+from rigwise.models.trace import unit_paths
+from rigwise.run.clock import Clock
+from rigwise.run.parallel.exchanges import count
+from rigwise.run.parallel.held import Held
+from rigwise.run.parallel.mesh import Mesh
+
+# MB a bucket. Over gloo, small buckets start early and hide most; NCCL's launches make torch's own 25 the better.
+_BUCKET_MB = {"cpu": 4, "cuda": 25}
+_ONE_BUCKET_MB = 1_000_000  # everything in one bucket: nothing overlaps
+
+
+def replicate(
+    module: nn.Module, mesh: Mesh, *, changed: bool, unused: bool, clock: Clock | None = None
+) -> DistributedDataParallel:
+    """Copies over dp x cp. changed: a forward pass writes buffers; unused: some parameters get no gradient."""
+    wrapped = DistributedDataParallel(
+        module,
+        device_ids=[mesh.device.index] if mesh.device.type == "cuda" else None,
+        process_group=mesh.group("dp", "cp"),
+        bucket_cap_mb=_BUCKET_MB[mesh.device.type] if "dp" in mesh.layout.overlap else _ONE_BUCKET_MB,
+        gradient_as_bucket_view=True,
+        forward_sync_buffers=changed,
+        find_unused_parameters=unused,
+    )
+    wrapped.register_comm_hook((mesh, clock), average)
+    return wrapped
+
+
+def shard(module: nn.Module, mesh: Mesh) -> nn.Module:
+    """Shards over dp x cp, in place. Blocks of a module are gathered one by one, a graph as a whole."""
+    from torch.distributed.fsdp import fully_shard
+
+    for name, parameter in module.named_parameters():
+        if not parameter.dim():
+            raise UsageError(
+                f"parameter {name!r} is a single number without dims, which zero {mesh.layout.zero} cannot shard",
+                rule="ZeRO shards the first dim of every parameter",
+                nearest="a parameter of shape [1], or zero=0",
+            )
+    over = mesh.device_mesh("dp", "cp")
+    back = mesh.layout.zero == 3
+    for path in unit_paths(module):
+        unit = module.get_submodule(path)
+        if any(True for _ in unit.parameters()):
+            fully_shard(unit, mesh=over, reshard_after_forward=back)
+    sharded: nn.Module = fully_shard(module, mesh=over, reshard_after_forward=back)  # type: ignore[assignment]
+    return sharded
+
+
+def is_sharded(module: nn.Module) -> bool:
+    """Was it sharded here?"""
+    return hasattr(module, "set_requires_gradient_sync")
+
+
+@contextmanager
+def micro_batch(module: nn.Module, zero: int, last: bool) -> Iterator[None]:
+    """Forward and backward of one micro-batch: gradients are exchanged in the last one, under zero 2 and 3 in each."""
+    if isinstance(module, DistributedDataParallel):
+        with nullcontext() if last else module.no_sync():
+            yield
+        return
+    if is_sharded(module):
+        sharded: Any = module
+        sharded.set_requires_gradient_sync(last or zero > 1)
+        sharded.set_reshard_after_backward(last or zero == 3)
+    yield
+
+
+def inner(module: nn.Module) -> nn.Module:
+    """The module inside DDP."""
+    return module.module if isinstance(module, DistributedDataParallel) else module
+
+
+def local(tensor: torch.Tensor) -> torch.Tensor:
+    """This rank's memory of a tensor that may be a shard."""
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
+
+
+def shards(book: Iterable[Held], module: nn.Module, mesh: Mesh) -> list[Held]:
+    """The book after sharding: each piece narrowed to this rank's rows."""
+    ranks, place = mesh.size("dp", "cp"), mesh.place("dp", "cp")
+    now = dict(module.named_parameters(remove_duplicate=False))
+    made = []
+    for held in book:
+        if held.name not in now:
+            made.append(held)
+            continue
+        rows = held.piece_shape[0]
+        each = -(-rows // ranks)
+        start, stop = min(place * each, rows), min((place + 1) * each, rows)
+        made.append(held.narrowed(0, start, stop, now[held.name]))
+    return made
+
+
+def average(state: tuple[Mesh, Clock | None], bucket: GradBucket) -> torch.futures.Future[torch.Tensor]:
+    """Average a bucket over all copies; at the last bucket the clock is told that the backward pass itself is over."""
+    mesh, clock = state
+    if bucket.is_last() and clock:
+        clock.lap("backward")
+    count("gradient", "all_reduce", bucket.buffer(), mesh.size("dp", "cp"))
+    work = dist.all_reduce(bucket.buffer(), op=dist.ReduceOp.AVG, group=mesh.group("dp", "cp"), async_op=True)
+    assert work is not None
+    return work.get_future().then(lambda future: future.value()[0])  # type: ignore[no-any-return]
+
+
+# torch checks a hook's annotations, and not as the strings that they are in this file
+average.__annotations__.update({"bucket": GradBucket, "return": torch.futures.Future[torch.Tensor]})

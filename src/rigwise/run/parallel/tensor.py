@@ -1,0 +1,189 @@
+"""Tensor parallelism of a captured graph: weights cut, exchanges put in, operations fitted to their pieces."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import fx, nn
+
+from rigwise.errors import UsageError
+from rigwise.run.parallel.axes import Axis, indices
+from rigwise.run.parallel.capture import plant
+from rigwise.run.parallel.choice import choose, forced, sequence
+from rigwise.run.parallel.exchanges import Cut, pick
+from rigwise.run.parallel.fitting import FITTED, Fitting
+from rigwise.run.parallel.held import Held, runs_of
+from rigwise.run.parallel.pieces import Exchange
+from rigwise.run.parallel.relations import Axial, name_of, operands
+from rigwise.run.parallel.states import States, Step, held_dim, trained_values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Along:
+    """The ranks that share the axes: their group, their number, and this rank's place."""
+
+    group: dist.ProcessGroup
+    ranks: int
+    rank: int
+
+
+def tensors_of(graph: nn.Module) -> dict[str, torch.Tensor]:
+    """The parameters and buffers of a graph by name."""
+    return {**dict(graph.named_parameters()), **dict(graph.named_buffers())}
+
+
+def cut_graph(
+    module: fx.GraphModule, axial: Axial, states: States, along: Along
+) -> tuple[fx.GraphModule, dict[str, Held]]:
+    """The graph for this rank's pieces, and the book of what it holds of each parameter and buffer."""
+    return Cutter(module, axial, states, along).run()
+
+
+def tensor_parallel(
+    module: fx.GraphModule,
+    along: Along,
+    *,
+    sequence_parallel: bool = False,
+    cuts: Mapping[str, str] | None = None,
+    within: set[str] | None = None,
+) -> tuple[fx.GraphModule, dict[str, Held]]:
+    """Share a captured graph out over some ranks: the graph of this rank, and the book of its pieces.
+
+    cuts: module -> "columns" or "rows", as a person asks for; None chooses (choice.py). within: the only weights that
+    may be cut. sequence_parallel: what lies between cut layers is cut along the positions of a sample. UsageError where
+    there is nothing to cut.
+    """
+    axial = Axial(module.graph)
+    trained = trained_values(module.graph, tensors_of(module))
+    chosen = forced(axial, cuts, along.ranks) if cuts is not None else choose(axial, along.ranks, trained, within)
+    if not chosen:
+        raise UsageError(
+            f"nothing of the model can be shared out over {along.ranks} ranks",
+            rule="tensor parallelism cuts dense layers, convolutions, attention heads and tables of at least that size",
+            nearest="the same ranks as dp",
+        )
+    states = States(axial, chosen)
+    if sequence_parallel:
+        positions = sequence(axial, states, along.ranks)
+        if positions is None:
+            raise UsageError(
+                "sp=on, and no sum of the model is over a sequence", rule="sp cuts tokens", nearest="sp=off"
+            )
+        states = States(axial, [*chosen, positions])
+    return cut_graph(module, axial, states, along)
+
+
+class Cutter:
+    """Copies a graph node by node. new: the copy of each value as it is made, after its own exchange."""
+
+    def __init__(self, module: fx.GraphModule, axial: Axial, states: States, along: Along) -> None:
+        self.source, self.axial, self.states, self.along = module, axial, states, along
+        tensors = tensors_of(module)
+        self.trained = trained_values(module.graph, tensors)
+        self.book = {name: Held.whole(name, tensor) for name, tensor in tensors.items()}
+        self.root = nn.Module()
+        self.graph = fx.Graph()
+        self.new: dict[fx.Node, fx.Node] = {}
+        self.made: dict[Step, fx.Node] = {}
+        self.count = 0
+
+    def run(self) -> tuple[fx.GraphModule, dict[str, Held]]:
+        """Every node in turn."""
+        for node in self.source.graph.nodes:
+            if node.op == "get_attr":
+                self._hold(node)
+            if node.op == "call_function" and node.target is not operator.getitem:
+                self.new[node] = self._operation(node)
+            else:
+                self.new[node] = self._copied(node)
+        self.graph.set_codegen(self.source.graph._codegen)
+        self.graph.lint()
+        return fx.GraphModule(self.root, self.graph), self.book
+
+    def module(self, name: str, module: nn.Module, *given: Any) -> fx.Node:
+        """A node that calls a module of ours."""
+        path = f"{name}_{self.count}"
+        self.count += 1
+        self.root.add_module(path, module)
+        return self.graph.call_module(path, given)
+
+    def call(self, target: Callable[..., Any], *given: Any) -> fx.Node:
+        """A node that calls a function."""
+        return self.graph.call_function(target, given)
+
+    def held(self, node: fx.Node, axis: Axis, dim: int, rank: int | None = None, which: int = 0) -> Any:
+        """The indices of a value's dim that a rank holds; this rank's by default."""
+        place = self.along.rank if rank is None else rank
+        return indices(self.axial.values[node][which][dim], axis, self.along.ranks, place)
+
+    def cut(self, node: fx.Node, axis: Axis | None, dim: int) -> Cut:
+        """How a value's dim lies on the ranks; where it is exchanged whole only the ranks matter."""
+        every = range(self.along.ranks)
+        held = tuple(self.held(node, axis, dim, r) if axis else np.arange(0) for r in every)
+        return Cut(
+            dim=dim,
+            size=sum(map(len, held)),
+            held=held,
+            group=self.along.group,
+            rank=self.along.rank,
+            weight=node.op == "get_attr",
+        )
+
+    # ---- values
+
+    def _hold(self, node: fx.Node) -> None:
+        """Hang this rank's piece of a parameter or buffer into the new graph's module."""
+        axis, name = self.states.states[node], str(node.target)
+        full = self.book[name]
+        if axis is None or not full.is_whole:
+            plant(self.root, name, full.parameter)  # type: ignore[arg-type]
+            return
+        dim = held_dim(self.axial.dims(node), axis)
+        assert dim is not None
+        assert full.parameter is not None
+        index = self.held(node, axis, dim)
+        piece = pick(full.parameter.detach(), dim, index).clone(memory_format=torch.contiguous_format)
+        trained = isinstance(full.parameter, nn.Parameter)
+        kept = nn.Parameter(piece, full.parameter.requires_grad) if trained else piece
+        plant(self.root, name, kept)
+        runs = (*full.runs[:dim], runs_of(index), *full.runs[dim + 1 :])
+        self.book[name] = Held(name=name, parameter=kept, shape=full.shape, runs=runs)
+
+    def exchanged(self, step: Step, value: fx.Node) -> fx.Node:
+        """A value after an exchange, which is done once however many operations read it."""
+        if step not in self.made:
+            self.made[step] = self.module(
+                step.kind, Exchange(step.kind, self.cut(step.value, step.axis, step.dim)), value
+            )
+        return self.made[step]
+
+    def _taken(self, node: fx.Node, value: fx.Node) -> fx.Node:
+        """An operand in the state in which an operation takes it."""
+        found = self.new[value]
+        for step in self.states.conversions(node, value):
+            if step.kind != "spread" or value in self.trained:
+                found = self.exchanged(step, found)
+        return found
+
+    def _copied(self, node: fx.Node) -> fx.Node:
+        given = {n: self._taken(node, n) if n in operands(node) else self.new[n] for n in node.all_input_nodes}
+        return self.graph.node_copy(node, given.__getitem__)
+
+    # ---- operations
+
+    def _operation(self, node: fx.Node) -> fx.Node:
+        mode = self.states.modes[node]
+        if mode is None:
+            return self._copied(node)
+        given = {value: self._taken(node, value) for value in operands(node)}
+        fit = FITTED.get(name_of(node))
+        made = fit(Fitting(self, node, mode, given)) if fit else None
+        if made is None:
+            made = self.graph.node_copy(node, lambda n: given.get(n) or self.new[n])
+        return made

@@ -1,0 +1,245 @@
+"""Convolution of tensors: torch's own result and gradients, by every algorithm, every geometry, as torch's layers do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from torch import nn
+from torch.nn import functional as F
+
+from convolutions import arrays, geometries, seeds
+from rigwise.convolution import Conv, conv, replace
+from rigwise.convolution.bounds import error_bound
+from rigwise.convolution.torch_kernels import choice, memory, passes
+from rigwise.convolution.torch_kernels.function import apply, plan_for
+from rigwise.errors import NotFoundError, UsageError
+
+
+@pytest.fixture(autouse=True)
+def _keeps_nothing(monkeypatch):
+    monkeypatch.setenv("RIGWISE_CONVOLUTION_CACHE", "")
+
+
+@pytest.mark.parametrize("name", passes.OWN)
+@settings(max_examples=25)
+@given(geometries(), seeds)
+def test_every_pass_of_every_algorithm_is_direct(name, shape, seed):
+    if passes.cannot(name, shape):
+        return
+    from rigwise.convolution import run_pass
+
+    for which, (first, second) in arrays(shape, seed).items():
+        exact = run_pass(which, "direct", first, second, shape)
+        found = passes.run_pass(which, name, torch.from_numpy(first), torch.from_numpy(second), shape)
+        bound = error_bound(name, which, shape) * np.linalg.norm(first) * np.linalg.norm(second)
+        assert np.abs(found.numpy() - exact).max(initial=0.0) <= bound + 1e-13
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "model", *passes.NAMES])
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize(("groups", "c", "k"), [(1, 3, 2), (4, 4, 4), (2, 4, 2)])
+def test_gradients_are_torchs(algorithm, transposed, groups, c, k):
+    torch.manual_seed(0)
+    x = torch.randn(2, k if transposed else c, 11, 9, dtype=torch.float64, requires_grad=True)
+    w = torch.randn(k, c // groups, 3, 3, dtype=torch.float64, requires_grad=True)
+    b = torch.randn(c if transposed else k, dtype=torch.float64, requires_grad=True)
+    own = F.conv_transpose2d if transposed else F.conv2d
+    y = own(x, w, b, padding=1, groups=groups)
+    g = torch.randn_like(y)
+    expected = [y, *torch.autograd.grad(y, (x, w, b), g)]
+    try:
+        z = conv(x, w, b, padding=1, groups=groups, algorithm=algorithm, transposed=transposed)
+    except UsageError as refusal:
+        assert "larger than the window" in str(refusal)
+        return
+    for found, wanted in zip([z, *torch.autograd.grad(z, (x, w, b), g)], expected):
+        assert torch.allclose(found, wanted, atol=1e-9)
+
+
+@pytest.mark.parametrize("algorithm", ["fft", "dft", "overlap-save", "overlap-dft"])
+def test_windows_on_a_large_image(algorithm):
+    x = torch.randn(2, 4, 150, 170, dtype=torch.float64, requires_grad=True)
+    w = torch.randn(4, 1, 9, 7, dtype=torch.float64, requires_grad=True)
+    y, z = F.conv2d(x, w, padding=(4, 3), groups=4), conv(x, w, padding=(4, 3), groups=4, algorithm=algorithm)
+    g = torch.randn_like(y)
+    assert torch.allclose(y, z)
+    for a, b in zip(torch.autograd.grad(y, (x, w), g), torch.autograd.grad(z, (x, w), g)):
+        assert torch.allclose(a, b)
+
+
+def test_gradcheck():
+    x = torch.randn(1, 2, 7, dtype=torch.float64, requires_grad=True)
+    w = torch.randn(3, 2, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda a, b: conv(a, b, padding="causal", algorithm="fft"), (x, w))
+
+
+def test_a_convolution_is_the_correlation_with_the_turned_kernel():
+    x, w = torch.randn(1, 2, 8, 8), torch.randn(3, 2, 4, 4)
+    assert torch.allclose(
+        conv(x, w, padding="full", kind="convolution"), F.conv2d(x, w.flip(2, 3), padding=3), atol=1e-4
+    )
+
+
+def test_only_what_asks_for_a_gradient_gets_one():
+    x, w = torch.randn(2, 3, 20, 20), torch.randn(3, 3, 9, 9, requires_grad=True)
+    conv(x, w, algorithm="fft").sum().backward()
+    assert x.grad is None
+    assert w.grad is not None
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        (dw,) = torch.autograd.grad(conv(x, w, algorithm="fft").square().sum(), w, create_graph=True)
+        dw.sum().backward()
+
+
+def test_what_follows_may_write_to_the_output():
+    x, w = torch.randn(1, 1, 9, 9, requires_grad=True), torch.randn(1, 1, 5, 5, requires_grad=True)
+    for algorithm in passes.NAMES:
+        if not passes.cannot(algorithm, plan_shape(x, w)):
+            F.relu(conv(x, w, algorithm=algorithm), inplace=True).sum().backward()
+
+
+def plan_shape(x, w):
+    from rigwise.convolution import geometry
+
+    return geometry(x.shape, w.shape)
+
+
+def test_spectra_are_counted_while_they_wait_and_given_back_after():
+    before = memory.held_bytes()
+    x, w = torch.randn(1, 4, 40, 40, requires_grad=True), torch.randn(4, 1, 21, 21, requires_grad=True)
+    y = conv(x, w, padding=10, groups=4, algorithm="fft")
+    shape = plan_shape_same(x, w)
+    from rigwise.convolution.counts import spectra_bytes
+
+    assert memory.held_bytes() - before == spectra_bytes(shape, 4)
+    y.sum().backward()
+    del y
+    assert memory.held_bytes() == before
+
+
+def plan_shape_same(x, w):
+    from rigwise.convolution import geometry
+
+    return geometry(x.shape, w.shape, padding="same", groups=4)
+
+
+def test_beyond_the_bound_spectra_are_made_again(monkeypatch):
+    monkeypatch.setattr(memory, "MOST_BYTES", 0)
+    before = memory.held_bytes()
+    x, w = torch.randn(1, 2, 20, 20, requires_grad=True), torch.randn(2, 2, 9, 9, requires_grad=True)
+    y = conv(x, w, algorithm="fft")
+    assert memory.held_bytes() == before
+    wanted = torch.autograd.grad(F.conv2d(x, w).sum(), (x, w))
+    for a, b in zip(torch.autograd.grad(y.sum(), (x, w)), wanted):
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-3)
+
+
+def test_kernels_that_change_by_any_road_are_transformed_again():
+    x, w = torch.randn(1, 2, 20, 20), torch.randn(2, 2, 9, 9)
+    for change in (lambda: None, lambda: w.mul_(2), lambda: w.data.add_(1), lambda: None):
+        change()
+        assert torch.allclose(conv(x, w, algorithm="fft"), F.conv2d(x, w), rtol=1e-4, atol=1e-3)
+    assert memory.KERNELS.bytes > 0
+    memory.KERNELS.clear()
+
+
+def test_the_layer_is_torchs_layer():
+    torch.manual_seed(0)
+    own = nn.Conv2d(4, 8, 9, padding="same", groups=2)
+    ours = Conv(2, 4, 8, 9, padding="same", groups=2)
+    ours.load_state_dict(own.state_dict())
+    x = torch.randn(2, 4, 20, 20)
+    assert torch.allclose(own(x), ours(x), atol=1e-5)
+    assert torch.allclose(own(x[0]), ours(x[0]), atol=1e-5)
+    assert "kernel_size=(9, 9)" in repr(ours)
+
+
+def test_replace_swaps_where_it_pays_and_keeps_the_parameters():
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 1),
+        nn.Conv2d(8, 8, 3, padding=1),
+        nn.Conv2d(8, 8, 31, padding=15, groups=8),
+        nn.Conv2d(8, 8, 7, 2),
+    )
+    weights = [*net.parameters()]
+    x = torch.randn(2, 3, 20, 20)
+    expected = net(x)
+    assert replace(net) == ["2"]
+    assert all(a is b for a, b in zip(net.parameters(), weights))
+    assert isinstance(net[2], Conv)
+    assert torch.allclose(net(x), expected, atol=1e-5)
+
+
+def test_a_layer_used_twice_stays_one_layer():
+    layer = nn.Conv2d(2, 2, 31, padding=15, groups=2)
+    net = nn.ModuleList([layer, layer])
+    replace(net)
+    assert net[0] is net[1]
+    assert isinstance(net[0], Conv)
+
+
+def test_training_with_replaced_layers_has_the_same_losses():
+    def losses(swap: bool) -> list[float]:
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(4, 4, 15, padding=7, groups=4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 144, 3))
+        if swap:
+            replace(net, algorithm="fft")
+            assert isinstance(net[0], Conv)
+        x, y = torch.randn(8, 4, 12, 12), torch.arange(8) % 3
+        optimizer, found = torch.optim.SGD(net.parameters(), lr=0.05), []
+        for _ in range(6):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(net(x), y)
+            loss.backward()
+            optimizer.step()
+            found.append(loss.item())
+        return found
+
+    assert losses(True) == pytest.approx(losses(False), rel=1e-6)
+
+
+def test_the_choice_is_remembered_in_the_file(tmp_path, monkeypatch):
+    kept = tmp_path / "kept.json"
+    monkeypatch.setenv("RIGWISE_CONVOLUTION_CACHE", str(kept))
+    x, w = torch.randn(1, 1, 60, 60), torch.randn(1, 1, 25, 25)
+    plan = plan_for(plan_shape(x, w), x, "auto", True)
+    if plan.basis.startswith("timed"):
+        assert kept.exists()
+        monkeypatch.setattr(choice, "time_all", None)  # it must not be timed again
+        assert plan_for(plan_shape(x, w), x, "auto", True) == plan
+    assert torch.allclose(apply(x, w, None, plan, False), F.conv2d(x, w), rtol=1e-3, atol=1e-3)
+
+
+def test_a_broken_file_is_as_good_as_none(tmp_path, monkeypatch):
+    kept = tmp_path / "kept.json"
+    kept.write_text('{"choices": [1, 2], "rates": 3')
+    monkeypatch.setenv("RIGWISE_CONVOLUTION_CACHE", str(kept))
+    x, w = torch.randn(1, 1, 30, 30), torch.randn(1, 1, 15, 15)
+    assert torch.allclose(conv(x, w), F.conv2d(x, w), rtol=1e-3, atol=1e-3)
+
+
+def test_strided_and_half_precision_are_left_to_torch():
+    x, w = torch.randn(1, 1, 30, 30), torch.randn(1, 1, 15, 15)
+    from rigwise.convolution import geometry
+
+    strided = geometry(x.shape, w.shape, stride=2)
+    assert plan_for(strided, x, "auto", True).native is not None
+    assert plan_for(plan_shape(x, w), x.bfloat16(), "auto", True).native is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"algorithm": "fftt"}, NotFoundError),
+        ({"algorithm": "winograd-2"}, UsageError),
+        ({"w": np.ones((1, 1, 5, 5))}, UsageError),
+        ({"w": torch.ones(1, 1, 5, 5, dtype=torch.float64)}, UsageError),
+        ({"padding": "reflect"}, UsageError),
+        ({"output_padding": 1}, UsageError),
+    ],
+)
+def test_what_does_not_fit_is_refused(change, error):
+    given_ = {"x": torch.ones(1, 1, 9, 9), "w": torch.ones(1, 1, 5, 5), **change}
+    with pytest.raises(error):
+        conv(given_.pop("x"), given_.pop("w"), **given_)
