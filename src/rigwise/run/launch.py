@@ -15,7 +15,6 @@ from types import FrameType
 from typing import Any
 
 from rigwise.errors import LaunchError
-from rigwise.layouts.layout import Layout
 from rigwise.run.failures import Failure, cause, ended, told
 from rigwise.run.job import Start
 from rigwise.run.server_process import ServerProcess, borrowed
