@@ -24,7 +24,7 @@ from rigwise.errors import UsageError, check_whole
 Compute = Callable[[torch.Tensor, Sequence[int]], torch.Tensor]
 """(rows sorted by expert [N, H], how many each expert has) -> the experts' answers [N, H]."""
 Elsewhere = Callable[[torch.Tensor, torch.Tensor, Compute], torch.Tensor]
-"""(rows sorted by expert [N, H], how many each of all E experts has [E], what computes) -> answers in the same order."""
+"""(rows sorted by expert [N, H], how many each of all experts has [E], what computes) -> answers in the same order."""
 
 
 class MixtureOfExperts(nn.Module):
@@ -65,7 +65,7 @@ class MixtureOfExperts(nn.Module):
             answers = self.compute(rows, _even(len(rows), self.experts))
         else:
             counts = chosen.flatten().bincount(minlength=self.experts)
-            answers = self.elsewhere(rows, counts, self.compute) if self.elsewhere else self.compute(rows, counts.tolist())
+            answers = (self.elsewhere or _here)(rows, counts, self.compute)
         back = answers.index_select(0, order.argsort()).unflatten(0, (-1, self.top_k))  # [T, k, H]
         return (gates.unsqueeze(-1) * back).sum(1).to(x.dtype).view(x.shape)
 
@@ -79,6 +79,10 @@ class MixtureOfExperts(nn.Module):
         here, hidden, width = self.up.shape
         held = f", {here} of them here" if here < self.experts else ""
         return f"hidden={hidden}, width={width}, experts={self.experts}{held}, top_k={self.top_k}"
+
+
+def _here(rows: torch.Tensor, counts: torch.Tensor, compute: Compute) -> torch.Tensor:
+    return compute(rows, counts.tolist())
 
 
 def _even(rows: int, experts: int) -> list[int]:

@@ -11,8 +11,8 @@ from rigwise.layouts.schedule import schedule
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 _TODAY = (
-    "run trains layouts of dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, and of dp, micro and an ep "
-    "that divides dp, in float32, tf32 or bfloat16"
+    "run trains layouts of dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, and of dp, micro and an "
+    "ep that divides dp, in float32, tf32 or bfloat16"
 )
 
 

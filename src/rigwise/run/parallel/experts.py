@@ -23,7 +23,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.parallel import DistributedDataParallel
 
 from rigwise.errors import UsageError
-from rigwise.layouts.pieces import Pass, divide
+from rigwise.layouts.pieces import Pass
 from rigwise.run.experts import Compute, MixtureOfExperts
 from rigwise.run.parallel.exchanges import count
 from rigwise.run.parallel.held import Held
@@ -79,14 +79,12 @@ class Elsewhere:
     rank: int
 
     def __call__(self, rows: torch.Tensor, counts: torch.Tensor, compute: Compute) -> torch.Tensor:
-        """rows [N, H] sorted by expert, counts [E] of all experts -> their answers [N, H]."""
+        """Rows [N, H] sorted by expert, counts [E] of all experts -> their answers [N, H]."""
         sends = counts.view(self.ranks, -1).int()
         receives = torch.empty_like(sends)  # from each rank: the rows of each expert here
         count("forward", "all_to_all", sends, self.ranks)
         dist.all_to_all_single(receives, sends, group=self.group)
-        roads = Roads(
-            group=self.group, rank=self.rank, sends=sends.sum(1).tolist(), receives=receives.sum(1).tolist()
-        )
+        roads = Roads(group=self.group, rank=self.rank, sends=sends.sum(1).tolist(), receives=receives.sum(1).tolist())
         got = _travelled(rows, roads)
         here = torch.arange(receives.shape[1], device=rows.device).repeat(self.ranks)
         order = here.repeat_interleave(receives.flatten()).argsort(stable=True)
