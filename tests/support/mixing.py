@@ -63,8 +63,9 @@ def trained(layout: Layout, steps: int, micro: int = 4) -> Any:
             losses.append(float(value))
             optimizer.step()
     pieces = [
-        (replace(held, parameter=None), held.parameter.detach().numpy(), held.parameter.grad.numpy())
+        (replace(held, parameter=None), kept.detach().numpy(), kept.grad.numpy())
         for held in parallel.held()
+        if (kept := held.parameter) is not None and kept.grad is not None
     ]
     return losses, pieces, sent, parallel.take_sent()
 

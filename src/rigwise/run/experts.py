@@ -67,7 +67,8 @@ class MixtureOfExperts(nn.Module):
             counts = chosen.flatten().bincount(minlength=self.experts)
             answers = (self.elsewhere or _here)(rows, counts, self.compute)
         back = answers.index_select(0, order.argsort()).unflatten(0, (-1, self.top_k))  # [T, k, H]
-        return (gates.unsqueeze(-1) * back).sum(1).to(x.dtype).view(x.shape)
+        mixed: torch.Tensor = (gates.unsqueeze(-1) * back).sum(1)
+        return mixed.to(x.dtype).view(x.shape)
 
     def compute(self, rows: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
         """The answers of the experts that are here, in their order; one without rows has a gradient of zeros."""
@@ -82,7 +83,8 @@ class MixtureOfExperts(nn.Module):
 
 
 def _here(rows: torch.Tensor, counts: torch.Tensor, compute: Compute) -> torch.Tensor:
-    return compute(rows, counts.tolist())
+    numbers: list[int] = counts.tolist()
+    return compute(rows, numbers)
 
 
 def _even(rows: int, experts: int) -> list[int]:

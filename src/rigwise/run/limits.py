@@ -11,7 +11,7 @@ from rigwise.layouts.schedule import schedule
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 _TODAY = (
-    "run trains layouts of dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, and of dp, micro and an "
+    "run takes dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, and of dp, micro and an "
     "ep that divides dp, in float32, tf32 or bfloat16"
 )
 
@@ -80,7 +80,7 @@ def check_layout(layout: Layout) -> None:
     Traceback (most recent call last):
     ...
     rigwise.errors.UsageError: layout dp=1,ep=2,micro=1,recompute=full cannot be run: ep=2, recompute=full; rule: run \
-trains layouts of dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, and of dp, micro and an ep that \
+takes dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, and of dp, micro and an ep that \
 divides dp, in float32, tf32 or bfloat16; \
 nearest: dp=1,micro=1
     """

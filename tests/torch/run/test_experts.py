@@ -63,7 +63,7 @@ def test_print_shows_the_sizes() -> None:
 
 
 @pytest.mark.parametrize("sizes", [(0, 1, 1, 1), (4, 4, 2, 3), (4, 4, 2, 0)])
-def test_sizes_that_make_no_mixture_are_refused(sizes: tuple[int, ...]) -> None:
+def test_sizes_that_make_no_mixture_are_refused(sizes: tuple[int, int, int, int]) -> None:
     with pytest.raises(UsageError):
         MixtureOfExperts(*sizes)
 

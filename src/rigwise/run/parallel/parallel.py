@@ -198,17 +198,30 @@ def parallelize(
             module = shard(module, where)
             book = shards(book, module, where)
         else:
-            changed = bool(seen.changed) if seen else any(True for _ in module.buffers())
             exchange = _exchange(where, clock)
-            unused = bool(seen and seen.unused)
-            module = replicate(module, where, changed=changed, unused=unused, clock=clock, exchange=exchange)
-            if wanted.ep > 1:
-                pieces = [held.parameter for held in book if not held.is_whole]
-                ExpertGradients((p for p in pieces if isinstance(p, nn.Parameter)), where, module)
+            module = _replicas(module, book, where, seen, clock, exchange)
     whole = _is_cut(wanted) and loss is not None
     made = Parallel(module, book, where, names=names, whole=whole, seen=seen, clock=clock, exchange=exchange)
     if exchange and loss is not None:
         made.layout = _prepared(made, exchange, inputs, targets, loss)
+    return made
+
+
+def _replicas(
+    module: nn.Module,
+    book: Sequence[Held],
+    mesh: Mesh,
+    seen: Probe | None,
+    clock: Clock | None,
+    exchange: Exchange | None,
+) -> nn.Module:
+    """Copies over dp x cp, but for experts that are shared out among them. own: what averages gradients, if not DDP."""
+    changed = bool(seen.changed) if seen else any(True for _ in module.buffers())
+    unused = bool(seen and seen.unused)
+    made = replicate(module, mesh, changed=changed, unused=unused, clock=clock, exchange=own)
+    if mesh.layout.ep > 1:
+        pieces = (held.parameter for held in book if not held.is_whole)
+        ExpertGradients([piece for piece in pieces if isinstance(piece, nn.Parameter)], mesh, made)
     return made
 
 
