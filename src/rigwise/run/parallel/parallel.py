@@ -215,10 +215,10 @@ def _replicas(
     clock: Clock | None,
     exchange: Exchange | None,
 ) -> nn.Module:
-    """Copies over dp x cp, but for experts that are shared out among them. own: what averages gradients, if not DDP."""
+    """Copies over dp x cp, but for experts that are shared out among them."""
     changed = bool(seen.changed) if seen else any(True for _ in module.buffers())
     unused = bool(seen and seen.unused)
-    made = replicate(module, mesh, changed=changed, unused=unused, clock=clock, exchange=own)
+    made = replicate(module, mesh, changed=changed, unused=unused, clock=clock, exchange=exchange)
     if mesh.layout.ep > 1:
         pieces = (held.parameter for held in book if not held.is_whole)
         ExpertGradients([piece for piece in pieces if isinstance(piece, nn.Parameter)], mesh, made)
