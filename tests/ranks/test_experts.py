@@ -14,6 +14,7 @@ from mixing import BATCH, EXPERTS, TOKENS, WIDE, both, trained
 from rigwise.layouts.exchange import by_expert
 from rigwise.layouts.layout import Layout
 from rigwise.run.compress.two_phase import ring_bytes
+from rigwise.run.keeping.filling import weights
 from together import together
 from training import train
 
@@ -83,10 +84,14 @@ def test_gradients_of_experts_go_round_their_own_replicas_only() -> None:
         assert found == told == ring_bytes(sizes[0], 4) + ring_bytes(sizes[1], 2)
 
 
-def test_the_packaged_task_goes_on_with_other_ranks() -> None:
-    """Trained on one rank, and the same shared out over four after its checkpoint of two."""
-    alone = train("experts", "dp=1", steps=8)
-    train("experts", "dp=2,ep=2", steps=4, output="parts")
-    shared_out = train("experts", "dp=4,ep=4,micro=16", steps=8, output="parts", resume=True)
-    assert shared_out.resumed_from == 4
+def test_a_checkpoint_holds_whole_mixtures() -> None:
+    """The packaged task, from one rank to experts shared out over two: read in pieces, and written in pieces."""
+    alone = train("experts", "dp=1", steps=6)
+    train("experts", "dp=1", steps=3, output="parts")
+    shared_out = train("experts", "dp=2,ep=2,micro=16", steps=6, output="parts", resume=True)
+    assert shared_out.resumed_from == 3
     assert shared_out.losses == pytest.approx(alone.losses, rel=1e-5)
+    first, second = (weights(run.checkpoint) for run in (alone, shared_out))
+    assert first.keys() == second.keys()
+    for name, whole in first.items():
+        torch.testing.assert_close(second[name], whole, rtol=1e-4, atol=1e-6)
