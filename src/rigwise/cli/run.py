@@ -57,7 +57,7 @@ def run(
     Parameters
     ----------
     task
-        A packaged task (digits, characters, mlp) or file.py:function that returns rigwise.Task.
+        A packaged task (digits, characters, mlp, experts) or file.py:function that returns rigwise.Task.
     layout
         How to split it: dp=2; one rank by default.
     steps

@@ -45,7 +45,7 @@ def packaged() -> Mapping[str, Path]:
     """The tasks that come with rigwise: name -> file; the function in it is `task`.
 
     >>> sorted(packaged())
-    ['characters', 'digits', 'mlp']
+    ['characters', 'digits', 'experts', 'mlp']
     """
     files = sorted(path for path in _TASKS.glob("*.py") if path.stem != "__init__")
     return MappingProxyType({path.stem: path for path in files})
