@@ -245,12 +245,12 @@ def pads(padding: Padding, reach: tuple[int, ...], stride: tuple[int, ...], kind
     if isinstance(padding, int):
         check_whole(least=0, padding=padding)
         return ((padding, padding),) * len(reach)
-    given = tuple(padding)
+    given: tuple[int | Sequence[int], ...] = tuple(padding)
     if len(given) != len(reach):
         raise UsageError(f"padding={given}", rule=f"one number, or one a dim ({len(reach)}), or a word", nearest="same")
     pairs = []
     for entry in given:
-        pair = (entry, entry) if isinstance(entry, int) else tuple(entry)
+        pair: tuple[int, ...] = (entry, entry) if isinstance(entry, int) else tuple(entry)
         if len(pair) != 2:
             raise UsageError(f"padding={given}", rule="a number, or a pair (before, after), for each dim")
         check_whole(least=0, padding_before=pair[0], padding_after=pair[1])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -161,8 +162,7 @@ def time_all(shape: Geometry, dtype: torch.dtype, device: torch.device, worth: d
         for which, names in worth.items():
             best = float("inf")
             for name in names:
-                first, second = given[which]
-                took = _timed(lambda a=name, p=which, f=first, s=second: run_pass(p, a, f, s, shape), best, device)
+                took = _timed(partial(run_pass, which, name, *given[which], shape), best, device)
                 times[which, name] = took
                 best = min(best, took)
         _time_shared(shape, times, x, w, g, device)

@@ -142,10 +142,15 @@ def apply(x: Tensor, w: Tensor, bias: Tensor | None, plan: Plan, gradients: bool
     if forward_only or plan.forward == plan.input_gradient == plan.weight_gradient == PADDED:
         y = library_forward(x, w, plan.shape, plan.forward == PADDED)
     elif gradients:
-        return Convolution.apply(x, w, bias, plan)
+        return _applied(Convolution, x, w, bias, plan)
     else:
         y = _evaluate(x, w, plan)
     return _with_bias(y, bias)
+
+
+def _applied(kind: type[torch.autograd.Function], *given: Any) -> Tensor:
+    run: Callable[..., Tensor] = kind.apply
+    return run(*given)
 
 
 def apply_transposed(x: Tensor, w: Tensor, bias: Tensor | None, plan: Plan, gradients: bool) -> Tensor:
@@ -159,7 +164,7 @@ def apply_transposed(x: Tensor, w: Tensor, bias: Tensor | None, plan: Plan, grad
         y: Tensor = run(x, w, bias, shape.stride, pad, extra, shape.groups, shape.dilation)
         return y
     if gradients:
-        return Transposed.apply(x, w, bias, plan)
+        return _applied(Transposed, x, w, bias, plan)
     return _with_bias(run_pass("input_gradient", plan.input_gradient, x, w, shape), bias)
 
 
@@ -207,7 +212,7 @@ class Convolution(torch.autograd.Function):
         return _with_bias(by.output(*spectra), bias)
 
     @staticmethod
-    @once_differentiable  # type: ignore[misc,untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of x, w and bias from g."""
         x, w = ctx.saved_tensors
@@ -253,7 +258,7 @@ class Transposed(torch.autograd.Function):
         return _with_bias(run_pass("input_gradient", plan.input_gradient, x, w, plan.shape), bias)
 
     @staticmethod
-    @once_differentiable  # type: ignore[misc,untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         """G goes forward; the kernels' gradient has g as its input and x as its output's gradient."""
         x, w = ctx.saved_tensors

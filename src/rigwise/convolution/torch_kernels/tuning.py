@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
 from rigwise.convolution import choose, remembered
-from rigwise.convolution.algorithms import PASSES, Pass
+from rigwise.convolution.algorithms import PASSES
 from rigwise.convolution.counts import transform_flops
 from rigwise.convolution.geometry import Geometry
 from rigwise.convolution.torch_kernels.passes import LIBRARY, run_pass
@@ -47,14 +48,8 @@ def _library() -> dict[str, float]:
         x, w, g = (torch.rand(size) for size in (shape.x_shape, shape.w_shape, shape.y_shape))
         given = {"forward": (x, w), "input_gradient": (g, w), "weight_gradient": (x, g)}
         for which in PASSES:
-            first, second = given[which]
-            run: Callable[[], object] = lambda p=which, a=first, b=second, s=shape: _pass(p, a, b, s)  # noqa: E731
-            found[f"{kind}-{which}"] = shape.flops / _least(run)
+            found[f"{kind}-{which}"] = shape.flops / _least(partial(run_pass, which, LIBRARY, *given[which], shape))
     return found
-
-
-def _pass(which: Pass, first: torch.Tensor, second: torch.Tensor, shape: Geometry) -> torch.Tensor:
-    return run_pass(which, LIBRARY, first, second, shape)
 
 
 def _products() -> dict[str, float]:
