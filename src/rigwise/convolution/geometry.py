@@ -130,7 +130,7 @@ class Geometry:
         """FLOP of the definition, a multiplication and an addition a tap; each of the three passes has as many."""
         return 2.0 * self.batch * prod(self.out) * self.k * (self.c // self.groups) * self.taps
 
-    def bytes(self, element: int = 4) -> float:
+    def bytes(self, element: float = 4) -> float:
         """Bytes of input, kernels and output, each once."""
         return float(element * (prod(self.x_shape) + prod(self.w_shape) + prod(self.y_shape)))
 

@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from rigwise.convolution.geometry import Geometry, Kind, Padding, Sizes, geometry, transposed_geometry
-from rigwise.convolution.torch_kernels.choice import Plan, by_model, by_trial, forced
+from rigwise.convolution.torch_kernels.choice import Plan, by_model, by_trial, forced, small
 from rigwise.convolution.torch_kernels.memory import KERNELS, Kept
 from rigwise.convolution.torch_kernels.passes import (
     LIBRARY,
@@ -126,15 +126,15 @@ def _at_once(
     return None
 
 
-def _small(w: torch.Size) -> float:
+def _most(w: torch.Size) -> float:
     """Elements of an input up to which no other algorithm than torch's own can win, whatever its shape.
 
-    >>> _small(torch.Size((8, 8, 1, 1))), _small(torch.Size((1, 1, 3, 3))), _small(torch.Size((1, 1, 5, 5)))
-    (inf, 7281.0, 0.0)
+    >>> [_most(torch.Size(w)) for w in ((8, 8, 3, 3), (1, 1, 3, 3), (1, 1, 5, 5))]
+    [inf, 7281.0, 0.0]
     """
-    taps = w[2:].numel()
-    if taps == 1:  # nothing to save
+    if small(w):
         return inf
+    taps = w[2:].numel()
     return float(_SMALL_WORK // (taps * w[0])) if taps <= _SMALL_TAPS else 0.0
 
 
@@ -146,7 +146,7 @@ def _keep(key: Any, plan: Plan, kernels: torch.Size) -> None:
     _plans[key] = plan
     if len(_straight) >= _MOST_PLANS:
         _straight.clear()
-    _straight[kernels] = _small(kernels)
+    _straight[kernels] = _most(kernels)
     if len(_plans) > _MOST_PLANS:
         _plans.popitem(last=False)
 

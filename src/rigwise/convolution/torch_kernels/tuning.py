@@ -30,16 +30,21 @@ def tune() -> dict[str, float]:
     The closed forms of `choose` take them from then on. Takes some seconds; a machine that does other work meanwhile
     gives slow rates.
     """
+    found = measure()
+    remembered.remember_rates("torch", found)
+    choose.rates.cache_clear()
+    return found
+
+
+def measure() -> dict[str, float]:
+    """The rates of this machine, and nothing kept."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with torch.no_grad():
-            found = {**_library(), **_products()}
+            return {**_library(), **_products()}
     finally:
         torch.set_num_threads(threads)
-    remembered.remember_rates("torch", found)
-    choose.rates.cache_clear()
-    return found
 
 
 def _library() -> dict[str, float]:
@@ -64,11 +69,11 @@ def _products() -> dict[str, float]:
         "pointwise": 8.0 * spectrum.numel() / 2 / _least(lambda: _complex(spectrum)),
         "fft": 128 * transform_flops((72, 72)) / _least(lambda: torch.fft.rfft2(image)),
         "bandwidth": 8.0 * much.numel() / _least(lambda: much.mul(1.5)),
-        "call": _least(lambda: single.add(1.0)) * _SMALL_CALLS,
+        "call": _least(lambda: single.add(1.0)) * SMALL_CALLS,
     }
 
 
-_SMALL_CALLS = 3.0  # of torch's operations in what `counts` calls one call
+SMALL_CALLS = 3.0  # of torch's operations in what `counts` calls one call
 
 
 def _complex(spectrum: torch.Tensor) -> torch.Tensor:
