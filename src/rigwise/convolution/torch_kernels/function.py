@@ -84,6 +84,8 @@ def plan_of(
     output_padding: Sizes = 0,
 ) -> Plan:
     """The plan of a convolution of tensors, made at its first. sizes: stride, padding, dilation, groups."""
+    if output_padding != 0 and not transposed:
+        raise UsageError(f"output_padding={output_padding}", rule="output_padding is of a transposed convolution")
     what = (algorithm, transposed, kind, output_padding) if transposed or algorithm != "auto" else kind
     key = (x.shape, w.shape, x.dtype, x.device, gradients, torch.get_num_threads(), *sizes, what)
     try:
@@ -100,8 +102,6 @@ def plan_of(
     named: dict[str, Any] = dict(zip(("stride", "padding", "dilation", "groups"), sizes))
     if transposed:
         shape = transposed_geometry(x.shape, w.shape, output_padding=output_padding, kind=kind, **named)
-    elif output_padding != 0:
-        raise UsageError(f"output_padding={output_padding}", rule="output_padding is of a transposed convolution")
     else:
         shape = geometry(x.shape, w.shape, kind=kind, **named)
     plan = plan_for(shape, x, algorithm, gradients)
