@@ -17,7 +17,9 @@ _PRELOAD = [
     "torch.nn.parallel",
     "torch._dynamo",
     "torch.distributed.fsdp",
-    "torch.export",
+    "torch.export._trace",
+    "sympy.tensor.tensor",
+    "rigwise.run.parallel.parallel",
 ]
 _LONGEST_S, _STUCK_S = 90.0, 60.0
 

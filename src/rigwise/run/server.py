@@ -41,7 +41,8 @@ def _preload(names: Iterable[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in names:
-            importlib.import_module(name)
+            with suppress(ImportError):  # a rank that cannot do without it says so; another torch may not have it
+                importlib.import_module(name)
 
 
 class Server:
