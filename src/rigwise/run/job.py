@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from rigwise.errors import UsageError, check_whole
 from rigwise.layouts.layout import Layout
 
 DEVICES = ("auto", "cpu", "cuda")
 MOST_LOADERS = 64  # processes beside one rank; more are a slip of the keyboard
+# What torch.export reads at its first use: 0.9 s of every rank otherwise.
+_CAPTURE = ("torch.export._trace", "sympy.tensor.tensor")
 PARTS = ("loader", "forward", "backward", "communication", "optimizer")
 
 
@@ -40,6 +42,37 @@ class StepRecord:
     def to_dict(self) -> dict[str, Any]:
         """The record as the log's line has it."""
         return asdict(self)
+
+
+class Start(Protocol):
+    """What the launcher starts on every rank. work: the module whose `work` a rank calls with to_dict()."""
+
+    @property
+    def world(self) -> int:
+        """Ranks."""
+
+    @property
+    def threads(self) -> int:
+        """Threads of a rank."""
+
+    @property
+    def work(self) -> str:
+        """The module."""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Modules that are read once before the ranks are forked."""
+
+    @property
+    def device(self) -> str:
+        """One of DEVICES."""
+
+    @property
+    def rendezvous(self) -> str:
+        """Where the ranks find each other (torch's init_method)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +114,18 @@ class Job:
     def world(self) -> int:
         """Ranks."""
         return self.layout.ranks
+
+    @property
+    def work(self) -> str:
+        """What a rank does."""
+        return "rigwise.run.worker"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What the ranks of the layout import besides."""
+        layout = self.layout
+        captured = layout.tp > 1 or layout.pp > 1 or layout.cp > 1 or bool(layout.blocks)
+        return _CAPTURE * captured + ("torch.distributed.fsdp",) * bool(layout.zero)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

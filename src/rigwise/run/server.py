@@ -4,10 +4,10 @@ It imports torch once and then only forks: no tensor, no thread pool and no proc
 Reading torch and what DistributedDataParallel imports late takes 2 s; a fork takes some milliseconds, so two ranks
 start quicker than two fresh interpreters, and the next job starts in a tenth of a second.
 
-It reads commands as JSON lines on stdin: {"job": id, "start": ..., ...}, {"stop": true} (SIGTERM to the ranks, which
-finish their step) or {"kill": true}; when stdin ends, it kills its ranks and leaves. On its stdout, which the ranks
-share, go JSON lines of less than PIPE_BUF bytes: {"job": id, "rank": r, "kind": "exit", "code": c}, and what ranks
-report (reporter.py).
+It reads commands as JSON lines on stdin: {"job": id, "work": module, "start": ..., ...} (a rank calls the module's
+`work`), {"stop": true} (SIGTERM to the ranks, which finish their step) or {"kill": true}; when stdin ends, it kills its
+ranks and leaves. On its stdout, which the ranks share, go JSON lines of less than PIPE_BUF bytes: {"job": id, "rank":
+r, "kind": "exit", "code": c}, and what ranks report (reporter.py).
 """
 
 from __future__ import annotations
@@ -41,8 +41,7 @@ def _preload(names: Iterable[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in names:
-            with suppress(ImportError):  # a rank that cannot do without it says so; another torch may not have it
-                importlib.import_module(name)
+            importlib.import_module(name)
 
 
 class Server:
@@ -83,7 +82,8 @@ class Server:
             for process in self.ranks:
                 os.kill(process, signal.SIGTERM)
             return
-        _preload(command["needs"])
+        with suppress(ImportError):  # another torch may not have it; a rank that cannot do without says so
+            _preload(command["needs"])
         for rank in range(command["world"]):
             process = os.fork()
             if process == 0:
@@ -109,8 +109,7 @@ class Server:
             os.chdir(command["folder"])
             sys.path[:] = command["path"]
             if os.getppid() == parent:  # else the server died before prctl could notice
-                from rigwise.run.worker import work
-
+                work = importlib.import_module(command["work"]).work
                 code = work(command["start"], rank, Reporter(self.reports, command["job"], rank))
         finally:
             with suppress(OSError):  # a full disk must not keep a rank from ending

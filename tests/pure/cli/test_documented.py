@@ -16,6 +16,9 @@ NOT_HERE = (
     "demo",
     "validate",
     "calibrate",
+    "measure",
+    "history",
+    "doctor",
     "--install-completion",
 )  # several processes, a file of the reader's, his shell
 
