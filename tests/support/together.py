@@ -36,7 +36,7 @@ def _rank(pipe: Connection, meet: str, rank: int, world: int, function: Callable
                 "gloo", init_method=f"file://{meet}", rank=rank, world_size=world, timeout=timedelta(seconds=60)
             )
         pipe.send((True, function(*args)))
-        if world > 1:
+        if dist.is_initialized():
             dist.barrier()
             dist.destroy_process_group()
     except BaseException:
