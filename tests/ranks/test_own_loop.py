@@ -40,7 +40,7 @@ def expected() -> list[float]:
         each.mean().backward()
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(float(each[:32].mean()))
+        losses.append(float(each[:32].detach().mean()))
     return losses
 
 

@@ -14,7 +14,7 @@ from training import train
         (":recurrent", "tp=2", r"'1.cells' \(LSTM\) cannot be captured: a traced recurrent layer"),
         (":recurrent", "pp=2", r"'1.cells' \(LSTM\) cannot be captured: a traced recurrent layer"),
         (":deciding", "pp=2", r"'1' \(Deciding\) cannot be captured: what it does next depends on the values"),
-        (":plain", "pp=4,micro=12", "4 stages"),
+        (":plain", "pp=4,micro=12", "pp 4, and Sequential has 2 layers"),
         (":plain", "cp=2", "no input of the model has tokens that an attention follows"),
         (":plain", "dp=2,blocks=absent:model", "block 'absent'"),
     ],
