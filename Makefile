@@ -2,7 +2,7 @@
 #
 #   make demo      install, recognise this machine, plan a network for it, train it as planned, compare
 #   make test      install, every test that this machine can run; what it cannot is skipped, with the reason
-#   make test-slow  the tests that make test leaves out: the same proofs on more cases, some minutes
+#   make test-slow the tests that make test leaves out: the same proofs on more cases, some minutes
 #   make check     format, lint, types, floors, sizes
 #   make validate  the back-test over the tables it carries, written to docs/validation.md with its pictures
 #   make bench     the speed of the tool itself, and how well it predicts this machine, written to benchmarks/results/
