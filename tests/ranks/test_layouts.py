@@ -147,7 +147,7 @@ def spread(ranks: int) -> st.SearchStrategy[Layout]:
 
 
 @pytest.mark.parametrize("ranks", [2, 3, 4])
-@settings(max_examples=3, phases=[Phase.generate], deadline=None, derandomize=True, database=None)
+@settings(max_examples=2, phases=[Phase.generate], deadline=None, derandomize=True, database=None)
 @given(data=st.data())
 def test_random_networks_under_random_layouts(ranks: int, data: st.DataObject) -> None:
     """Many cases for one start of the ranks; the first list that Hypothesis draws is the plainest."""
