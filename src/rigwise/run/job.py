@@ -11,6 +11,8 @@ from rigwise.layouts.layout import Layout
 
 DEVICES = ("auto", "cpu", "cuda")
 MOST_LOADERS = 64  # processes beside one rank; more are a slip of the keyboard
+# What torch.export reads at its first use: 0.9 s of every rank otherwise.
+_CAPTURE = ("torch.export._trace", "sympy.tensor.tensor")
 PARTS = ("loader", "forward", "backward", "communication", "optimizer")
 
 
@@ -121,8 +123,9 @@ class Job:
     @property
     def needs(self) -> tuple[str, ...]:
         """What the ranks of the layout import besides."""
-        wanted = {"torch.export": self.layout.tp > 1, "torch.distributed.fsdp": bool(self.layout.zero)}
-        return tuple(module for module, needed in wanted.items() if needed)
+        layout = self.layout
+        captured = layout.tp > 1 or layout.pp > 1 or layout.cp > 1 or bool(layout.blocks)
+        return _CAPTURE * captured + ("torch.distributed.fsdp",) * bool(layout.zero)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

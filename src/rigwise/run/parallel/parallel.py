@@ -179,19 +179,7 @@ def parallelize(
     names = state_names(model)
     module, book = _cut(model, where, inputs, targets, loss, cuts)
     if wanted.pp > 1:
-        order = [name for name, _ in model.named_parameters()]
-        assert isinstance(module, fx.GraphModule)
-        line = Line(module, where, _AUTOCAST.get(wanted.precision), clock)
-        return Parallel(
-            nn.ModuleList(line.stages.modules),
-            line.book(book),
-            where,
-            names=names,
-            whole=True,
-            seen=seen,
-            line=line,
-            order=order,
-        )
+        return _piped(model, module, book, where, names, seen, clock)
     exchange = None
     if where.size("dp", "cp") > 1:
         if wanted.zero:
@@ -223,6 +211,30 @@ def _replicas(
         pieces = (held.parameter for held in book if not held.is_whole)
         ExpertGradients([piece for piece in pieces if isinstance(piece, nn.Parameter)], mesh, made)
     return made
+
+
+def _piped(
+    model: nn.Module,
+    graph: nn.Module,
+    book: Sequence[Held],
+    mesh: Mesh,
+    names: Mapping[str, str],
+    seen: Probe | None,
+    clock: Clock | None,
+) -> Parallel:
+    """A rank's stages of a pipeline."""
+    assert isinstance(graph, fx.GraphModule)
+    line = Line(graph, mesh, _AUTOCAST.get(mesh.layout.precision), clock)
+    return Parallel(
+        nn.ModuleList(line.stages.modules),
+        line.book(book),
+        mesh,
+        names=names,
+        whole=True,
+        seen=seen,
+        line=line,
+        order=[name for name, _ in model.named_parameters()],
+    )
 
 
 def _exchange(mesh: Mesh, clock: Clock | None) -> Exchange | None:
