@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 from rich.console import Console
 
 from rigwise import api, units
 from rigwise.cli.options import Look
 from rigwise.cli.progress import bar
 from rigwise.cli.tables import Column, facts, table
+from rigwise.errors import EXIT_INTERRUPTED
 
 if TYPE_CHECKING:
     from rigwise.api import RunReport
@@ -36,6 +37,19 @@ class Watching:
     """Write the log as TensorBoard reads it, too."""
 
 
+@Parameter(name="*", group=Group("Several machines", sort_key=20))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Several:
+    """Ranks on several machines, or under another launcher."""
+
+    resume_if_any: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    """Go on from the checkpoint in the output folder where there is one; for runs that are started again."""
+    shrink: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    """With fewer ranks than the layout has, go on with a smaller dp."""
+    patience: float | None = None
+    """Seconds that a rank waits for the others before it takes them for lost; 30 where ranks are joined."""
+
+
 def run(
     task: str,
     /,
@@ -50,8 +64,9 @@ def run(
     checkpoint_every: int | None = None,
     loaders: int | None = None,
     watching: Watching = Watching(),
+    several: Several = Several(),
     look: Look = Look(),
-) -> None:
+) -> int:
     """Train a task on this machine as a layout says; predicted beside measured.
 
     Parameters
@@ -77,24 +92,39 @@ def run(
     loaders
         Processes beside each rank that load ahead; 0 loads between the steps; by the first batch's time by default.
     """
-    with stepping(look, steps) as on_step:
-        report = api.run(
-            task,
-            layout,
-            steps=steps,
-            batch=batch,
-            seed=seed,
-            output=output,
-            resume=resume,
-            device=device,
-            checkpoint_every=checkpoint_every,
-            loaders=loaders,
-            trace=watching.trace,
-            tensorboard=watching.tensorboard,
-            on_step=on_step,
-            on_stop=lambda: _stopping(look),
-        )
-    look.answer(report.to_dict, lambda screen: draw_run(screen, report, look.chatty))
+    from rigwise.run.failures import ToldElsewhere
+
+    first = api.speaks()
+    try:
+        with stepping(look, steps) if first else nullcontext() as on_step:
+            report = api.run(
+                task,
+                layout,
+                steps=steps,
+                batch=batch,
+                seed=seed,
+                output=output,
+                resume=resume or ("auto" if several.resume_if_any else False),
+                device=device,
+                checkpoint_every=checkpoint_every,
+                loaders=loaders,
+                trace=watching.trace,
+                tensorboard=watching.tensorboard,
+                patience_s=several.patience,
+                shrink=several.shrink,
+                on_step=on_step,
+                on_stop=(lambda: _stopping(look)) if first else None,
+            )
+    except ToldElsewhere as told:
+        look.note(told.says) if told.says else None
+        return told.exit_code
+    except KeyboardInterrupt:
+        if first:
+            raise
+        return EXIT_INTERRUPTED
+    if first:
+        look.answer(report.to_dict, lambda screen: draw_run(screen, report, look.chatty))
+    return 0
 
 
 @contextmanager

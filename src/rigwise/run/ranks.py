@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from statistics import median
 from typing import Any
 
@@ -82,7 +83,10 @@ class Ranks:
 
 
 def pick_device(wanted: str, rank: int, world: int) -> torch.device:
-    """The device of a rank: its own GPU, or the CPU that all share. "auto" takes GPUs where there are any."""
+    """The device of a rank: its own GPU, or the CPU that all share. "auto" takes GPUs where there are any.
+
+    rank, world: counted on this machine.
+    """
     count = torch.cuda.device_count() if wanted != "cpu" else 0
     if wanted == "cpu" or (wanted == "auto" and count == 0):
         return torch.device("cpu")
@@ -100,14 +104,21 @@ def pick_device(wanted: str, rank: int, world: int) -> torch.device:
     return device
 
 
+def group_words(device: torch.device, patience_s: float | None) -> dict[str, Any]:
+    """How a process group is asked for: its backend, whose device this is, and how long it waits for others."""
+    nccl = device.type == "cuda"
+    patience = {"timeout": timedelta(seconds=patience_s)} if patience_s else {}
+    return {"backend": "nccl" if nccl else "gloo", "device_id": device if nccl else None, **patience}
+
+
 @contextmanager
 def connected(job: Job, rank: int) -> Iterator[Ranks]:
     """Join the other ranks: gloo between CPUs, NCCL between GPUs, nothing for one rank."""
     device = pick_device(job.device, rank, job.world)
     if job.world > 1:
-        backend = "nccl" if device.type == "cuda" else "gloo"
-        own = device if backend == "nccl" else None
-        dist.init_process_group(backend, init_method=job.rendezvous, rank=rank, world_size=job.world, device_id=own)
+        dist.init_process_group(
+            init_method=job.rendezvous, rank=rank, world_size=job.world, **group_words(device, job.patience_s)
+        )
     yield Ranks(rank=rank, world=job.world, device=device)
     if job.world > 1:  # not after an error: the process ends anyway, and a broken group may wait for ever
         dist.destroy_process_group()
