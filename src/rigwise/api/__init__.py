@@ -37,6 +37,7 @@ from rigwise.api.explaining import explained as explained
 from rigwise.api.exporting import export as export
 from rigwise.api.exporting import launch as launch
 from rigwise.api.exporting import starts as starts
+from rigwise.api.hosting import run_hosts as run_hosts
 from rigwise.api.machines import check_rig as check_rig
 from rigwise.api.machines import rig as rig
 from rigwise.api.names import HERE as HERE

@@ -15,12 +15,13 @@ from rigwise import api, units
 from rigwise.cli.options import Look
 from rigwise.cli.progress import bar
 from rigwise.cli.tables import Column, facts, table
-from rigwise.errors import EXIT_INTERRUPTED
+from rigwise.errors import EXIT_INTERRUPTED, UsageError
 
 if TYPE_CHECKING:
     from rigwise.api import RunReport
     from rigwise.cost.record import Estimate
     from rigwise.run.job import StepRecord
+    from rigwise.run.output import Resume
     from rigwise.run.result import RunResult
 
 _LINES = 10  # lines of progress where nobody watches a bar
@@ -48,6 +49,12 @@ class Several:
     """With fewer ranks than the layout has, go on with a smaller dp."""
     patience: float | None = None
     """Seconds that a rank waits for the others before it takes them for lost; 30 where ranks are joined."""
+    nnodes: str | None = None
+    """Hosts, or fewest:most; the same command is started on each."""
+    rendezvous: str | None = None
+    """HOST:PORT where the hosts find each other; the first host's address and a port that is free there."""
+    restarts: int | None = None
+    """Times in a row that ranks are started again without a new checkpoint in between; 5 by default."""
 
 
 def run(
@@ -94,6 +101,30 @@ def run(
     """
     from rigwise.run.failures import ToldElsewhere
 
+    resumes: Resume = resume or ("auto" if several.resume_if_any else False)
+    if several.nnodes or several.rendezvous:
+        if not (several.nnodes and several.rendezvous):
+            raise UsageError("--nnodes and --rendezvous belong together", nearest="--nnodes 2 --rendezvous HOST:29400")
+        flags = {"json": look.json, "quiet": look.quiet, "no-color": look.no_color, "debug": look.debug,
+                 "trace": watching.trace, "tensorboard": watching.tensorboard}  # fmt: skip
+        return api.run_hosts(
+            task,
+            layout,
+            nnodes=several.nnodes,
+            rendezvous=several.rendezvous,
+            output=output,
+            restarts=several.restarts,
+            steps=steps,
+            batch=batch,
+            seed=seed,
+            resume=resumes,
+            device=device,
+            checkpoint_every=checkpoint_every,
+            loaders=loaders,
+            patience_s=several.patience,
+            words=tuple(f"--{flag}" for flag, wanted in flags.items() if wanted),
+            say=look.note,
+        )
     first = api.speaks()
     try:
         with stepping(look, steps) if first else nullcontext() as on_step:
@@ -104,7 +135,7 @@ def run(
                 batch=batch,
                 seed=seed,
                 output=output,
-                resume=resume or ("auto" if several.resume_if_any else False),
+                resume=resumes,
                 device=device,
                 checkpoint_every=checkpoint_every,
                 loaders=loaders,
