@@ -83,7 +83,7 @@ def run(
         check_whole(steps=steps, batch=batch, checkpoint_every=checkpoint_every)
         check_whole(0, loaders=loaders)
     why_not = ""
-    if here and not (here.one_host and here.rank == 0):
+    if here and (here.guarded or here.rank or not here.one_host):
         why_not = "what other machines do is not known here: `rigwise estimate` takes a cluster"
     elif predicted is None:
         predicted, why_not = _foretold(task, layout, batch, device)

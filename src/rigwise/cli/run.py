@@ -170,7 +170,17 @@ def stepping(look: Look, steps: int) -> Iterator[Callable[[StepRecord], None]]:
         return
     with bar(look) as progress:
         ranks = progress.add_task("starting the ranks", total=steps)
-        yield lambda record: progress.update(ranks, completed=record.step, description=_says(record))
+
+        def draw(record: StepRecord) -> None:
+            progress.update(ranks, completed=record.step, description=_says(record))
+            if record.alarm:
+                progress.console.print(_alarmed(record), markup=False, soft_wrap=True)
+
+        yield draw
+
+
+def _alarmed(record: StepRecord) -> str:
+    return f"alarm at step {record.step}: {record.alarm}"
 
 
 def _stopping(look: Look) -> None:
@@ -204,6 +214,8 @@ def waits(result: RunResult) -> str:
 def _line(screen: Console, record: StepRecord, steps: int) -> None:
     if record.step == 1 or record.step == steps or record.step % max(1, steps // _LINES) == 0:
         screen.print(f"step {record.step} of {steps}: {_says(record)}", soft_wrap=True)
+    if record.alarm:
+        screen.print(_alarmed(record), markup=False, soft_wrap=True)
 
 
 def draw_run(screen: Console, report: RunReport, chatty: bool) -> None:

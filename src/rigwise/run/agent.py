@@ -33,6 +33,7 @@ _WATCH_S = 0.2  # between two looks at the ranks
 _ALIVE_S, _MISSED = 1, 3  # an agent gives a sign every second; after three that did not come it is gone
 _LAST_CALL_S = 3  # where fewer hosts are enough, the others may come so much later
 _AGAIN_S = 40  # that hosts may take to come together again after a fault
+_READ_S = 15  # that the store may take for an answer; behind a cut cable it takes for ever
 _END_S = 30.0  # that a host waits for the others at the end
 _SAVE_S = 30  # that ranks may take for the step and the checkpoint when they are asked to stop
 _OUR_FAULT = 1  # a rank's own words: the code of an error that is not of the family
@@ -134,7 +135,7 @@ def serve(orders: Orders) -> int:
         last_call_timeout=_LAST_CALL_S,
         keep_alive_interval=_ALIVE_S,
         keep_alive_max_attempt=_MISSED,
-        read_timeout=round(orders.first_s),
+        read_timeout=_READ_S,
     )
     try:
         handler = get_rendezvous_handler(asked)
@@ -194,6 +195,9 @@ def main() -> None:
     prints = Path(orders.output) / f"agent-{orders.own}.txt"
     prints.parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(filename=prints, level=logging.INFO, format="%(asctime)s %(message)s")
+    for name in [name for name in logging.root.manager.loggerDict if name.split(".")[0] == "torch"]:
+        logging.getLogger(name).handlers.clear()  # they would tell people on stderr what is told to them in words
+        logging.getLogger(name).propagate = True
     try:
         code = serve(orders)
     except LaunchError as error:

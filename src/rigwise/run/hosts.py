@@ -31,6 +31,7 @@ from rigwise.run.server_process import process_environment
 from rigwise.run.stopping import die_with_parent
 
 RESTARTS, FIRST_S = 5, 600.0
+_POLL_S = 1.0
 _LINGER_S = 5.0  # the other hosts read from the store that the run has ended
 _PORTS = range(1, 65536)
 
@@ -118,6 +119,8 @@ def supervise(
         first = is_here(hosts.address)
         if first:
             stack.enter_context(_store(hosts))
+        else:
+            _wait_for_first(hosts)
         code = _watch(orders, _surroundings(per_host), hosts, output, say)
         if first and code:
             time.sleep(_LINGER_S)
@@ -200,6 +203,22 @@ def _store(hosts: Hosts) -> Iterator[None]:
             yield
         finally:
             store.kill()
+
+
+def _wait_for_first(hosts: Hosts) -> None:
+    """Until the first host's store is there."""
+    deadline = time.monotonic() + hosts.first_s
+    while True:
+        try:
+            with socket.create_connection((hosts.address, hosts.port), timeout=_POLL_S):
+                return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise LaunchError(
+                    f"no store at {hosts.address}:{hosts.port} in {hosts.first_s:g} s: {error.strerror or error}",
+                    rule="the first host starts the same command, and the others reach its port",
+                ) from error
+            time.sleep(_POLL_S)
 
 
 def _surroundings(per_host: int) -> dict[str, str]:

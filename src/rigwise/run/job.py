@@ -23,6 +23,7 @@ class StepRecord:
     could do in that time; None where that is unknown. memory: bytes at the highest so far on rank 0. parts: seconds by
     PARTS on rank 0; what is left of step_s is the loop itself. slowest_rank: the one with the most work of its own
     (all but waiting for others) in the step before, and slowest_ratio its time over the median's; None for one rank.
+    alarm: what became slow, said once; usually empty.
     """
 
     step: int
@@ -35,6 +36,7 @@ class StepRecord:
     mfu: float | None = None
     slowest_rank: int | None = None
     slowest_ratio: float | None = None
+    alarm: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The record as the log's line has it."""

@@ -19,11 +19,12 @@ from rigwise.run.job import Job
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Met:
     """What the ranks told each other at the end of a step. loss: mean over ranks. stop: does any rank want to stop?
-    own_s: seconds that each rank was busy with its own work, in the step before; 0 where there was none.
+    step_s: seconds of the step before, mean over ranks; 0 where there was none. own_s: seconds that each rank was busy with its own work, in the step before; 0 where there was none.
     """
 
     loss: float
     stop: bool
+    step_s: float
     own_s: tuple[float, ...]
 
     @property
@@ -48,8 +49,8 @@ class Meeting:
         """Wait for them."""
         if self.work is not None:
             self.work.wait()
-        loss, stop, *own = self.words.tolist()
-        return Met(loss=loss / self.world, stop=stop > 0, own_s=tuple(own))
+        loss, stop, step, *own = self.words.tolist()
+        return Met(loss=loss / self.world, stop=stop > 0, step_s=step / self.world, own_s=tuple(own))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +61,15 @@ class Ranks:
     world: int
     device: torch.device
 
-    def meet(self, loss: torch.Tensor, *, own_s: float = 0.0, stop: bool = False) -> Meeting:
+    def meet(
+        self, loss: torch.Tensor, *, own_s: float = 0.0, step_s: float = 0.0, stop: bool = False
+    ) -> Meeting:
         """Tell the others, in double precision, what Met holds; it travels while the next step computes."""
-        words = torch.zeros(2 + self.world, dtype=torch.float64, device=self.device)
+        words = torch.zeros(3 + self.world, dtype=torch.float64, device=self.device)
         words[0] = loss.detach()
         words[1] = float(stop)
-        words[2 + self.rank] = own_s
+        words[2] = step_s
+        words[3 + self.rank] = own_s
         work = dist.all_reduce(words, async_op=True) if self.world > 1 else None
         return Meeting(words=words, world=self.world, work=work)
 
