@@ -80,3 +80,13 @@ def test_a_full_disk_ends_the_run_on_all_hosts_with_a_clear_error(small_disk: Pa
     whole = [path for path in small_disk.glob("checkpoints/step-*") if (path / "record.json").stat().st_size]
     assert whole
     assert not list(small_disk.glob("checkpoints/.partial-*"))
+
+
+def test_the_alarm_names_whose_link_became_slow() -> None:
+    with Hosts(2, rate="200mbit") as hosts:
+        run = Running(hosts, ":wide", "--layout", "dp=2", steps=60)
+        run.reached(15)
+        hosts.shape(1, "20mbit")
+        assert run.ended() == [0, 0], run.said(0) + run.said(1)
+    assert "alarm at step" in run.said(0)
+    assert "rank 1 sends at" in run.said(0)

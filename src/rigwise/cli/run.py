@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 from rich.console import Console
+from rich.text import Text
 
 from rigwise import api, units
 from rigwise.cli.options import Look
@@ -123,7 +124,7 @@ def run(
             loaders=loaders,
             patience_s=several.patience,
             words=tuple(f"--{flag}" for flag, wanted in flags.items() if wanted),
-            say=look.note,
+            say=lambda words: look.note(Text(words)),
         )
     first = api.speaks()
     try:
@@ -147,7 +148,7 @@ def run(
                 on_stop=(lambda: _stopping(look)) if first else None,
             )
     except ToldElsewhere as told:
-        look.note(told.says) if told.says else None
+        look.note(Text(told.says)) if told.says else None
         return told.exit_code
     except KeyboardInterrupt:
         if first:

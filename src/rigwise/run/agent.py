@@ -22,7 +22,13 @@ from torch.distributed import DistError
 from torch.distributed.elastic.agent.server.api import RunResult, WorkerGroup, WorkerSpec, WorkerState
 from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
 from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
-from torch.distributed.elastic.rendezvous import RendezvousClosedError, RendezvousError, RendezvousParameters
+from torch.distributed.elastic.rendezvous import (
+    RendezvousClosedError,
+    RendezvousError,
+    RendezvousHandler,
+    RendezvousParameters,
+    RendezvousTimeoutError,
+)
 from torch.distributed.elastic.rendezvous.registry import get_rendezvous_handler
 
 from rigwise.errors import EXIT_INTERRUPTED, LaunchError
@@ -64,6 +70,7 @@ class Agent(LocalElasticAgent):
         super().__init__(spec, DefaultLogsSpecs(), exit_barrier_timeout=_END_S, shutdown_timeout=_SAVE_S)
         self.orders = orders
         self.newest = _newest(orders.output)
+        self.stopped = False  # were the ranks asked to, from another host?
 
     def _rendezvous(self, worker_group: WorkerGroup) -> None:
         super()._rendezvous(worker_group)
@@ -79,8 +86,8 @@ class Agent(LocalElasticAgent):
                 self._remaining_restarts = 0
             elif newest != self.newest:
                 self._remaining_restarts = self.orders.restarts
-            self.newest = newest
-            if self._remaining_restarts:
+            self.newest, self.stopped = newest, set(codes.values()) == {EXIT_INTERRUPTED}
+            if self._remaining_restarts and not self.stopped:
                 where = f"from {newest}" if newest else "from the beginning"
                 say(f"{ends(codes)}; starting again {where}")
         return found
@@ -151,12 +158,21 @@ def serve(orders: Orders) -> int:
         monitor_interval=_WATCH_S,
         local_addr=orders.own,
     )
+    agent = Agent(spec, orders)
     try:
-        return _ended(Agent(spec, orders).run(), orders)
+        return _ended(agent.run(), orders)
     except SignalException:
         return EXIT_INTERRUPTED
     except RendezvousClosedError as error:
+        if agent.stopped:
+            return EXIT_INTERRUPTED
         raise LaunchError(_ELSEWHERE) from error
+    except RendezvousTimeoutError as error:
+        raise LaunchError(
+            f"fewer than {orders.fewest} hosts came together within {_join_s(handler):g} s",
+            rule="a run has at least so many hosts",
+            nearest="--nnodes fewest:most goes on with fewer",
+        ) from error
     except (RendezvousError, DistError) as error:
         raise LaunchError(
             f"the hosts did not come together at {orders.endpoint}: {_brief(error)}", rule=_STORE
@@ -183,6 +199,12 @@ def _ended(result: RunResult | None, orders: Orders) -> int:
         rule="ranks are started again as long as that brings the run on",
         nearest="checkpoints closer together (--checkpoint-every)",
     )
+
+
+def _join_s(handler: RendezvousHandler) -> float:
+    """Seconds that a rendezvous may take."""
+    own: Any = handler
+    return float(own._settings.timeout.join.total_seconds())
 
 
 def _brief(error: BaseException) -> str:

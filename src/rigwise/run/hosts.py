@@ -32,6 +32,7 @@ from rigwise.run.stopping import die_with_parent
 
 RESTARTS, FIRST_S = 5, 600.0
 _POLL_S = 1.0
+_UNREACHED_S = 45.0  # a cable that is mended within that does no harm
 _LINGER_S = 5.0  # the other hosts read from the store that the run has ended
 _PORTS = range(1, 65536)
 
@@ -93,9 +94,7 @@ def ranks_of_a_host(layout: Layout, hosts: Hosts) -> int:
     return layout.ranks // hosts.most
 
 
-def supervise(
-    hosts: Hosts, words: Sequence[str], layout: Layout, output: Path, say: Callable[[str], None]
-) -> int:
+def supervise(hosts: Hosts, words: Sequence[str], layout: Layout, output: Path, say: Callable[[str], None]) -> int:
     """Run this host's part to the end of the run; the exit code.
 
     words: those of `rigwise run` for a rank. output: the folder, which all hosts share. say: told of what is started
@@ -134,10 +133,13 @@ def _watch(
     left, newest = hosts.restarts, _newest(output)
     while True:
         command = [sys.executable, "-P", "-m", "rigwise.run.agent", json.dumps(orders)]
-        with subprocess.Popen(
-            command, env=surroundings, start_new_session=True, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent
-        ) as agent, _passed_on(agent) as asked:
-            code = agent.wait()
+        with (
+            subprocess.Popen(
+                command, env=surroundings, start_new_session=True, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent
+            ) as agent,
+            _passed_on(agent) as asked,
+        ):
+            code = _waited(agent, hosts)
         if asked:
             return EXIT_INTERRUPTED
         if code >= 0:
@@ -148,6 +150,33 @@ def _watch(
         if left < 0:
             raise LaunchError(f"{how}, {hosts.restarts + 1} times without a new checkpoint")
         say(f"{how}; starting it again")
+
+
+def _waited(agent: subprocess.Popen[bytes], hosts: Hosts) -> int:
+    """How the agent ended. One that cannot reach the store any more may wait in its socket for ever: it is ended."""
+    seen = time.monotonic()
+    while True:
+        try:
+            return agent.wait(timeout=_POLL_S)
+        except subprocess.TimeoutExpired:
+            if _reached(hosts):
+                seen = time.monotonic()
+            elif time.monotonic() - seen > _UNREACHED_S:
+                os.killpg(agent.pid, signal.SIGKILL)
+                agent.wait()
+                raise LaunchError(
+                    f"the store at {hosts.address}:{hosts.port} could not be reached for {_UNREACHED_S:g} s",
+                    rule="every host reaches the first, whose `rigwise run` holds the store by which they meet",
+                    nearest="the same command again, when the first host is there",
+                ) from None
+
+
+def _reached(hosts: Hosts) -> bool:
+    try:
+        with socket.create_connection((hosts.address, hosts.port), timeout=_POLL_S):
+            return True
+    except OSError:
+        return False
 
 
 def _newest(output: Path) -> str:
@@ -249,4 +278,6 @@ def _own_address(hosts: Hosts) -> str:
             probe.connect((address, hosts.port))  # sends nothing
             return str(probe.getsockname()[0])
     except OSError as error:
-        raise LaunchError(f"no way to {hosts.address}: {error.strerror}", rule="every host reaches the first") from error
+        raise LaunchError(
+            f"no way to {hosts.address}: {error.strerror}", rule="every host reaches the first"
+        ) from error

@@ -61,9 +61,7 @@ class Ranks:
     world: int
     device: torch.device
 
-    def meet(
-        self, loss: torch.Tensor, *, own_s: float = 0.0, step_s: float = 0.0, stop: bool = False
-    ) -> Meeting:
+    def meet(self, loss: torch.Tensor, *, own_s: float = 0.0, step_s: float = 0.0, stop: bool = False) -> Meeting:
         """Tell the others, in double precision, what Met holds; it travels while the next step computes."""
         words = torch.zeros(3 + self.world, dtype=torch.float64, device=self.device)
         words[0] = loss.detach()
