@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 
 from rigwise.errors import LaunchError, UsageError
-from rigwise.run.job import Job
+from rigwise.run.job import Start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,12 +114,12 @@ def group_words(device: torch.device, patience_s: float | None) -> dict[str, Any
 
 
 @contextmanager
-def connected(job: Job, rank: int) -> Iterator[Ranks]:
+def connected(job: Start, rank: int, patience_s: float | None = None) -> Iterator[Ranks]:
     """Join the other ranks: gloo between CPUs, NCCL between GPUs, nothing for one rank."""
     device = pick_device(job.device, rank, job.world)
     if job.world > 1:
         dist.init_process_group(
-            init_method=job.rendezvous, rank=rank, world_size=job.world, **group_words(device, job.patience_s)
+            init_method=job.rendezvous, rank=rank, world_size=job.world, **group_words(device, patience_s)
         )
     yield Ranks(rank=rank, world=job.world, device=device)
     if job.world > 1:  # not after an error: the process ends anyway, and a broken group may wait for ever

@@ -53,6 +53,7 @@ class _Pending:
     step: int
     meeting: Meeting
     laps: Laps
+    sent: int | None
 
 
 class Trainer:
@@ -92,7 +93,7 @@ class Trainer:
             loss = self._step(self.step, feed, tracer)
             leave = self._settle(log, reporter)
             meeting = self.ranks.meet(loss, own_s=self._own_s, step_s=self._step_s, stop=stop.asked)
-            self._pending = _Pending(self.step, meeting, self.clock.laps)
+            self._pending = _Pending(self.step, meeting, self.clock.laps, self.parallel.take_sent())
             self.clock.lap("")
             due = bool(every) and self.step % every == 0
             if due or leave or self.step == steps:
@@ -123,7 +124,7 @@ class Trainer:
         """The record of the step whose loss was on its way; do the ranks want to stop?"""
         if self._pending is None:
             return False
-        step, met = self._pending.step, self._pending.meeting.get()
+        step, met, sent = self._pending.step, self._pending.meeting.get(), self._pending.sent
         seconds, parts = self._pending.laps.seconds()
         self._pending = None
         self._own_s, self._step_s = seconds - parts.get("communication", 0.0), seconds
@@ -141,6 +142,7 @@ class Trainer:
             step_s=seconds,
             samples_per_s=self.setting.batch / seconds,
             memory=memory.peak(self.ranks.device),
+            sent=sent,
             parts=parts,
             tokens_per_s=self.setting.batch * self.task.tokens / seconds if self.task.tokens else None,
             mfu=self.setting.ideal_s / seconds if self.setting.ideal_s else None,
