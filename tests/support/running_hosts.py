@@ -55,7 +55,7 @@ class Running:
         return until(lambda: len(self.losses()) >= step, within)
 
     def trains_again(self, before: int, within: float = 60.0) -> float:
-        """Wait until a rank that is not `before` has the first host's seat, and the log grows; the seconds that took."""
+        """Wait until a rank that is not `before` has the first host's seat, and the log grows; the seconds."""
         seen = [1 << 30]
 
         def grows() -> bool:

@@ -1,4 +1,4 @@
-"""The agent of one host of several: torch elastic's, which starts the host's ranks, and starts them again after a fault.
+"""The agent of one host of several: torch elastic's, which starts its ranks, and starts them again after a fault.
 
 `python -m rigwise.run.agent '{...}'` with what Orders holds. What torch's would not do: it starts anew only what may go
 better then (a rank killed, neighbours lost), and as often as there is a new checkpoint in between; what a rank has said
@@ -78,7 +78,7 @@ class Agent(LocalElasticAgent):
         handler._settings.timeout._join = timedelta(seconds=_AGAIN_S)  # the first time people start the hosts
 
     def _monitor_workers(self, worker_group: WorkerGroup) -> RunResult:
-        found = super()._monitor_workers(worker_group)
+        found: RunResult = super()._monitor_workers(worker_group)
         if found.state is WorkerState.FAILED:
             codes = {rank: failure.exitcode for rank, failure in found.failures.items()}
             newest = _newest(self.orders.output)
@@ -125,7 +125,8 @@ def _newest(output: str) -> str:
 
 def say(words: str) -> None:
     """A line for people, on stderr."""
-    print(f"rigwise: {words}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"rigwise: {words}\n")
+    sys.stderr.flush()
 
 
 def serve(orders: Orders) -> int:

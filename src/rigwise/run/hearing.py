@@ -33,6 +33,7 @@ class Heard:
         self.warnings: list[str] = []
 
     def __call__(self, report: Mapping[str, Any]) -> None:
+        """Take one report."""
         kind = report["kind"]
         if kind == "step":
             record = StepRecord(**report["record"])

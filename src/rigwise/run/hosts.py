@@ -1,4 +1,4 @@
-"""`rigwise run` on several hosts: on each of them the same command, which watches over an agent (agent.py) of that host.
+"""`rigwise run` on several hosts: on each of them the same command, which watches over that host's agent (agent.py).
 
 The first host, whose address the rendezvous names, holds the store besides. An agent that dies is started again; when
 this process dies, the kernel ends its agent and its store, and the agent's end ends the ranks. Knows no torch.
@@ -40,7 +40,7 @@ _PORTS = range(1, 65536)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosts:
     """fewest, most: hosts that a run has. address, port: of the store, which the first host holds. restarts: of the
-    ranks in a row without a new checkpoint in between. first_s: seconds that hosts may wait for each other at the start.
+    ranks in a row without a new checkpoint in between. first_s: seconds that hosts wait for each other at the start.
     """
 
     fewest: int

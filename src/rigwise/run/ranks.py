@@ -19,7 +19,8 @@ from rigwise.run.job import Start
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Met:
     """What the ranks told each other at the end of a step. loss: mean over ranks. stop: does any rank want to stop?
-    step_s: seconds of the step before, mean over ranks; 0 where there was none. own_s: seconds that each rank was busy with its own work, in the step before; 0 where there was none.
+    step_s: seconds of the step before, mean over ranks; 0 where there was none. own_s: seconds
+    that each rank was busy with its own work, in that step.
     """
 
     loss: float
