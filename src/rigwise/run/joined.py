@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 import torch.distributed as dist
-from torch.distributed import rendezvous
+from torch.distributed.rendezvous import rendezvous
 
 from rigwise.errors import LaunchError, RigwiseError, UsageError
 from rigwise.run.board import Board
@@ -97,7 +97,7 @@ def join(here: Seat, joining: Joining) -> RunResult:
 
 
 def _store(here: Seat) -> Any:
-    found = rendezvous.rendezvous(here.rendezvous, here.rank, here.world, timeout=timedelta(seconds=_START_S))
+    found = rendezvous(here.rendezvous, here.rank, here.world, timeout=timedelta(seconds=_START_S))
     return next(iter(found))[0]
 
 
