@@ -81,7 +81,7 @@ def test_nothing_is_said_of_batch_statistics_on_one_rank() -> None:
 
 
 def test_more_ranks_than_cores_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["rigwise.run.start"], "cores", lambda: 1)
+    monkeypatch.setattr(sys.modules["rigwise.run.hearing"], "cores", lambda: 1)
     assert "2 ranks share 1 core:" in train(":plain").warnings[0]
 
 

@@ -37,6 +37,7 @@ from rigwise.api.explaining import explained as explained
 from rigwise.api.exporting import export as export
 from rigwise.api.exporting import launch as launch
 from rigwise.api.exporting import starts as starts
+from rigwise.api.hosting import run_hosts as run_hosts
 from rigwise.api.machines import check_rig as check_rig
 from rigwise.api.machines import rig as rig
 from rigwise.api.measuring import Measured as Measured
@@ -64,6 +65,7 @@ from rigwise.api.remembering import history as history
 from rigwise.api.remembering import history_csv as history_csv
 from rigwise.api.running import RunReport as RunReport
 from rigwise.api.running import run as run
+from rigwise.api.running import speaks as speaks
 from rigwise.api.verbs import calibrate as calibrate
 from rigwise.api.verbs import cross_validate as cross_validate
 from rigwise.api.verbs import estimate as estimate

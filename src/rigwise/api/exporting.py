@@ -78,7 +78,7 @@ def launch(
     words = [word for key, value in said.items() if value is not None for word in (f"--{key}", str(value))]
     job = Job(
         name=name or _name(task),
-        command=("rigwise", "run", task, *words),
+        command=("rigwise", "run", task, *words, "--resume-if-any"),
         nodes=where.nodes,
         per_node=where.node.count,
         device="cpu" if where.device.kind == "cpu" else "gpu",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rigwise.cost.record import Estimate
     from rigwise.layouts.layout import Layout
     from rigwise.run.job import StepRecord
+    from rigwise.run.output import Resume
     from rigwise.run.result import RunResult
 
 
@@ -62,12 +63,14 @@ def run(
     batch: int | None = None,
     seed: int = 0,
     output: str | Path | None = None,
-    resume: bool = False,
+    resume: Resume = False,
     device: str = "auto",
     checkpoint_every: int | None = None,
     loaders: int | None = None,
     trace: bool = False,
     tensorboard: bool = False,
+    patience_s: float | None = None,
+    shrink: bool = False,
     on_step: Callable[[StepRecord], None] | None = None,
     on_stop: Callable[[], None] | None = None,
     predicted: Estimate | None = None,
@@ -78,20 +81,27 @@ def run(
     The arguments are those of run/start.py. predicted: an estimate that is there already; otherwise one is made before
     the run. history: a file in place of the user's own, "off" for none; by default what RIGWISE_HISTORY says. Raises
     UsageError (task, layout, sizes), NotFoundError (task),
-    InfeasibleError (memory) and LaunchError (a rank died, torch missing).
+    InfeasibleError (memory) and LaunchError (a rank died, torch missing; ToldElsewhere on a rank that a launcher
+    started and that has nothing of its own to tell).
     """
     from rigwise.hardware.sensors import energy, joules_a_step
     from rigwise.layouts.layout import Layout
     from rigwise.run.limits import check_layout
+    from rigwise.run.seats import once_a_host, seat
     from rigwise.run.start import run as train
     from rigwise.run.task import locate
 
-    locate(task)
-    check_layout(Layout.parse(layout) if isinstance(layout, str) else layout)
-    check_whole(steps=steps, batch=batch, checkpoint_every=checkpoint_every)
-    check_whole(0, loaders=loaders)
+    here = seat()
+    with once_a_host(here):
+        locate(task)
+        layout = layout or (f"dp={here.world}" if here else layout)
+        check_layout(Layout.parse(layout) if isinstance(layout, str) else layout)
+        check_whole(steps=steps, batch=batch, checkpoint_every=checkpoint_every)
+        check_whole(0, loaders=loaders)
     why_not = ""
-    if predicted is None:
+    if here and (here.guarded or here.rank or not here.one_host):
+        why_not = "what other machines do is not known here: `rigwise estimate` takes a cluster"
+    elif predicted is None:
         predicted, why_not = _foretold(task, layout, batch, device)
     before, began = energy(), time.monotonic()
     result = train(
@@ -107,13 +117,16 @@ def run(
         loaders=loaders,
         trace=trace,
         tensorboard=tensorboard,
+        patience_s=patience_s,
+        shrink=shrink,
         ideal_s=predicted.mfu * predicted.step_s if predicted and predicted.mfu else None,
         on_step=on_step,
         on_stop=on_stop,
     )
     after = energy()
     joules = joules_a_step(before, after, time.monotonic() - began, result.step_s)
-    return _reported(result, predicted, why_not, joules, after.missing, history)
+    kept = history if here is None or here.rank == 0 else "off"  # one run is one line of the history
+    return _reported(result, predicted, why_not, joules, after.missing, kept)
 
 
 def _reported(
@@ -158,3 +171,11 @@ def _foretold(task: str, layout: str | Layout, batch: int | None, device: str) -
         return estimate(task, said, where, batch=batch), ""
     except RigwiseError as error:
         return None, str(error)
+
+
+def speaks() -> bool:
+    """Does this process tell what comes of a run? All do but the ranks beside the first that a launcher started."""
+    from rigwise.run.seats import seat
+
+    here = seat()
+    return here is None or here.rank == 0

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 from rich.console import Console
+from rich.text import Text
 
 from rigwise import api, units
 from rigwise.cli.options import Look
 from rigwise.cli.progress import bar
 from rigwise.cli.tables import Column, facts, table
+from rigwise.errors import EXIT_INTERRUPTED, UsageError
 
 if TYPE_CHECKING:
     from rigwise.api import RunReport
     from rigwise.cost.record import Estimate
     from rigwise.run.job import StepRecord
+    from rigwise.run.output import Resume
     from rigwise.run.result import RunResult
 
 _LINES = 10  # lines of progress where nobody watches a bar
@@ -36,6 +39,25 @@ class Watching:
     """Write the log as TensorBoard reads it, too."""
 
 
+@Parameter(name="*", group=Group("Several machines", sort_key=20))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Several:
+    """Ranks on several machines, or under another launcher."""
+
+    resume_if_any: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    """Go on from the checkpoint in the output folder where there is one; for runs that are started again."""
+    shrink: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    """With fewer ranks than the layout has, go on with a smaller dp."""
+    patience: float | None = None
+    """Seconds that a rank waits for the others before it takes them for lost; 30 where ranks are joined."""
+    nnodes: str | None = None
+    """Hosts, or fewest:most; the same command is started on each."""
+    rendezvous: str | None = None
+    """HOST:PORT where the hosts find each other; the first host's address and a port that is free there."""
+    restarts: int | None = None
+    """Times in a row that ranks are started again without a new checkpoint in between; 5 by default."""
+
+
 def run(
     task: str,
     /,
@@ -50,8 +72,9 @@ def run(
     checkpoint_every: int | None = None,
     loaders: int | None = None,
     watching: Watching = Watching(),
+    several: Several = Several(),
     look: Look = Look(),
-) -> None:
+) -> int:
     """Train a task on this machine as a layout says; predicted beside measured.
 
     Parameters
@@ -77,24 +100,63 @@ def run(
     loaders
         Processes beside each rank that load ahead; 0 loads between the steps; by the first batch's time by default.
     """
-    with stepping(look, steps) as on_step:
-        report = api.run(
+    from rigwise.run.failures import ToldElsewhere
+
+    resumes: Resume = resume or ("auto" if several.resume_if_any else False)
+    if several.nnodes or several.rendezvous:
+        if not (several.nnodes and several.rendezvous):
+            raise UsageError("--nnodes and --rendezvous belong together", nearest="--nnodes 2 --rendezvous HOST:29400")
+        flags = {"json": look.json, "quiet": look.quiet, "no-color": look.no_color, "debug": look.debug,
+                 "trace": watching.trace, "tensorboard": watching.tensorboard}  # fmt: skip
+        return api.run_hosts(
             task,
             layout,
+            nnodes=several.nnodes,
+            rendezvous=several.rendezvous,
+            output=output,
+            restarts=several.restarts,
             steps=steps,
             batch=batch,
             seed=seed,
-            output=output,
-            resume=resume,
+            resume=resumes,
             device=device,
             checkpoint_every=checkpoint_every,
             loaders=loaders,
-            trace=watching.trace,
-            tensorboard=watching.tensorboard,
-            on_step=on_step,
-            on_stop=lambda: _stopping(look),
+            patience_s=several.patience,
+            words=tuple(f"--{flag}" for flag, wanted in flags.items() if wanted),
+            say=lambda words: look.note(Text(words)),
         )
-    look.answer(report.to_dict, lambda screen: draw_run(screen, report, look.chatty))
+    first = api.speaks()
+    try:
+        with stepping(look, steps) if first else nullcontext() as on_step:
+            report = api.run(
+                task,
+                layout,
+                steps=steps,
+                batch=batch,
+                seed=seed,
+                output=output,
+                resume=resumes,
+                device=device,
+                checkpoint_every=checkpoint_every,
+                loaders=loaders,
+                trace=watching.trace,
+                tensorboard=watching.tensorboard,
+                patience_s=several.patience,
+                shrink=several.shrink,
+                on_step=on_step,
+                on_stop=(lambda: _stopping(look)) if first else None,
+            )
+    except ToldElsewhere as told:
+        look.note(Text(told.says)) if told.says else None
+        return told.exit_code
+    except KeyboardInterrupt:
+        if first:
+            raise
+        return EXIT_INTERRUPTED
+    if first:
+        look.answer(report.to_dict, lambda screen: draw_run(screen, report, look.chatty))
+    return 0
 
 
 @contextmanager
@@ -109,7 +171,17 @@ def stepping(look: Look, steps: int) -> Iterator[Callable[[StepRecord], None]]:
         return
     with bar(look) as progress:
         ranks = progress.add_task("starting the ranks", total=steps)
-        yield lambda record: progress.update(ranks, completed=record.step, description=_says(record))
+
+        def draw(record: StepRecord) -> None:
+            progress.update(ranks, completed=record.step, description=_says(record))
+            if record.alarm:
+                progress.console.print(_alarmed(record), markup=False, soft_wrap=True)
+
+        yield draw
+
+
+def _alarmed(record: StepRecord) -> str:
+    return f"alarm at step {record.step}: {record.alarm}"
 
 
 def _stopping(look: Look) -> None:
@@ -143,6 +215,8 @@ def waits(result: RunResult) -> str:
 def _line(screen: Console, record: StepRecord, steps: int) -> None:
     if record.step == 1 or record.step == steps or record.step % max(1, steps // _LINES) == 0:
         screen.print(f"step {record.step} of {steps}: {_says(record)}", soft_wrap=True)
+    if record.alarm:
+        screen.print(_alarmed(record), markup=False, soft_wrap=True)
 
 
 def draw_run(screen: Console, report: RunReport, chatty: bool) -> None:

@@ -14,7 +14,16 @@ _FAMILY: Mapping[str, type[RigwiseError]] = {
     error.kind: error for error in (RigwiseError, UsageError, InfeasibleError, NotFoundError, LaunchError)
 }
 _LAST_LINES = 5
+LOST_CODE = 75  # of a rank that lost its neighbours: try again (EX_TEMPFAIL of sysexits.h)
 _KILLED, _TOLD, _ENDED, _LOST = range(4)  # what is likelier the cause of the others stands first
+
+
+class ToldElsewhere(LaunchError):
+    """This rank ends because of what another process says: nothing is to be said here. exit_code: how it ends."""
+
+    def __init__(self, exit_code: int, says: str = "") -> None:
+        super().__init__(says)
+        self.exit_code = exit_code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

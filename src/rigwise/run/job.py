@@ -13,6 +13,7 @@ DEVICES = ("auto", "cpu", "cuda")
 MOST_LOADERS = 64  # processes beside one rank; more are a slip of the keyboard
 # What torch.export reads at its first use: 0.9 s of every rank otherwise.
 _CAPTURE = ("torch.export._trace", "sympy.tensor.tensor")
+MOST_PATIENCE_S = 86_400.0
 PARTS = ("loader", "forward", "backward", "communication", "optimizer")
 
 
@@ -25,6 +26,7 @@ class StepRecord:
     gradients that rank 0 sent to other copies; None where they are sharded. parts: seconds by PARTS on rank 0; what is
     left of step_s is the loop itself. slowest_rank: the one with the most work of its own (all but waiting for others)
     in the step before, and slowest_ratio its time over the median's; None for one rank.
+    alarm: what became slow, said once; usually empty.
     """
 
     step: int
@@ -38,6 +40,7 @@ class StepRecord:
     mfu: float | None = None
     slowest_rank: int | None = None
     slowest_ratio: float | None = None
+    alarm: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The record as the log's line has it."""
@@ -83,7 +86,8 @@ class Job:
     takes its share of the batch in one. rendezvous: where the ranks find each other (torch's init_method). threads: of
     one rank. checkpoint_every: steps between checkpoints; 0 writes only the last. loaders: processes that load for a
     rank; None decides by the first batch. ideal_s: seconds that a step's useful FLOP take at the devices' peak; None
-    where unknown. trace: write what a few steps consist of.
+    where unknown. trace: write what a few steps consist of. patience_s: how long a rank waits for the others before it
+    takes them for lost; None leaves that to torch.
     """
 
     task: str
@@ -101,12 +105,15 @@ class Job:
     loaders: int | None = None
     ideal_s: float | None = None
     trace: bool = False
+    patience_s: float | None = None
 
     def __post_init__(self) -> None:
         check_whole(steps=self.steps, batch=self.batch)
         check_whole(0, checkpoint_every=self.checkpoint_every)
         check_whole(0, most=MOST_LOADERS, loaders=self.loaders)
         check_whole(0, most=2**64 - 1, seed=self.seed)
+        if self.patience_s is not None and not 0 < self.patience_s <= MOST_PATIENCE_S:
+            raise UsageError(f"patience={self.patience_s:g}", rule="seconds above 0, and at most a day")
         if self.device not in DEVICES:
             raise UsageError(f"device={self.device!r}", rule=f"device is one of {', '.join(DEVICES)}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from statistics import median
 from typing import Any
 
@@ -18,11 +19,13 @@ from rigwise.run.job import Start
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Met:
     """What the ranks told each other at the end of a step. loss: mean over ranks. stop: does any rank want to stop?
-    own_s: seconds that each rank was busy with its own work, in the step before; 0 where there was none.
+    step_s: seconds of the step before, mean over ranks; 0 where there was none. own_s: seconds
+    that each rank was busy with its own work, in that step.
     """
 
     loss: float
     stop: bool
+    step_s: float
     own_s: tuple[float, ...]
 
     @property
@@ -47,8 +50,8 @@ class Meeting:
         """Wait for them."""
         if self.work is not None:
             self.work.wait()
-        loss, stop, *own = self.words.tolist()
-        return Met(loss=loss / self.world, stop=stop > 0, own_s=tuple(own))
+        loss, stop, step, *own = self.words.tolist()
+        return Met(loss=loss / self.world, stop=stop > 0, step_s=step / self.world, own_s=tuple(own))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +62,13 @@ class Ranks:
     world: int
     device: torch.device
 
-    def meet(self, loss: torch.Tensor, *, own_s: float = 0.0, stop: bool = False) -> Meeting:
+    def meet(self, loss: torch.Tensor, *, own_s: float = 0.0, step_s: float = 0.0, stop: bool = False) -> Meeting:
         """Tell the others, in double precision, what Met holds; it travels while the next step computes."""
-        words = torch.zeros(2 + self.world, dtype=torch.float64, device=self.device)
+        words = torch.zeros(3 + self.world, dtype=torch.float64, device=self.device)
         words[0] = loss.detach()
         words[1] = float(stop)
-        words[2 + self.rank] = own_s
+        words[2] = step_s
+        words[3 + self.rank] = own_s
         work = dist.all_reduce(words, async_op=True) if self.world > 1 else None
         return Meeting(words=words, world=self.world, work=work)
 
@@ -82,7 +86,10 @@ class Ranks:
 
 
 def pick_device(wanted: str, rank: int, world: int) -> torch.device:
-    """The device of a rank: its own GPU, or the CPU that all share. "auto" takes GPUs where there are any."""
+    """The device of a rank: its own GPU, or the CPU that all share. "auto" takes GPUs where there are any.
+
+    rank, world: counted on this machine.
+    """
     count = torch.cuda.device_count() if wanted != "cpu" else 0
     if wanted == "cpu" or (wanted == "auto" and count == 0):
         return torch.device("cpu")
@@ -100,14 +107,21 @@ def pick_device(wanted: str, rank: int, world: int) -> torch.device:
     return device
 
 
+def group_words(device: torch.device, patience_s: float | None) -> dict[str, Any]:
+    """How a process group is asked for: its backend, whose device this is, and how long it waits for others."""
+    nccl = device.type == "cuda"
+    patience = {"timeout": timedelta(seconds=patience_s)} if patience_s else {}
+    return {"backend": "nccl" if nccl else "gloo", "device_id": device if nccl else None, **patience}
+
+
 @contextmanager
-def connected(job: Start, rank: int) -> Iterator[Ranks]:
+def connected(job: Start, rank: int, patience_s: float | None = None) -> Iterator[Ranks]:
     """Join the other ranks: gloo between CPUs, NCCL between GPUs, nothing for one rank."""
     device = pick_device(job.device, rank, job.world)
     if job.world > 1:
-        backend = "nccl" if device.type == "cuda" else "gloo"
-        own = device if backend == "nccl" else None
-        dist.init_process_group(backend, init_method=job.rendezvous, rank=rank, world_size=job.world, device_id=own)
+        dist.init_process_group(
+            init_method=job.rendezvous, rank=rank, world_size=job.world, **group_words(device, patience_s)
+        )
     yield Ranks(rank=rank, world=job.world, device=device)
     if job.world > 1:  # not after an error: the process ends anyway, and a broken group may wait for ever
         dist.destroy_process_group()

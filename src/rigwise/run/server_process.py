@@ -52,7 +52,7 @@ class ServerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
-            env=_environment(),
+            env=process_environment(),
             start_new_session=True,  # Ctrl-C is the launcher's to hear
             bufsize=0,
         )
@@ -106,7 +106,8 @@ class ServerProcess:
         )
 
 
-def _environment() -> dict[str, str]:
+def process_environment() -> dict[str, str]:
+    """What a Python that trains is started with."""
     home = str(Path(__file__).parents[2])
     paths = [home, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return {**rank_environment(), **os.environ, "PYTHONPATH": os.pathsep.join(paths)}

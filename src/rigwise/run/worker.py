@@ -6,6 +6,7 @@ import platform
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +41,37 @@ from rigwise.run.tracing import Tracer
 from rigwise.run.trainer import Setting, Trainer
 from rigwise.run.usage import usage, used
 
-_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL communicator was aborted")
+_LOST = (
+    "Connection closed by peer",
+    "Connection reset by peer",
+    "Connection refused",
+    "Broken pipe",
+    "No route to host",
+    "Timed out waiting",
+    "Application timeout",
+    "Gloo connectFullMesh failed",
+    "NCCL communicator was aborted",
+)
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
-def work(start: Mapping[str, Any], rank: int, reporter: Reporter) -> int:
-    """Do a rank's part of a job; the exit code. Every failure is reported as one of the family."""
+def work(
+    start: Mapping[str, Any],
+    rank: int,
+    reporter: Reporter,
+    stop: Stop | None = None,
+    ranks: AbstractContextManager[Ranks] | None = None,
+) -> int:
+    """Do a rank's part of a job; the exit code. Every failure is reported as one of the family.
+
+    stop: listens already. ranks: those that are connected already.
+    """
     job = Job.from_dict(start)
-    stop = Stop()
-    stop.listen()
+    if stop is None:
+        stop = Stop()
+        stop.listen()
     try:
-        _train(job, rank, reporter, stop)
+        _train(job, rank, reporter, stop, ranks or connected(job, rank, job.patience_s))
     except Exception as error:
         reporter.send("error", **_report(error, job, rank))  # first: on a full disk nothing can be printed
         traceback.print_exc(file=sys.stderr)
@@ -62,7 +83,9 @@ def _report(error: Exception, job: Job, rank: int) -> dict[str, Any]:
     inner = error.__cause__ if isinstance(error, TaskCodeError) and error.__cause__ else error
     text = " ".join(str(inner).split()) or "no message"
     who = f"rank {rank} of {job.world}"
-    if isinstance(inner, (dist.DistNetworkError, dist.DistBackendError)) or any(words in text for words in _LOST):
+    if isinstance(inner, (dist.DistNetworkError, dist.DistBackendError, dist.DistStoreError)) or any(
+        words in text for words in _LOST
+    ):
         return {"error": "lost", "says": text, "rule": "", "nearest": ""}
     if isinstance(inner, RigwiseError):
         return inner.to_dict()
@@ -77,9 +100,9 @@ def _report(error: Exception, job: Job, rank: int) -> dict[str, Any]:
     return RigwiseError(f"{who}: {type(inner).__name__}: {text}").to_dict()
 
 
-def _train(job: Job, rank: int, reporter: Reporter, stop: Stop) -> None:
+def _train(job: Job, rank: int, reporter: Reporter, stop: Stop, group: AbstractContextManager[Ranks]) -> None:
     torch.set_num_threads(job.threads)
-    with connected(job, rank) as ranks:
+    with group as ranks:
         _set_precision(job.layout.precision, ranks.device)
         reseed(BUILDING, job.seed, 0)
         task = load_task(job.task)
