@@ -18,6 +18,7 @@ def _text() -> bytes:
     from rigwise.advise.charts import works
     from rigwise.advise.needs import personas
     from rigwise.brain.parameters import parameters
+    from rigwise.convolution.filters import named
     from rigwise.layouts.layout import PRECISIONS
     from rigwise.models.optimizers import optimizers
 
@@ -42,6 +43,7 @@ def _text() -> bytes:
         "precisions": list(PRECISIONS),
         "optimizers": list(optimizers()),
         "brain_inputs": sorted(parameters()),
+        "kernels": {name: kernel.says for name, kernel in named().items()},
     }
     return json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()
 
