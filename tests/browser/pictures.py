@@ -28,6 +28,7 @@ ROOMS = {
 }
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
 READY = {"validation": "[data-view=points]", "brain": "[data-view=ahead]", "run": "[data-view=compared]"}
+READY["convolution"] = "[data-view=maps] img"
 PRESSED = {"run": "Start"}
 
 

@@ -75,6 +75,7 @@ def create_app(*, token: str, folder: Path | None = None, static: Path = built.P
         redoc_url=None,
         responses=_PROBLEMS,
     )
+    app.state.memo = memo
     handle_errors(app)
     for verb in VERBS.values():
         if not verb.long:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 from starlette.responses import Response
 
@@ -51,8 +50,3 @@ def _text() -> bytes:
 def names() -> Response:
     """All of them, as JSON; the same as long as the server runs."""
     return Response(_text(), media_type="application/json", headers={"cache-control": "no-cache"})
-
-
-def warm() -> dict[str, Any]:
-    """Read the catalogues before the first person asks."""
-    return {"bytes": len(_text())}
