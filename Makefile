@@ -4,7 +4,7 @@
 #   make test      install, every test that this machine can run; what it cannot is skipped, with the reason
 #   make check     format, lint, types, floors, sizes
 #   make validate  the back-test over the tables it carries, written to docs/validation.md with its pictures
-#   make bench     the speed of the tool itself, written to benchmarks/results/
+#   make bench     the speed of the tool itself, and how well it predicts this machine, written to benchmarks/results/
 #   make page      build the page of `rigwise serve` (Node, or the one from the package index; npm's registry once)
 #   make serve     install, build the page, serve it on this machine
 #   make pictures  every room of the page as PNG, light and dark, wide and narrow, in out/pictures
@@ -76,6 +76,7 @@ validate: $(VENV)/run.stamp
 
 bench: $(VENV)/run.stamp
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+	@$(BIN)/python benchmarks/predict.py
 
 docs: $(VENV)/dev.stamp
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html

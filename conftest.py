@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
@@ -17,6 +18,9 @@ ROOT = Path(__file__).parent
 HEAVY_AT_TOP = re.compile(r"^(?:import|from) (triton|numba|torch)\b", re.MULTILINE)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # several ranks share the cores of one machine
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(ROOT / ".hypothesis"))
+# what a person's own history and profile say of this machine is no part of a test
+_DATA = tempfile.TemporaryDirectory(prefix="rigwise-tests-", ignore_cleanup_errors=True)
+os.environ["XDG_DATA_HOME"] = _DATA.name
 settings.register_profile("rigwise", deadline=None)  # no test asserts a wall-clock time
 settings.load_profile("rigwise")
 

@@ -8,6 +8,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from rigwise.api.measuring import profile_here
 from rigwise.api.names import HERE, load_cluster, load_model
 from rigwise.errors import InfeasibleError, UsageError, check_whole
 
@@ -164,6 +165,7 @@ def ask(
         stack=said.get("stack") or ("eager" if task else "modern"),
         rates=Rates(hourly=settings.get("usd_per_hour"), price=where.device.price),
         loading=_loading(said, what, where),
+        here=profile_here(where),
     )
     if like := said.get("like"):
         from rigwise.api.like import Reference, known_of

@@ -41,12 +41,15 @@ _COMMANDS = {
     "run": "Train a task on this machine as a layout says; predicted beside measured.",
     "export": "A layout in the words of torchtitan, Megatron-LM, DeepSpeed or Accelerate.",
     "launch": "The script of Slurm, MPI, Ray, Kubernetes and others that starts a run, and starting it.",
+    "measure": "Measure this machine: products, convolutions, memory, optimizers, links; or replay a task.",
+    "history": "What was measured and run on this machine: list, compare, plot, export.",
+    "doctor": "What this machine's devices, links and limits are, and what looks wrong.",
     "demo": "The whole walk on this machine in a minute: detect, plan, run, compare.",
     "report": "A plan as one HTML file that opens with no server.",
     "serve": "The page and the HTTP API, for this machine alone (the extra [web]).",
     "validate": "Predict every row of a table of measurements and sum up the errors.",
     "explain": "A word of the glossary: formula, a worked number, source.",
-    "calibrate": "Fit the constants of the laws to tables of measurements.",
+    "calibrate": "Fit the constants of the laws to tables of measurements, or this machine's profile to its history.",
 }
 _FILES = {"explain": "words"}  # commands whose file is not named as they are
 _GROUPS = {

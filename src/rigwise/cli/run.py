@@ -167,11 +167,18 @@ def draw_run(screen: Console, report: RunReport, chatty: bool) -> None:
     screen.print(comparison(screen, report))
     if report.predicted:
         screen.print(verdict(report.predicted, result.step_s))
+    for cause in report.diagnosis:
+        lost = units.show_seconds(cause.lost)
+        screen.print(f"slow: {cause.part}, {cause.cause} ({lost} a step): {cause.evidence}; {cause.fix}", markup=False)
+    if report.joules is not None:
+        screen.print(f"energy of a step: {units.show_joules(report.joules)}")
     if report.why_not:
         screen.print(f"not predicted: {report.why_not}", markup=False)
     if chatty:
-        for warning in result.warnings:
+        for warning in (*result.warnings, *([report.not_kept] if report.not_kept else [])):
             screen.print(f"note: {warning}", markup=False)
+        if report.session is not None:
+            screen.print(f"session {report.session} of `rigwise history`", markup=False)
 
 
 def verdict(predicted: Estimate, step_s: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from rigwise.errors import UsageError, check_whole
 from rigwise.layouts.layout import Layout
@@ -40,6 +40,37 @@ class StepRecord:
     def to_dict(self) -> dict[str, Any]:
         """The record as the log's line has it."""
         return asdict(self)
+
+
+class Start(Protocol):
+    """What the launcher starts on every rank. work: the module whose `work` a rank calls with to_dict()."""
+
+    @property
+    def world(self) -> int:
+        """Ranks."""
+
+    @property
+    def threads(self) -> int:
+        """Threads of a rank."""
+
+    @property
+    def work(self) -> str:
+        """The module."""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Modules that are read once before the ranks are forked."""
+
+    @property
+    def device(self) -> str:
+        """One of DEVICES."""
+
+    @property
+    def rendezvous(self) -> str:
+        """Where the ranks find each other (torch's init_method)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +112,17 @@ class Job:
     def world(self) -> int:
         """Ranks."""
         return self.layout.ranks
+
+    @property
+    def work(self) -> str:
+        """What a rank does."""
+        return "rigwise.run.worker"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What the ranks of the layout import besides."""
+        wanted = {"torch.export": self.layout.tp > 1, "torch.distributed.fsdp": bool(self.layout.zero)}
+        return tuple(module for module, needed in wanted.items() if needed)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -10,7 +10,7 @@ from rigwise.layouts.layout import Layout, said_keys
 from rigwise.layouts.schedule import schedule
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
-_TODAY = "run trains layouts of dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, in float32, tf32 or bfloat16"
+_TODAY = "run takes dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, in float32, tf32 or bfloat16"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +71,8 @@ def check_layout(layout: Layout) -> None:
     Traceback (most recent call last):
     ...
     rigwise.errors.UsageError: layout dp=1,ep=2,micro=1,recompute=full cannot be run: ep=2, recompute=full; rule: run \
-trains layouts of dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, in float32, tf32 or bfloat16; \
-nearest: dp=1,micro=1
+takes dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, in float32, tf32 or bfloat16; nearest: \
+dp=1,micro=1
     """
     broken = [limit for limit in LIMITS if limit.broken(layout)]
     if not broken:

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 
 from rigwise.errors import LaunchError, UsageError
-from rigwise.run.job import Job
+from rigwise.run.job import Start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ def pick_device(wanted: str, rank: int, world: int) -> torch.device:
 
 
 @contextmanager
-def connected(job: Job, rank: int) -> Iterator[Ranks]:
+def connected(job: Start, rank: int) -> Iterator[Ranks]:
     """Join the other ranks: gloo between CPUs, NCCL between GPUs, nothing for one rank."""
     device = pick_device(job.device, rank, job.world)
     if job.world > 1:

@@ -38,6 +38,7 @@ from rigwise.run.stopping import Stop
 from rigwise.run.task import Task, load_task, locate
 from rigwise.run.tracing import Tracer
 from rigwise.run.trainer import Setting, Trainer
+from rigwise.run.usage import usage, used
 
 _LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL communicator was aborted")
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
@@ -137,6 +138,7 @@ def _train_task(
         for says in (*said, *packing, *anew):
             reporter.send("warning", says=says)
         log = Log(Path(job.output) / NAME, keep=begin)
+    before = usage()
     wanted = Wanted(batch=batch, share=share, start=begin, position=position, loaders=job.loaders)
     batches = Ahead(feed, wanted, ranks.device, lambda error: _report(_of_data(error), job, rank=ranks.rank))
     with Tracer(ranks, job.steps - begin, job.trace) as tracer:
@@ -145,7 +147,8 @@ def _train_task(
     parallel.close()
     tracer.write(Path(job.output))
     peaks = {"peak": memory.peak(ranks.device), "base": base}
-    reports = ranks.gather({**median_parts(trainer.records), **peaks})
+    spent = used(before, usage(), len(trainer.records))
+    reports = ranks.gather({**median_parts(trainer.records), **peaks, **spent})
     if ranks.rank == 0:
         reporter.send("summary", checkpoint=path.name, stopped=trainer.step, **summary(reports))
     reporter.send("done")
