@@ -21,7 +21,7 @@ def test_a_room_answers_and_fits_a_desk_and_a_telephone(visit, state) -> None:
         assert page.evaluate("() => document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", [state for state in STATES if state != "run"])  # its charts come with a run
 def test_every_chart_has_its_table(visit, state) -> None:
     page = visit.go(state)
     views = page.locator("[data-view]")

@@ -14,7 +14,20 @@ import pytest
 from rigwise.web.verbs import VERBS
 
 BODIES = int(os.environ.get("RIGWISE_FUZZ", "1500"))
-QUICK = ("plan", "estimate", "timeline", "split", "advise", "rig", "rig-check", "brain-estimate", "conv-pixel", "conv-map", "jobs", "none")
+QUICK = (
+    "plan",
+    "estimate",
+    "timeline",
+    "split",
+    "advise",
+    "rig",
+    "rig-check",
+    "brain-estimate",
+    "conv-pixel",
+    "conv-map",
+    "jobs",
+    "none",
+)
 WORDS = [
     "gpt2",
     "8xh100",

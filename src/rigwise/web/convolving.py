@@ -61,7 +61,11 @@ def spectrum(said: dict[str, Any]) -> Mapping[str, Any]:
     seen = log_spectrum(photo.gray)
     drawn = {"image": photo.gray, "spectrum": seen, "low": found.low, "kept": np.where(found.mask, seen, 0)}
     pictures = {name: address(plane[None]) for name, plane in drawn.items()}
-    return {**found.to_dict(), "drawing": {**pictures, "high": address(found.high[None], signed=True)}}
+    return {
+        "image": photo.name,
+        **found.to_dict(),
+        "drawing": {**pictures, "high": address(found.high[None], signed=True)},
+    }
 
 
 def pixel(said: dict[str, Any]) -> Mapping[str, Any]:

@@ -42,7 +42,9 @@ def runs() -> Mapping[str, Any]:
 
 def _says(place: Path) -> str:
     """What a task's file says of itself, read without running it."""
-    return (ast.get_docstring(ast.parse(place.read_text(encoding="utf-8"))) or "").split("\n")[0].split(" (")[0].rstrip(".") + "."
+    return (ast.get_docstring(ast.parse(place.read_text(encoding="utf-8"))) or "").split("\n")[0].split(" (")[0].rstrip(
+        "."
+    ) + "."
 
 
 def _when(place: Path) -> float:
