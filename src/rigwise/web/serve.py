@@ -42,7 +42,7 @@ def serve(port: int, folder: Path | None, tell: Callable[[str, str], None]) -> N
 
 
 def warm(memo: Memo) -> None:
-    """Answer the page's first question before it is asked: catalogues and laws are read the first time they are used."""
+    """Answer the page's first question before it is asked: catalogues are read the first time they are used."""
     with suppress(RigwiseError):
         said = answer(VERBS["plan"], VERBS["plan"].request(**FIRST), None, memo)
         best = {**FIRST, "layout": json.loads(said)["layouts"][0]["spelling"]}
