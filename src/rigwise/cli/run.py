@@ -49,6 +49,8 @@ class Several:
     """With fewer ranks than the layout has, go on with a smaller dp."""
     patience: float | None = None
     """Seconds that a rank waits for the others before it takes them for lost; 30 where ranks are joined."""
+    backend: Literal["auto", "mpi"] = "auto"
+    """mpi sends over the MPI whose mpirun started the ranks; auto is gloo or NCCL."""
     nnodes: str | None = None
     """Hosts, or fewest:most; the same command is started on each."""
     rendezvous: str | None = None
@@ -142,6 +144,7 @@ def run(
                 trace=watching.trace,
                 tensorboard=watching.tensorboard,
                 patience_s=several.patience,
+                backend=several.backend,
                 shrink=several.shrink,
                 on_step=on_step,
                 on_stop=(lambda: _stopping(look)) if first else None,

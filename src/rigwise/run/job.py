@@ -10,6 +10,7 @@ from rigwise.errors import UsageError, check_whole
 from rigwise.layouts.layout import Layout
 
 DEVICES = ("auto", "cpu", "cuda")
+BACKENDS = ("auto", "mpi")
 MOST_LOADERS = 64  # processes beside one rank; more are a slip of the keyboard
 MOST_PATIENCE_S = 86_400.0
 PARTS = ("loader", "forward", "backward", "communication", "optimizer")
@@ -50,7 +51,8 @@ class Job:
     one rank. checkpoint_every: steps between checkpoints; 0 writes only the last. loaders: processes that load for a
     rank; None decides by the first batch. ideal_s: seconds that a step's useful FLOP take at the devices' peak; None
     where unknown. trace: write what a few steps consist of. patience_s: how long a rank waits for the others before it
-    takes them for lost; None leaves that to torch.
+    takes them for lost; None leaves that to torch. backend: what the exchanges go over: "auto" is gloo between CPUs and
+    NCCL between GPUs, "mpi" is the MPI whose mpirun started the ranks.
     """
 
     task: str
@@ -69,6 +71,7 @@ class Job:
     ideal_s: float | None = None
     trace: bool = False
     patience_s: float | None = None
+    backend: str = "auto"
 
     def __post_init__(self) -> None:
         check_whole(steps=self.steps, batch=self.batch)
@@ -79,6 +82,8 @@ class Job:
             raise UsageError(f"patience={self.patience_s:g}", rule="seconds above 0, and at most a day")
         if self.device not in DEVICES:
             raise UsageError(f"device={self.device!r}", rule=f"device is one of {', '.join(DEVICES)}")
+        if self.backend not in BACKENDS:
+            raise UsageError(f"backend={self.backend!r}", rule=f"backend is one of {', '.join(BACKENDS)}")
 
     @property
     def world(self) -> int:

@@ -42,6 +42,7 @@ def run(
     tensorboard: bool = False,
     ideal_s: float | None = None,
     patience_s: float | None = None,
+    backend: str = "auto",
     shrink: bool = False,
     on_stop: Callable[[], None] | None = None,
 ) -> RunResult:
@@ -55,7 +56,8 @@ def run(
     only the last. loaders: processes that load data beside a rank; None decides by how long the first batch takes.
     trace: write trace.json, what a few steps of every rank consist of. tensorboard: write the log as TensorBoard reads
     it, too. ideal_s: seconds that a step's useful FLOP take at the devices' peak, for MFU. patience_s: how long a rank
-    waits for the others before it takes them for lost.
+    waits for the others before it takes them for lost. backend: "mpi" sends over the MPI whose mpirun started this
+    process.
 
     Where this process is itself a rank that a launcher started (seats.py), it joins the others: rank 0 calls on_step,
     and all return the result. shrink: with fewer ranks than the layout has, dp is as much smaller. A rank that has
@@ -72,6 +74,10 @@ def run(
         if here:
             said = seated(said, here, shrink)
         check_layout(said)
+        if backend == "mpi":
+            from rigwise.run.mpi.library import start
+
+            start()
 
     def job(rendezvous: str) -> Job:
         folder, begun = choose(name, output, resume)
@@ -91,6 +97,7 @@ def run(
             loaders=loaders,
             ideal_s=ideal_s,
             trace=trace,
+            backend=backend,
             patience_s=patience_s or (PATIENCE_S if here else None),
         )
 
