@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from rigwise.api.names import HERE, load_cluster
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from rigwise.calibration.comparison import Comparison
     from rigwise.cost.record import Estimate
     from rigwise.layouts.layout import Layout
+    from rigwise.run.chosen import Value
     from rigwise.run.job import StepRecord
     from rigwise.run.output import Resume
     from rigwise.run.result import RunResult
@@ -57,6 +59,7 @@ def run(
     tensorboard: bool = False,
     patience_s: float | None = None,
     backend: str = "auto",
+    settings: Mapping[str, Value] = MappingProxyType({}),
     shrink: bool = False,
     on_step: Callable[[StepRecord], None] | None = None,
     on_stop: Callable[[], None] | None = None,
@@ -87,7 +90,7 @@ def run(
     if here and not (here.one_host and here.rank == 0):
         why_not = "what other machines do is not known here: `rigwise estimate` takes a cluster"
     elif predicted is None:
-        predicted, why_not = _foretold(task, layout, batch, device)
+        predicted, why_not = _foretold(task, layout, batch, device, settings)
     result = train(
         task,
         layout,
@@ -103,6 +106,7 @@ def run(
         tensorboard=tensorboard,
         patience_s=patience_s,
         backend=backend,
+        settings=settings,
         shrink=shrink,
         ideal_s=predicted.mfu * predicted.step_s if predicted and predicted.mfu else None,
         on_step=on_step,
@@ -112,11 +116,11 @@ def run(
     return RunReport(result=result, predicted=predicted, why_not=why_not, rows=tuple(rows))
 
 
-def _foretold(task: str, layout: str | Layout, batch: int | None, device: str) -> tuple[Estimate | None, str]:
+def _foretold(task: str, layout: str | Layout, batch: int | None, device: str, settings: Mapping[str, Value]) -> tuple[Estimate | None, str]:
     """The estimate of a run before it is made, or why there is none."""
     from rigwise.run.settings import settled, told
 
-    what = told(task)
+    what = told(task, settings)
     if what is None:
         return None, f"{task} could not be asked for its batch and its optimizer"
     said = settled(layout, batch or what.batch)  # a batch that does not divide is refused before a rank starts

@@ -72,6 +72,7 @@ def run(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     checkpoint_every: int | None = None,
     loaders: int | None = None,
+    set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     watching: Watching = Watching(),
     several: Several = Several(),
     look: Look = Look(),
@@ -100,7 +101,10 @@ def run(
         Steps between checkpoints, from which --resume goes on; only after the last step by default.
     loaders
         Processes beside each rank that load ahead; 0 loads between the steps; by the first batch's time by default.
+    set_
+        A keyword argument of the task's function: lr=0.1. May be given several times.
     """
+    from rigwise.run.chosen import read
     from rigwise.run.failures import ToldElsewhere
 
     resumes: Resume = resume or ("auto" if several.resume_if_any else False)
@@ -145,6 +149,7 @@ def run(
                 tensorboard=watching.tensorboard,
                 patience_s=several.patience,
                 backend=several.backend,
+                settings=read(set_ or ()),
                 shrink=several.shrink,
                 on_step=on_step,
                 on_stop=(lambda: _stopping(look)) if first else None,

@@ -76,6 +76,7 @@ class Heard:
             mfu=job.ideal_s / step_s if job.ideal_s else None,
             slowest_rank=self.summary["slowest_rank"],
             slowest_ratio=self.summary["slowest_ratio"],
+            settings=job.settings,
         )
         try:
             replace_text(self.folder / RESULT, json.dumps(result.to_dict(), indent=1) + "\n")

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from rigwise.errors import UsageError, check_whole
 from rigwise.layouts.layout import Layout
+from rigwise.run.chosen import Value
 
 DEVICES = ("auto", "cpu", "cuda")
 BACKENDS = ("auto", "mpi")
@@ -52,7 +53,7 @@ class Job:
     rank; None decides by the first batch. ideal_s: seconds that a step's useful FLOP take at the devices' peak; None
     where unknown. trace: write what a few steps consist of. patience_s: how long a rank waits for the others before it
     takes them for lost; None leaves that to torch. backend: what the exchanges go over: "auto" is gloo between CPUs and
-    NCCL between GPUs, "mpi" is the MPI whose mpirun started the ranks.
+    NCCL between GPUs, "mpi" is the MPI whose mpirun started the ranks. settings: keyword arguments of the task function.
     """
 
     task: str
@@ -72,6 +73,7 @@ class Job:
     trace: bool = False
     patience_s: float | None = None
     backend: str = "auto"
+    settings: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_whole(steps=self.steps, batch=self.batch)
@@ -93,7 +95,7 @@ class Job:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         values = {name: getattr(self, name) for name in self.__slots__}
-        return {**values, "layout": self.layout.to_dict()}
+        return {**values, "layout": self.layout.to_dict(), "settings": dict(self.settings)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from rigwise.layouts.layout import Layout
+from rigwise.run.chosen import Value
 from rigwise.run.job import PARTS, StepRecord
 from rigwise.units import GIBI
 
@@ -24,7 +25,7 @@ class RunResult:
     (exposed only), loader, optimizer, and other, which closes the sum to step_s. peak_memory: bytes on the largest
     rank; base_memory: what of it the process held before the model and its data came (0 on a GPU, where only tensors
     count). tokens_per_s and mfu: None where not known. slowest_rank: the one with the most work of its own, all but
-    waiting for others; slowest_ratio: its time over the median rank's.
+    waiting for others; slowest_ratio: its time over the median rank's. settings: of the task function.
     """
 
     task: str
@@ -49,6 +50,7 @@ class RunResult:
     mfu: float | None = None
     slowest_rank: int = 0
     slowest_ratio: float = 1.0
+    settings: Mapping[str, Value] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The result for JSON, in the fields of the outside contract."""
@@ -75,6 +77,7 @@ class RunResult:
             "mfu": self.mfu,
             "slowest_rank": self.slowest_rank,
             "slowest_ratio": self.slowest_ratio,
+            "settings": dict(self.settings),
         }
 
 
