@@ -55,6 +55,7 @@ from rigwise.api.question import ask as ask
 from rigwise.api.running import RunReport as RunReport
 from rigwise.api.running import run as run
 from rigwise.api.running import speaks as speaks
+from rigwise.api.sweeping import sweep as sweep
 from rigwise.api.verbs import calibrate as calibrate
 from rigwise.api.verbs import cross_validate as cross_validate
 from rigwise.api.verbs import estimate as estimate
