@@ -36,7 +36,8 @@ def measure(ranks: int) -> tuple[list[Row], str]:
         done = subprocess.run(words, capture_output=True, text=True, env=own, check=False)
     if done.returncode:
         return [], (done.stderr.strip().splitlines() or ["mpirun failed"])[0]
-    return json.loads(done.stdout), ""
+    rows: list[Row] = json.loads(done.stdout)
+    return rows, ""
 
 
 def _rank(store: str) -> None:
@@ -56,8 +57,8 @@ def _rank(store: str) -> None:
         tensor = torch.ones(size // 4)
         row: dict[str, float] = {"bytes": size}
         for name, group in groups.items():
-            took, start_s = [], time.perf_counter()
-            repeats = _MOST
+            took: list[float] = []
+            start_s, repeats = time.perf_counter(), _MOST
             while len(took) < repeats:
                 dist.barrier()
                 begun = time.perf_counter()

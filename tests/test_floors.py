@@ -55,6 +55,8 @@ FOREIGN = {
     "scipy": {"calibration", "convolution"},
     "PIL": {"run/readers/images.py"},
     "tensorboard": {"run/board.py"},
+    "mpi4py": {"run/mpi"},
+    "ray": {"run/sweep_ray.py"},
 }
 ONLY_LAZILY = {
     "models/trace.py": {"torch"},

@@ -79,9 +79,7 @@ def test_the_mpirun_of_another_mpi_is_refused_before_mpi_begins() -> None:
     words = [sys.executable, "-m", "rigwise", "run", "digits", "--backend", "mpi", "--layout", "dp=2"]
     other = {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_LOCAL_RANK": "0"}
     own = {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        words, capture_output=True, text=True, env={**os.environ, **other, **own}, timeout=WITHIN_S
-    )
+    done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **other, **own}, timeout=WITHIN_S)
     assert done.returncode == 5
     assert "mpirun is Open MPI's, and mpi4py was loaded with MPICH" in done.stderr
 

@@ -20,8 +20,10 @@ wrong: list[str] = []
 
 def numbers(dtype: torch.dtype, *shape: int, seed: int = 0) -> torch.Tensor:
     made = torch.Generator().manual_seed(1000 * dist.get_rank() + seed)
-    return torch.randint(-4, 5, shape, generator=made).abs().to(dtype) if not dtype.is_floating_point else (
-        torch.randn(shape, generator=made).to(dtype)
+    return (
+        torch.randint(-4, 5, shape, generator=made).abs().to(dtype)
+        if not dtype.is_floating_point
+        else (torch.randn(shape, generator=made).to(dtype))
     )
 
 

@@ -116,7 +116,9 @@ def run(
     return RunReport(result=result, predicted=predicted, why_not=why_not, rows=tuple(rows))
 
 
-def _foretold(task: str, layout: str | Layout, batch: int | None, device: str, settings: Mapping[str, Value]) -> tuple[Estimate | None, str]:
+def _foretold(
+    task: str, layout: str | Layout, batch: int | None, device: str, settings: Mapping[str, Value]
+) -> tuple[Estimate | None, str]:
     """The estimate of a run before it is made, or why there is none."""
     from rigwise.run.settings import settled, told
 

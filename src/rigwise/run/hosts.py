@@ -92,9 +92,7 @@ def ranks_of_a_host(layout: Layout, hosts: Hosts) -> int:
     return layout.ranks // hosts.most
 
 
-def supervise(
-    hosts: Hosts, words: Sequence[str], layout: Layout, output: Path, say: Callable[[str], None]
-) -> int:
+def supervise(hosts: Hosts, words: Sequence[str], layout: Layout, output: Path, say: Callable[[str], None]) -> int:
     """Run this host's part to the end of the run; the exit code.
 
     words: those of `rigwise run` for a rank. output: the folder, which all hosts share. say: told of what is started
@@ -131,9 +129,12 @@ def _watch(
     left, newest = hosts.restarts, _newest(output)
     while True:
         command = [sys.executable, "-P", "-m", "rigwise.run.agent", json.dumps(orders)]
-        with subprocess.Popen(
-            command, env=surroundings, start_new_session=True, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent
-        ) as agent, _passed_on(agent) as asked:
+        with (
+            subprocess.Popen(
+                command, env=surroundings, start_new_session=True, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent
+            ) as agent,
+            _passed_on(agent) as asked,
+        ):
             code = agent.wait()
         if asked:
             return EXIT_INTERRUPTED
@@ -230,4 +231,6 @@ def _own_address(hosts: Hosts) -> str:
             probe.connect((address, hosts.port))  # sends nothing
             return str(probe.getsockname()[0])
     except OSError as error:
-        raise LaunchError(f"no way to {hosts.address}: {error.strerror}", rule="every host reaches the first") from error
+        raise LaunchError(
+            f"no way to {hosts.address}: {error.strerror}", rule="every host reaches the first"
+        ) from error

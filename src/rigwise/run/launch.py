@@ -37,7 +37,10 @@ class Place:
 
 
 def launch(
-    job: Job, prints: Path, hear: Callable[[dict[str, Any]], None], on_stop: Callable[[], None] | None = None,
+    job: Job,
+    prints: Path,
+    hear: Callable[[dict[str, Any]], None],
+    on_stop: Callable[[], None] | None = None,
     place: Place = Place(),
 ) -> None:
     """Run a job to its end. hear: called with every report of a rank, in the order of the ranks' telling.
@@ -97,7 +100,13 @@ def _start(job: Job, identity: str, prints: Path, place: Place) -> dict[str, Any
         "start": job.to_dict(),
         "needs": list(_needs(job.layout)),
         "prints": str(prints / "rank-{rank}.txt"),
-        "environment": {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, **loopback, **os.environ, **place.environment},
+        "environment": {
+            "OMP_NUM_THREADS": threads,
+            "MKL_NUM_THREADS": threads,
+            **loopback,
+            **os.environ,
+            **place.environment,
+        },
         "folder": str(Path.cwd()),
         "path": [entry for entry in sys.path if isinstance(entry, str)],
     }

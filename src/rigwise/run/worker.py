@@ -81,7 +81,9 @@ def _report(error: Exception, job: Job, rank: int) -> dict[str, Any]:
     inner = error.__cause__ if isinstance(error, TaskCodeError) and error.__cause__ else error
     text = " ".join(str(inner).split()) or "no message"
     who = f"rank {rank} of {job.world}"
-    if isinstance(inner, (dist.DistNetworkError, dist.DistBackendError, dist.DistStoreError)) or any(words in text for words in _LOST):
+    if isinstance(inner, (dist.DistNetworkError, dist.DistBackendError, dist.DistStoreError)) or any(
+        words in text for words in _LOST
+    ):
         return {"error": "lost", "says": text, "rule": "", "nearest": ""}
     if isinstance(inner, RigwiseError):
         return inner.to_dict()

@@ -24,7 +24,7 @@ _TYPES = {
     torch.int64: "INT64_T",
 }
 _WIDER = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
-_Kind = dist.ReduceOp.RedOpType
+_Kind: Any = dist.ReduceOp.RedOpType
 _OPS = {
     _Kind.SUM: "SUM",
     _Kind.AVG: "SUM",

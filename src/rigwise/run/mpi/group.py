@@ -20,6 +20,7 @@ from rigwise.run.mpi.library import start, takes_device_memory
 
 NAME = "mpi4py"  # "mpi" is the name of what torch has when it was built with an MPI
 _Exchange = Callable[[], object]
+_ProcessGroup: Any = dist.ProcessGroup  # its stub has other arguments than torch itself hands over
 
 
 def register() -> None:
@@ -39,11 +40,11 @@ def _make(options: Any, _: object) -> MpiGroup:
     return MpiGroup(mpi, comm)
 
 
-class MpiGroup(dist.ProcessGroup):
+class MpiGroup(_ProcessGroup):  # type: ignore[misc]
     """Ranks of one communicator. The methods are torch's, with torch's names and arguments."""
 
     def __init__(self, mpi: Any, comm: Any) -> None:
-        super().__init__(comm.Get_rank(), comm.Get_size())  # type: ignore[call-arg,arg-type]
+        super().__init__(comm.Get_rank(), comm.Get_size())
         self._mpi, self._comm = mpi, comm
         self._name = self._description = ""
         self._buffers = Buffers(mpi, takes_device_memory(mpi))
@@ -93,7 +94,7 @@ class MpiGroup(dist.ProcessGroup):
 
     # Reductions.
 
-    def allreduce(self, tensors: list[Tensor], opts: Any = None, timeout: object = None) -> dist.Work:  # type: ignore[override]
+    def allreduce(self, tensors: list[Tensor], opts: Any = None, timeout: object = None) -> dist.Work:
         """Every rank gets the reduction of all."""
         op = getattr(opts, "reduceOp", dist.ReduceOp.SUM)
         return self._run([self._reduction(tensor, op) for tensor in tensors], tensors, opts)
@@ -110,7 +111,7 @@ class MpiGroup(dist.ProcessGroup):
 
         return exchange
 
-    def reduce(self, tensors: list[Tensor], opts: Any) -> dist.Work:  # type: ignore[override]
+    def reduce(self, tensors: list[Tensor], opts: Any) -> dist.Work:
         """The root gets the reduction of all."""
         (tensor,), op, root = tensors, opts.reduceOp, opts.rootRank
         local, own = self._buffers.summand(tensor), self._buffers.op(op, tensor.dtype)
@@ -125,7 +126,7 @@ class MpiGroup(dist.ProcessGroup):
 
         return self._run([exchange], tensors, opts)
 
-    def reduce_scatter(self, outputs: list[Tensor], inputs: list[list[Tensor]], opts: Any) -> dist.Work:  # type: ignore[override]
+    def reduce_scatter(self, outputs: list[Tensor], inputs: list[list[Tensor]], opts: Any) -> dist.Work:
         """Each rank gets the reduction of its entry of the lists."""
         (output,), (entries,) = outputs, inputs
         whole = torch.cat([entry.detach().reshape(-1) for entry in entries])
@@ -161,7 +162,7 @@ class MpiGroup(dist.ProcessGroup):
 
     # Copies.
 
-    def broadcast(self, tensors: list[Tensor], opts: Any, timeout: object = None) -> dist.Work:  # type: ignore[override]
+    def broadcast(self, tensors: list[Tensor], opts: Any, timeout: object = None) -> dist.Work:
         """Every rank gets the root's."""
 
         def one(tensor: Tensor) -> _Exchange:
@@ -175,7 +176,7 @@ class MpiGroup(dist.ProcessGroup):
 
         return self._run([one(tensor) for tensor in tensors], tensors, opts)
 
-    def allgather(self, outputs: list[list[Tensor]], inputs: list[Tensor], opts: Any = None) -> dist.Work:  # type: ignore[override]
+    def allgather(self, outputs: list[list[Tensor]], inputs: list[Tensor], opts: Any = None) -> dist.Work:
         """Every rank gets the list of all; the entries may differ in length."""
         pairs = [self._gathering(many, one) for many, one in zip(outputs, inputs, strict=True)]
         return self._run(pairs, outputs, opts)
@@ -214,7 +215,7 @@ class MpiGroup(dist.ProcessGroup):
 
         return exchange
 
-    def gather(self, outputs: list[list[Tensor]], inputs: list[Tensor], opts: Any) -> dist.Work:  # type: ignore[override]
+    def gather(self, outputs: list[list[Tensor]], inputs: list[Tensor], opts: Any) -> dist.Work:
         """The root gets the list of all."""
         (own,), root = inputs, opts.rootRank
         wanted = outputs[0] if self.rank() == root else []
@@ -229,7 +230,7 @@ class MpiGroup(dist.ProcessGroup):
 
         return self._run([exchange], outputs, opts)
 
-    def scatter(self, outputs: list[Tensor], inputs: list[list[Tensor]], opts: Any) -> dist.Work:  # type: ignore[override]
+    def scatter(self, outputs: list[Tensor], inputs: list[list[Tensor]], opts: Any) -> dist.Work:
         """Each rank gets its entry of the root's list."""
         (output,), root = outputs, opts.rootRank
         entries = inputs[0] if self.rank() == root else []
@@ -244,7 +245,7 @@ class MpiGroup(dist.ProcessGroup):
 
         return self._run([exchange], outputs, opts)
 
-    def all_to_all_single(  # type: ignore[override]
+    def all_to_all_single(
         self, output: Tensor, input: Tensor, output_splits: list[int], input_splits: list[int], opts: Any = None
     ) -> dist.Work:
         """Each rank sends each other a run of its rows; no splits are equal ones."""
@@ -268,7 +269,7 @@ class MpiGroup(dist.ProcessGroup):
         _same(sum(splits), rows)
         return [count * (tensor.numel() // rows if rows else 0) for count in splits]
 
-    def alltoall(self, outputs: list[Tensor], inputs: list[Tensor], opts: Any = None) -> dist.Work:  # type: ignore[override]
+    def alltoall(self, outputs: list[Tensor], inputs: list[Tensor], opts: Any = None) -> dist.Work:
         """Each rank sends each other an entry of its list."""
         sent = self._buffers.local(torch.cat([entry.detach().reshape(-1) for entry in inputs]))
         flat = self._flat(outputs)
@@ -280,7 +281,7 @@ class MpiGroup(dist.ProcessGroup):
 
         return self._run([exchange], outputs, opts)
 
-    def barrier(self, opts: Any = None) -> dist.Work:  # type: ignore[override]
+    def barrier(self, opts: Any = None) -> dist.Work:
         """Wait for all ranks."""
         return self._run([self._comm.Barrier], [], opts)
 
