@@ -4,17 +4,20 @@
 #   make test      install, every test that this machine can run; what it cannot is skipped, with the reason
 #   make check     format, lint, types, floors, sizes
 #   make validate  the back-test over the tables it carries, written to docs/validation.md with its pictures
-#   make bench     the speed of the tool itself, written to benchmarks/results/
+#   make bench     the speed of the tool itself, and how well it predicts this machine, written to benchmarks/results/
+#   make page      build the page of `rigwise serve` (Node, or the one from the package index; npm's registry once)
+#   make serve     install, build the page, serve it on this machine
+#   make pictures  every room of the page as PNG, light and dark, wide and narrow, in out/pictures
 #   make docs      the pages, in docs/_build/html
 #   make clean     remove the virtual environment and what was built
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP_INSTALL := RIGWISE_PAGE=skip $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := src tests benchmarks docs conftest.py
 
-.PHONY: help demo test check validate bench docs format clean
+.PHONY: help demo page serve pictures test check validate bench docs format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -33,13 +36,32 @@ $(VENV)/run.stamp: pyproject.toml constraints.txt | $(VENV)/base.stamp
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/base.stamp
 	@echo "installing rigwise with its tools into $(VENV) (first time only)"
-	@$(PIP_INSTALL) -e '.[run,dev,docs]'
+	@$(PIP_INSTALL) -e '.[run,compress,web,dev,docs]'
 	@touch $@ $(VENV)/run.stamp
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/rigwise demo
+	@echo "the page: make serve"
+
+$(VENV)/web.stamp: pyproject.toml constraints.txt | $(VENV)/base.stamp
+	@echo "installing rigwise with its server into $(VENV) (first time only)"
+	@$(PIP_INSTALL) -e '.[web]'
+	@touch $@
+
+# Where there is no Node, or no way to npm's registry, the reason is said and all else goes on.
+page: | $(VENV)/base.stamp
+	@$(BIN)/python web/build.py $(ARGS)
+
+serve: $(VENV)/web.stamp
+	@$(BIN)/python web/build.py
+	@$(BIN)/rigwise serve $(ARGS)
+
+pictures: $(VENV)/dev.stamp
+	@$(BIN)/python web/build.py --require
+	@$(BIN)/python tests/browser/pictures.py out/pictures
 
 test: $(VENV)/dev.stamp
+	@$(BIN)/python web/build.py
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/dev.stamp
@@ -54,6 +76,7 @@ validate: $(VENV)/run.stamp
 
 bench: $(VENV)/run.stamp
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+	@$(BIN)/python benchmarks/predict.py
 
 docs: $(VENV)/dev.stamp
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
@@ -64,5 +87,5 @@ format: $(VENV)/dev.stamp
 	@$(BIN)/ruff check --fix $(SOURCES)
 
 clean:
-	rm -rf $(VENV) docs/_build build dist
+	rm -rf $(VENV) docs/_build build dist out/pictures src/rigwise/web/page web/node_modules
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
@@ -14,9 +15,12 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).parent
-TORCH_AT_TOP = re.compile(r"^(import|from) torch\b", re.MULTILINE)
+HEAVY_AT_TOP = re.compile(r"^(?:import|from) (triton|numba|torch)\b", re.MULTILINE)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # several ranks share the cores of one machine
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(ROOT / ".hypothesis"))
+# what a person's own history and profile say of this machine is no part of a test
+_DATA = tempfile.TemporaryDirectory(prefix="rigwise-tests-", ignore_cleanup_errors=True)
+os.environ["XDG_DATA_HOME"] = _DATA.name
 settings.register_profile("rigwise", deadline=None)  # no test asserts a wall-clock time
 settings.load_profile("rigwise")
 
@@ -26,23 +30,30 @@ def lacks(need: str) -> str:
     """Why tests that need `need` cannot run here; empty when they can."""
     if need in ("torch", "ranks", "gpu") and find_spec("torch") is None:
         return "torch is not installed: pip install rigwise[run]"
+    if need in ("triton", "numba"):
+        return "" if find_spec(need) else f"{need} is not installed"
     if need == "gpu":
         import torch
 
         return "" if torch.cuda.is_available() else "no CUDA device on this machine"
-    if need == "hosts" and (os.geteuid() != 0 or shutil.which("ip") is None):
-        return "network namespaces need root and the ip command"
+    if need == "hosts" and (os.geteuid() != 0 or None in (shutil.which("ip"), shutil.which("tc"))):
+        return "network namespaces need root and the commands ip and tc"
+    if need in ("web", "browser") and any(find_spec(name) is None for name in ("fastapi", "uvicorn")):
+        return "FastAPI is not installed: pip install rigwise[web]"
     if need == "browser" and find_spec("playwright") is None:
         return "Playwright is not installed"
     return ""
 
 
 def needed_by(path: Path) -> str:
-    """What a test file needs: the name of its folder under tests/, or torch for the modules that know torch."""
+    """What a test file needs: the name of its folder under tests/, or what a module imports that may be missing."""
     parts = path.relative_to(ROOT).parts if path.is_relative_to(ROOT) else ()
     if parts[:1] == ("tests",) and len(parts) > 2:
-        return parts[1] if parts[1] in ("torch", "ranks", "hosts", "browser", "gpu") else ""
-    return "torch" if parts[:1] == ("src",) and TORCH_AT_TOP.search(path.read_text(encoding="utf-8")) else ""
+        return parts[1] if parts[1] in ("torch", "ranks", "hosts", "web", "browser", "gpu") else ""
+    if parts[:3] == ("src", "rigwise", "web"):
+        return "web"
+    heavy = HEAVY_AT_TOP.findall(path.read_text(encoding="utf-8")) if parts[:1] == ("src",) else []
+    return next((name for name in ("triton", "numba", "torch") if name in heavy), "")
 
 
 class Absent(pytest.Module):

@@ -1,6 +1,6 @@
 """Convolution against torch's own and SciPy's, side by side: forward plus backward, as ratios.
 
-    python benchmarks/convolution.py [--threads N] [--parts layers,small,grid,scipy,network] [--state FILE] [--budget S]
+    python benchmarks/convolution.py [--threads N] [--parts layers,small,...] [--state FILE] [--budget S]
 
 The baseline is the sooner of torch's plain `padding=` and of padding first; both run in turns with ours, in one
 process, and a figure is the least of several rounds. With --state a run that was cut off goes on where it stopped.
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PARTS = ("layers", "small", "grid", "scipy", "network")
+PARTS = ("layers", "small", "grid", "scipy", "network", "digits")
 # what, batch, channels in, channels out, size, kernel, groups, the gain that is asked for
 LAYERS = [
     ("dense 11x11", 4, 16, 16, 56, 11, 1, 0.97),
@@ -280,6 +280,53 @@ def networks(state: State) -> Iterator[str]:
     )
 
 
+def train_digits(swap: bool, epochs: int = 2) -> dict[str, Any]:
+    """A whole run on the digits, drawn large (32 x 32), through a block of depthwise 31x31."""
+    import torch
+    from large_kernels import block_network
+    from torch import nn
+    from torch.nn import functional
+
+    from rigwise.convolution import replace
+    from rigwise.run.tasks.digits import images
+
+    pictures, labels = images()
+    pictures = functional.interpolate(pictures, scale_factor=4)
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), block_network(16, 31, 1))
+    if swap:
+        replace(net)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
+    order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(0))
+    train, test = order[:1500], order[1500:]
+    losses, start = [], time.perf_counter()
+    for _ in range(epochs):
+        for batch in train.split(50):
+            optimizer.zero_grad()
+            loss = functional.cross_entropy(net(pictures[batch]), labels[batch])
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    seconds = time.perf_counter() - start
+    net.eval()
+    with torch.no_grad():
+        right = (net(pictures[test]).argmax(1) == labels[test]).double().mean().item()
+    return {"losses": losses, "seconds": seconds, "right": right}
+
+
+def digits(state: State) -> Iterator[str]:
+    """Both runs side by side."""
+    runs = {kind: state.get(f"digits {kind}", lambda s=kind == "ours": train_digits(s)) for kind in ("torch", "ours")}
+    if None in runs.values():
+        return
+    for kind, row in runs.items():
+        few = ", ".join(f"{row['losses'][at]:.6f}" for at in (0, 1, 9, -1))
+        yield (
+            f"digits, {len(row['losses'])} steps, {kind}: {row['seconds']:.1f} s, losses at steps 1, 2, 10 and last "
+            f"{few}, {100 * row['right']:.1f} % of the rest right"
+        )
+
+
 def tables(parts: list[str], state: State) -> Iterator[str]:
     """Every table asked for, line by line."""
     for part in parts:
@@ -291,8 +338,10 @@ def tables(parts: list[str], state: State) -> Iterator[str]:
             yield from grid(state)
         elif part == "scipy":
             yield from scipys(state)
-        else:
+        elif part == "network":
             yield from networks(state)
+        else:
+            yield from digits(state)
         yield ""
 
 

@@ -1,7 +1,8 @@
 """The speed of rigwise itself: `make bench` prints this table and writes it to benchmarks/results/.
 
 Every figure is a median over repeats in a fresh process where it says "process". Nothing here is a test: a slow machine
-is slow. Options: --quick (fewer repeats, one search), --peer (installs a peer beside it, a minute), --no-write.
+is slow. Options: --quick (fewer repeats, one search), --peer (installs a peer beside it, a minute),
+--no-convolution (some minutes), --no-write.
 """
 
 from __future__ import annotations
@@ -114,6 +115,18 @@ def exchanging() -> list[Figure]:
     return figures
 
 
+def convolving(quick: bool) -> str:
+    """Convolution beside torch and SciPy, in processes of one thread and of two."""
+    script = str(Path(__file__).parent / "convolution.py")
+    parts = "small" if quick else "layers,small,grid,scipy,network,digits"
+    texts = []
+    for threads in (1,) if quick else (1, 2):
+        words = [sys.executable, script, "--threads", str(threads), "--parts", parts]
+        done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
+        texts.append(f"## Convolution, {threads} thread{'s' * (threads > 1)}\n\n{done.stdout}")
+    return "\n".join(texts)
+
+
 def searching(sizes: tuple[int, ...]) -> list[Figure]:
     """The exact search of GPT-3 175B, batch 1536, over every axis."""
     import rigwise
@@ -157,6 +170,7 @@ def main(argv: list[str]) -> int:
     figures += searching(SEARCHES[:1] if quick else SEARCHES)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     text = f"# rigwise {today}\n\n{machine()}, one thread.\n\n{table(figures)}\n"
+    text += "" if "--no-convolution" in argv else f"\n{convolving(quick)}"
     print(text)
     if "--no-write" not in argv:
         from rigwise.files import replace_text

@@ -15,6 +15,7 @@ from house import PACKAGE, ROOT
 TABLES = sorted(PACKAGE.rglob("*.csv"))
 TOMLS = sorted(PACKAGE.rglob("*.toml"))
 JSONS = sorted(PACKAGE.rglob("*.json"))
+SERIES = {"convolution/data/sunspots.csv"}  # one source for all rows
 CHOICES = {f"hardware/catalog/{table}.csv" for table in ("aliases", "defaults", "words")}  # names, not facts
 
 
@@ -37,6 +38,11 @@ def test_every_row_of_a_table_has_its_source_and_date(path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert rows, "a table without rows"
     assert all(None not in row and None not in row.values() for row in rows), "a row is longer or shorter than the head"
+    if name(path) in SERIES:
+        readme = path.with_name("README.md").read_text(encoding="utf-8")
+        told = re.search(rf"{path.name}.*https?://.*\d{{4}}-\d\d-\d\d", readme, re.DOTALL)
+        assert told, "one source and one day for the whole series"
+        return
     if name(path) in CHOICES:
         assert path.name in path.with_name("README.md").read_text(encoding="utf-8"), "a README says that it is a choice"
         return

@@ -32,9 +32,11 @@ FLOORS = {
     "rig": SHARED | {"cost", "search"},
     "export": SHARED,
     "run": SHARED,
-    "api": THINKING | {"run"},
+    "measure": SHARED | {"run"},  # the same server forks its ranks
+    "api": THINKING | {"run", "measure"},
     "report": THINKING | {"run", "api"},
-    "cli": THINKING | {"run", "api", "report", "face"},
+    "web": THINKING | {"run", "api", "report", "face"},
+    "cli": THINKING | {"run", "measure", "api", "report", "web", "face"},
     "__main__": {"cli"},
     "face": {"api", "errors", "layouts", "cost", "search", "run"},
 }
@@ -42,17 +44,23 @@ FLOORS = {
 # Package: the rooms or files that may import it. Standard library and numpy are free to all.
 FOREIGN = {
     "numpy": {"*"},
-    "torch": {"run", "models/trace.py", "convolution/torch_kernels"},
-    "pydantic": {"models", "hardware", "measurements", "layouts", "cost", "calibration", "api", "run", "cli"},
+    "torch": {"run", "measure", "models/trace.py", "convolution/torch_kernels"},
+    "pydantic": {"models", "hardware", "measurements", "layouts", "cost", "calibration", "api", "run", "cli", "web"},
     "pydantic_core": {"models", "hardware", "measurements", "layouts", "cost", "calibration", "api", "run", "cli"},
     "rich": {"cli", "run", "report"},
     "cyclopts": {"cli"},
-    "psutil": {"hardware/detect.py", "run"},
-    "pynvml": {"hardware/detect.py", "run"},
+    "psutil": {"hardware/detect.py", "hardware/busy.py", "hardware/doctor.py", "run"},
+    "pynvml": {"hardware/detect.py", "hardware/sensors.py", "run"},
     "platformdirs": {"models", "convolution", "measurements", "calibration", "advise", "api", "run", "cli"},
     "gpuhunt": {"advise/refresh.py"},
+    "numba": {"run/compress/kernels.py"},
+    "triton": {"run/compress/triton_kernels.py"},
     "resvg_py": {"report/png.py"},
     "scipy": {"calibration", "convolution"},
+    "fastapi": {"web"},
+    "starlette": {"web"},
+    "uvicorn": {"web"},
+    "anyio": {"web"},
     "PIL": {"run/readers/images.py"},
     "tensorboard": {"run/board.py"},
     "mpi4py": {"run/mpi"},
@@ -91,8 +99,8 @@ def test_every_room_has_its_floor() -> None:
 
 def test_the_table_itself_has_no_circle_and_no_room_that_thinks_knows_one_that_does() -> None:
     TopologicalSorter(FLOORS).prepare()
-    assert not any("run" in FLOORS[room] for room in THINKING)
-    assert not FLOORS["run"] & {"cost", "calibration", "search", "api"}
+    assert not any(FLOORS[room] & {"run", "measure"} for room in THINKING)
+    assert not (FLOORS["run"] | FLOORS["measure"]) & {"cost", "calibration", "search", "api"}
 
 
 def test_imports_go_down_only() -> None:
@@ -135,7 +143,7 @@ def test_heavy_packages_wait_until_they_are_needed() -> None:
 
 
 def test_the_api_imports_the_rooms_inside_its_functions() -> None:
-    heavy = {"run", "search", "cost", "calibration", "models", "hardware", "advise", "brain", "rig"}
+    heavy = {"run", "measure", "search", "cost", "calibration", "models", "hardware", "advise", "brain", "rig"}
     api = [entry for entry in inside() if room_of(module_of(entry.path)) == "api"]
     tops = [str(entry) for entry in api if entry.eager and room_of(entry.module) in heavy]
     assert not tops, "\n".join(tops)

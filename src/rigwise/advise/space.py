@@ -61,6 +61,7 @@ def coarse(model: Model, batch: int, counts: Sequence[int], *, spill: bool = Fal
             compress=0 * one,
             fused=one,
             precision=PRECISIONS.index("bfloat16") * one,
+            schedule=0 * one,
         ),
         ranks=ranks[0],
     )

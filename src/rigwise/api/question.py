@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from rigwise.api.measuring import profile_here
 from rigwise.api.names import HERE, load_cluster, load_model
 from rigwise.errors import InfeasibleError, UsageError, check_whole
 
@@ -73,6 +74,21 @@ class Asked:
     def cluster(self) -> Cluster:
         """What it is trained on."""
         return self.question.cluster
+
+    def subject(self) -> dict[str, Any]:
+        """What an answer is about, for JSON."""
+        q = self.question
+        return {
+            "model": self.model.name,
+            "cluster": self.cluster.name,
+            "resolved": self.cluster.resolved,
+            "batch": q.batch,
+            "seq": self.model.tokens if self.model.unit == "token" else None,
+            "optimizer": q.optimizer,
+            "stack": q.stack,
+            **({"like": asdict(q.known)} if q.known else {}),
+            "data": q.loading.data if q.loading else "synthetic",
+        }
 
     def estimate(self, layout: str | Layout) -> Estimate:
         """One layout; see the verb of the same name."""
@@ -149,6 +165,7 @@ def ask(
         stack=said.get("stack") or ("eager" if task else "modern"),
         rates=Rates(hourly=settings.get("usd_per_hour"), price=where.device.price),
         loading=_loading(said, what, where),
+        here=profile_here(where),
     )
     if like := said.get("like"):
         from rigwise.api.like import Reference, known_of

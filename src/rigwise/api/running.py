@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from rigwise.errors import RigwiseError, check_whole
 
 if TYPE_CHECKING:
     from rigwise.calibration.comparison import Comparison
+    from rigwise.calibration.diagnosis import Cause
     from rigwise.cost.record import Estimate
     from rigwise.layouts.layout import Layout
     from rigwise.run.chosen import Value
@@ -25,13 +27,20 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
     """A run beside its prediction. predicted: made before the run; None where it could not be made, and why_not says
-    why. rows: predicted and measured, part by part.
+    why. rows: predicted and measured, part by part. joules: of a step, by the machine's counters; None where there are
+    none, and uncounted says why. session: its number in the history; not_kept: why it is not there. diagnosis: likely
+    causes, where the step took over 20 % longer than the low end of its interval.
     """
 
     result: RunResult
     predicted: Estimate | None
     why_not: str
     rows: tuple[Comparison, ...]
+    joules: float | None = None
+    uncounted: tuple[str, ...] = ()
+    session: int | None = None
+    diagnosis: tuple[Cause, ...] = ()
+    not_kept: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The report for JSON."""
@@ -40,6 +49,11 @@ class RunReport:
             "predicted": self.predicted and self.predicted.to_dict(),
             "why_not_predicted": self.why_not,
             "comparison": [row.to_dict() for row in self.rows],
+            "measured_energy_j": self.joules,
+            "energy_not_counted": list(self.uncounted),
+            "session": self.session,
+            "not_kept": self.not_kept,
+            "diagnosis": [cause.to_dict() for cause in self.diagnosis],
         }
 
 
@@ -64,15 +78,17 @@ def run(
     on_step: Callable[[StepRecord], None] | None = None,
     on_stop: Callable[[], None] | None = None,
     predicted: Estimate | None = None,
+    history: str | Path | None = None,
 ) -> RunReport:
     """Train a task on this machine as a layout says, and set predicted beside measured.
 
     The arguments are those of run/start.py. predicted: an estimate that is there already; otherwise one is made before
-    the run. Raises UsageError (task, layout, sizes), NotFoundError (task),
+    the run. history: a file in place of the user's own, "off" for none; by default what RIGWISE_HISTORY says. Raises
+    UsageError (task, layout, sizes), NotFoundError (task),
     InfeasibleError (memory) and LaunchError (a rank died, torch missing; ToldElsewhere on a rank that a launcher
     started and that has nothing of its own to tell).
     """
-    from rigwise.calibration.comparison import compare
+    from rigwise.hardware.sensors import energy, joules_a_step
     from rigwise.layouts.layout import Layout
     from rigwise.run.limits import check_layout
     from rigwise.run.seats import once_a_host, seat
@@ -87,10 +103,11 @@ def run(
         check_whole(steps=steps, batch=batch, checkpoint_every=checkpoint_every)
         check_whole(0, loaders=loaders)
     why_not = ""
-    if here and not (here.one_host and here.rank == 0):
+    if here and (here.guarded or here.rank or not here.one_host):
         why_not = "what other machines do is not known here: `rigwise estimate` takes a cluster"
     elif predicted is None:
         predicted, why_not = _foretold(task, layout, batch, device, settings)
+    before, began = energy(), time.monotonic()
     result = train(
         task,
         layout,
@@ -112,8 +129,37 @@ def run(
         on_step=on_step,
         on_stop=on_stop,
     )
+    after = energy()
+    joules = joules_a_step(before, after, time.monotonic() - began, result.step_s)
+    kept = history if here is None or here.rank == 0 else "off"  # one run is one line of the history
+    return _reported(result, predicted, why_not, joules, after.missing, kept)
+
+
+def _reported(
+    result: RunResult,
+    predicted: Estimate | None,
+    why_not: str,
+    joules: float | None,
+    uncounted: tuple[str, ...],
+    history: str | Path | None,
+) -> RunReport:
+    """The run beside its prediction, and in the history."""
+    from rigwise.api.recording import record
+    from rigwise.calibration.comparison import compare
+
     rows = compare(predicted, result.parts, result.step_s, result.peak_memory, result.base_memory)
-    return RunReport(result=result, predicted=predicted, why_not=why_not, rows=tuple(rows))
+    session, causes, not_kept = record(result, predicted, joules=joules, history=history)
+    return RunReport(
+        result=result,
+        predicted=predicted,
+        why_not=why_not,
+        rows=tuple(rows),
+        joules=joules,
+        uncounted=uncounted,
+        session=session,
+        diagnosis=tuple(causes),
+        not_kept=not_kept,
+    )
 
 
 def _foretold(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -44,7 +43,7 @@ def estimate(
     work = api.explained(asked, layout) if explain else None
     look.answer(
         lambda: {
-            **subject(asked),
+            **asked.subject(),
             **found.to_dict(),
             **({"explanation": work.to_dict()} if work else {}),
             **(why.to_dict() if why else {}),
@@ -52,21 +51,6 @@ def estimate(
         lambda screen: _draw(screen, asked, found, look.chatty, work),
     )
     return look.refuse(why) if why else 0
-
-
-def subject(asked: Asked) -> dict[str, Any]:
-    """What an answer is about, for JSON."""
-    return {
-        "model": asked.model.name,
-        "cluster": asked.cluster.name,
-        "resolved": asked.cluster.resolved,
-        "batch": asked.question.batch,
-        "seq": asked.model.tokens if asked.model.unit == "token" else None,
-        "optimizer": asked.question.optimizer,
-        "stack": asked.question.stack,
-        **({"like": asdict(asked.question.known)} if asked.question.known else {}),
-        "data": asked.question.loading.data if asked.question.loading else "synthetic",
-    }
 
 
 def setting(asked: Asked) -> list[tuple[str, str]]:

@@ -20,8 +20,8 @@ HELP = "From the network you want to train to the machine it trains on: plan, pr
 LAYOUTS = (
     "Layouts are spelt dp=4,tp=2,pp=2,micro=1,recompute=selective,zero=1 with the keys dp (data), tp (tensor), "
     "pp (pipeline), vpp (interleaved pieces a stage), cp (context), ep (expert), zero (0 to 3; FSDP is 3), micro "
-    "(samples a micro-batch), recompute, sp, compress, overlap, offload, fused, precision; dp x tp x pp x cp is the "
-    "number of ranks."
+    "(samples a micro-batch), recompute, sp, schedule, compress, overlap, offload, fused, precision; "
+    "dp x tp x pp x cp is the number of ranks."
 )
 NAMES = (
     "Models: a name of `rigwise model list`, org/name, a config.json, a TOML, file.py:function. "
@@ -42,10 +42,15 @@ _COMMANDS = {
     "sweep": "A task under many settings, side by side: a table, a picture, and going on later.",
     "export": "A layout in the words of torchtitan, Megatron-LM, DeepSpeed or Accelerate.",
     "launch": "The script of Slurm, MPI, Ray, Kubernetes and others that starts a run, and starting it.",
+    "measure": "Measure this machine: products, convolutions, memory, optimizers, links; or replay a task.",
+    "history": "What was measured and run on this machine: list, compare, plot, export.",
+    "doctor": "What this machine's devices, links and limits are, and what looks wrong.",
     "demo": "The whole walk on this machine in a minute: detect, plan, run, compare.",
+    "report": "A plan as one HTML file that opens with no server.",
+    "serve": "The page and the HTTP API, for this machine alone (the extra [web]).",
     "validate": "Predict every row of a table of measurements and sum up the errors.",
     "explain": "A word of the glossary: formula, a worked number, source.",
-    "calibrate": "Fit the constants of the laws to tables of measurements.",
+    "calibrate": "Fit the constants of the laws to tables of measurements, or this machine's profile to its history.",
 }
 _FILES = {"explain": "words"}  # commands whose file is not named as they are
 _GROUPS = {

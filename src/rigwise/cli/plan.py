@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from rigwise import api, units
-from rigwise.cli.estimate import draw_parts, figures, setting, subject
+from rigwise.cli.estimate import draw_parts, figures, setting
 from rigwise.cli.files import check_picture, write_picture
 from rigwise.cli.options import ClusterName, Look, ModelName, Training
 from rigwise.cli.tables import Column, facts, table
@@ -58,7 +58,7 @@ def plan(
 
         write_picture(picture, plan_svg(found))
     look.answer(
-        lambda: {**subject(asked), **found.to_dict()}, lambda screen: draw_plan(screen, asked, found, look.chatty)
+        lambda: {**asked.subject(), **found.to_dict()}, lambda screen: draw_plan(screen, asked, found, look.chatty)
     )
     if picture:
         look.note(f"picture: {picture}")

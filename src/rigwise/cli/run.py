@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 from rich.console import Console
+from rich.text import Text
 
 from rigwise import api, units
 from rigwise.cli.options import Look
@@ -129,7 +130,7 @@ def run(
             loaders=loaders,
             patience_s=several.patience,
             words=tuple(f"--{flag}" for flag, wanted in flags.items() if wanted),
-            say=look.note,
+            say=lambda words: look.note(Text(words)),
         )
     first = api.speaks()
     try:
@@ -155,7 +156,7 @@ def run(
                 on_stop=(lambda: _stopping(look)) if first else None,
             )
     except ToldElsewhere as told:
-        look.note(told.says) if told.says else None
+        look.note(Text(told.says)) if told.says else None
         return told.exit_code
     except KeyboardInterrupt:
         if first:
@@ -178,7 +179,17 @@ def stepping(look: Look, steps: int) -> Iterator[Callable[[StepRecord], None]]:
         return
     with bar(look) as progress:
         ranks = progress.add_task("starting the ranks", total=steps)
-        yield lambda record: progress.update(ranks, completed=record.step, description=_says(record))
+
+        def draw(record: StepRecord) -> None:
+            progress.update(ranks, completed=record.step, description=_says(record))
+            if record.alarm:
+                progress.console.print(_alarmed(record), markup=False, soft_wrap=True)
+
+        yield draw
+
+
+def _alarmed(record: StepRecord) -> str:
+    return f"alarm at step {record.step}: {record.alarm}"
 
 
 def _stopping(look: Look) -> None:
@@ -212,6 +223,8 @@ def waits(result: RunResult) -> str:
 def _line(screen: Console, record: StepRecord, steps: int) -> None:
     if record.step == 1 or record.step == steps or record.step % max(1, steps // _LINES) == 0:
         screen.print(f"step {record.step} of {steps}: {_says(record)}", soft_wrap=True)
+    if record.alarm:
+        screen.print(_alarmed(record), markup=False, soft_wrap=True)
 
 
 def draw_run(screen: Console, report: RunReport, chatty: bool) -> None:
@@ -236,11 +249,18 @@ def draw_run(screen: Console, report: RunReport, chatty: bool) -> None:
     screen.print(comparison(screen, report))
     if report.predicted:
         screen.print(verdict(report.predicted, result.step_s))
+    for cause in report.diagnosis:
+        lost = units.show_seconds(cause.lost)
+        screen.print(f"slow: {cause.part}, {cause.cause} ({lost} a step): {cause.evidence}; {cause.fix}", markup=False)
+    if report.joules is not None:
+        screen.print(f"energy of a step: {units.show_joules(report.joules)}")
     if report.why_not:
         screen.print(f"not predicted: {report.why_not}", markup=False)
     if chatty:
-        for warning in result.warnings:
+        for warning in (*result.warnings, *([report.not_kept] if report.not_kept else [])):
             screen.print(f"note: {warning}", markup=False)
+        if report.session is not None:
+            screen.print(f"session {report.session} of `rigwise history`", markup=False)
 
 
 def verdict(predicted: Estimate, step_s: float) -> str:

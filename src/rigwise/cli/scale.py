@@ -10,7 +10,7 @@ from rich.console import Console
 
 from rigwise import api, units
 from rigwise.cli.console import can_draw
-from rigwise.cli.estimate import setting, subject
+from rigwise.cli.estimate import setting
 from rigwise.cli.files import check_picture, write_picture
 from rigwise.cli.options import ClusterName, Look, ModelName, Training
 from rigwise.cli.pictures import bar
@@ -50,7 +50,7 @@ def scale(
         from rigwise.report.pictures import scale_svg
 
         write_picture(picture, scale_svg(found))
-    look.answer(lambda: {**subject(asked), **found.to_dict()}, lambda screen: _draw(screen, asked, found, look.chatty))
+    look.answer(lambda: {**asked.subject(), **found.to_dict()}, lambda screen: _draw(screen, asked, found, look.chatty))
     if picture:
         look.note(f"picture: {picture}")
 

@@ -12,9 +12,10 @@ input, and hands the sum to one matrix product.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,11 @@ from numpy.typing import NDArray
 from rigwise.convolution.geometry import Geometry
 
 Floats = NDArray[np.floating]
+
+
+def inside(places: Iterable[slice | int]) -> tuple[Any, ...]:
+    """An index of the last dims, all of those before them taken whole."""
+    return (..., *places)
 
 
 def pad(x: Floats, shape: Geometry) -> Floats:
@@ -33,7 +39,7 @@ def pad(x: Floats, shape: Geometry) -> Floats:
 
 def crop(x: Floats, shape: Geometry) -> Floats:
     """The input's part of a padded input."""
-    return x[(..., *(slice(before, before + h) for (before, _), h in zip(shape.pad, shape.size)))]
+    return x[inside(slice(before, before + h) for (before, _), h in zip(shape.pad, shape.size))]
 
 
 def taps(shape: Geometry) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
@@ -49,8 +55,8 @@ def direct_forward(x: Floats, w: Floats, shape: Geometry) -> Floats:
     padded, banks = pad(x, shape), w.reshape(groups, shape.k // groups, shape.c // groups, *shape.kernel)
     y = np.zeros((shape.batch, groups, shape.k // groups, positions), dtype=np.result_type(x, w))
     for tap, meets in taps(shape):
-        seen = padded[(..., *meets)].reshape(shape.batch, groups, shape.c // groups, positions)
-        y += np.matmul(banks[(..., *tap)], seen)
+        seen = padded[inside(meets)].reshape(shape.batch, groups, shape.c // groups, positions)
+        y += np.matmul(banks[inside(tap)], seen)
     return y.reshape(shape.y_shape)
 
 
@@ -61,8 +67,8 @@ def direct_input_gradient(g: Floats, w: Floats, shape: Geometry) -> Floats:
     grads = g.reshape(shape.batch, groups, shape.k // groups, prod(shape.out))
     dx = np.zeros((shape.batch, shape.c, *shape.padded), dtype=np.result_type(g, w))
     for tap, meets in taps(shape):
-        back = np.matmul(banks[(..., *tap)].swapaxes(-1, -2), grads)
-        dx[(..., *meets)] += back.reshape(shape.batch, shape.c, *shape.out)
+        back = np.matmul(banks[inside(tap)].swapaxes(-1, -2), grads)
+        dx[inside(meets)] += back.reshape(shape.batch, shape.c, *shape.out)
     return crop(dx, shape)
 
 
@@ -73,8 +79,8 @@ def direct_weight_gradient(x: Floats, g: Floats, shape: Geometry) -> Floats:
     grads = g.reshape(shape.batch, groups, shape.k // groups, positions)
     dw = np.empty((groups, shape.k // groups, shape.c // groups, *shape.kernel), dtype=np.result_type(x, g))
     for tap, meets in taps(shape):
-        seen = padded[(..., *meets)].reshape(shape.batch, groups, shape.c // groups, positions)
-        dw[(..., *tap)] = np.matmul(grads, seen.swapaxes(-1, -2)).sum(axis=0)
+        seen = padded[inside(meets)].reshape(shape.batch, groups, shape.c // groups, positions)
+        dw[inside(tap)] = np.matmul(grads, seen.swapaxes(-1, -2)).sum(axis=0)
     return dw.reshape(shape.w_shape)
 
 
@@ -103,7 +109,7 @@ def im2col_input_gradient(g: Floats, w: Floats, shape: Geometry) -> Floats:
     patches = np.matmul(banks.swapaxes(-1, -2), grads).reshape(shape.batch, shape.c, *shape.kernel, *shape.out)
     dx = np.zeros((shape.batch, shape.c, *shape.padded), dtype=patches.dtype)
     for tap, meets in taps(shape):
-        dx[(..., *meets)] += patches[(slice(None), slice(None), *tap)]
+        dx[inside(meets)] += patches[(slice(None), slice(None), *tap)]
     return crop(dx, shape)
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rigwise.convolution.fourier import as_forward
 from rigwise.convolution.geometry import Geometry
-from rigwise.convolution.kernels import Floats
+from rigwise.convolution.kernels import Floats, inside
 
 TAPS = 3
 Matrices = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
@@ -70,7 +70,7 @@ def _tiles(x: Floats, shape: Geometry, m: int) -> tuple[Floats, tuple[int, ...]]
         start, end = max(-before, 0), min(h, wanted - before)
         cuts.append(slice(start, end))
         widths.append((max(before, 0), wanted - max(before, 0) - (end - start)))
-    laid = np.pad(x[(..., *cuts)], ((0, 0), (0, 0), *widths))
+    laid = np.pad(x[inside(cuts)], ((0, 0), (0, 0), *widths))
     axes = tuple(range(2, 2 + shape.dims))
     view = np.lib.stride_tricks.sliding_window_view(laid, (m + TAPS - 1,) * shape.dims, axis=axes)
     return view[(slice(None), slice(None), *(slice(None, None, m) for _ in counts))], counts
@@ -106,7 +106,7 @@ def _untile(parts: Floats, shape: Geometry, counts: tuple[int, ...], m: int) -> 
     dims = shape.dims
     order = (0, 1, *(axis for d in range(dims) for axis in (2 + d, 2 + dims + d)))
     y = parts.transpose(order).reshape(*parts.shape[:2], *(count * m for count in counts))
-    return np.ascontiguousarray(y[(..., *(slice(out) for out in shape.out))])
+    return np.ascontiguousarray(y[inside(slice(out) for out in shape.out)])
 
 
 def input_gradient(g: Floats, w: Floats, shape: Geometry, m: int) -> Floats:

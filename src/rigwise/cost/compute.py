@@ -16,6 +16,8 @@ from rigwise.cost.convolution import PASSES, Convs, conv_seconds
 from rigwise.cost.efficiencies import StackEfficiencies, Value
 from rigwise.cost.ledger import heard, summed, tell, told
 from rigwise.cost.matmul import Engine, attention_seconds, gemm_seconds, misalignment
+from rigwise.cost.measured import Rates
+from rigwise.cost.rated import inside_cells, rated
 from rigwise.layouts.layout import LayoutTable
 from rigwise.layouts.shares import Share, share
 from rigwise.models.model import Block
@@ -40,13 +42,15 @@ class Passes:
 class Machine:
     """The device as the laws see it: an engine for the products' precision, one for everything else.
 
-    summed: bytes of memory traffic a trained weight and micro-batch that adding gradients up costs.
+    summed: bytes of memory traffic a trained weight and micro-batch that adding gradients up costs. rates: what was
+    measured on this very machine, which goes before the laws.
     """
 
     product: Engine
     other: Engine
     stack: StackEfficiencies
     summed: Floats
+    rates: Rates | None = None
     known: dict[tuple[object, ...], Passes] = field(default_factory=dict, compare=False)  # equal work is costed once
 
 
@@ -70,8 +74,12 @@ def passes(operation: Operation, table: LayoutTable, on: Machine) -> Passes:
     """Device seconds of one operation under every layout: the law of its kind at the rank's share of its shape."""
     key = (id(table), replace(operation, name=""))
     if key not in on.known:
-        micro = table.micro.astype(np.float64)
-        found = _LAWS[operation.kind](operation, share(operation, table), micro, table, on)
+        micro, part = table.micro.astype(np.float64), share(operation, table)
+        timed = rated(operation, part, micro, on.rates) if on.rates else None
+        if timed:
+            on.known[key] = Passes(forward=timed[0], input=timed[1], weight=timed[2])
+            return on.known[key]
+        found = _LAWS[operation.kind](operation, part, micro, table, on)
         on.known[key] = _slowed(found, on.stack.experts) if operation.split in _EXPERTS else found
     return on.known[key]
 
@@ -83,15 +91,16 @@ def _slowed(one: Passes, factor: Value) -> Passes:
 @told("device")
 def block_times(block: Block, table: LayoutTable, on: Machine) -> BlockTimes:
     """The sum over a block's operations."""
-    done = [(o, passes(o, table, on)) for o in block.operations]
+    within = inside_cells(block) if on.rates else frozenset[str]()
+    done = [(o, passes(o, table, on)) for o in block.operations if o.name not in within]
     back = [(o, "input", o.input_gradient, t.input) for o, t in done]
     back += [(o, "weight", o.trainable, t.weight) for o, t in done]
     return BlockTimes(
         forward=summed(*((f"{o.name}, forward", 1, t.forward) for o, t in done)),
         backward=summed(*((f"{o.name}, {which}", needed, seconds) for o, which, needed, seconds in back)),
         core=total(t.forward for o, t in done if o.core),
-        kernels=float(sum(o.kernels * o.steps for o in block.operations)),
-        kernels_backward=float(sum(o.kernels_backward * o.steps for o in block.operations)),
+        kernels=float(sum(o.kernels * (1 if within else o.steps) for o, _ in done)),
+        kernels_backward=float(sum(o.kernels_backward * (1 if within else o.steps) for o, _ in done)),
         kernels_core=float(sum(o.kernels for o in block.operations if o.core)),
     )
 
@@ -101,7 +110,7 @@ def prepare(blocks: Iterable[Block], table: LayoutTable, on: Machine) -> None:
 
     Where somebody listens each is left to be told of alone.
     """
-    if heard():
+    if heard() or on.rates:
         return
     found = {(id(table), replace(o, name="")): o for block in blocks for o in block.operations if o.kind == "conv"}
     missing = {key: o for key, o in found.items() if key not in on.known}

@@ -18,6 +18,7 @@ from math import prod
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rigwise.convolution.counts import COMPLEX_MULTIPLY_ADD, frequencies, tiles, windows
 from rigwise.cost.ledger import tell, told
 from rigwise.cost.matmul import Engine, gemm_seconds
 from rigwise.models.operations import Conv
@@ -79,7 +80,7 @@ class Convs:
             reads=column([s.c * prod(s.size) for s in shapes]),
             writes=column([s.k * prod(s.out) for s in shapes]),
             work=column([s.flops for s in shapes]),
-            tiles=(column([_tiles(s, 2) for s in shapes]), column([_tiles(s, 4) for s in shapes])),
+            tiles=(column([tiles(s.out, 2) for s in shapes]), column([tiles(s.out, 4) for s in shapes])),
             windows=column([_windows(s) for s in shapes]),
             strided=flags([max(s.stride) > 1 for s in shapes]),
             unaligned=flags([bool(s.c // s.groups % _ALIGNED or s.k // s.groups % _ALIGNED) for s in shapes]),
@@ -89,13 +90,9 @@ class Convs:
         )
 
 
-def _tiles(shape: Conv, side: int) -> int:
-    return prod(-(-size // side) for size in shape.out)
-
-
 def _windows(shape: Conv) -> int:
     """Of 32 x 32 inputs that overlap by the kernel less one."""
-    return prod(-(-size // max(_SIDE - r + 1, 1)) for size, r in zip(shape.out, shape.kernel, strict=True))
+    return windows(shape.out, shape.kernel, _SIDE)
 
 
 def _wide(shape: Conv) -> bool:
@@ -196,7 +193,7 @@ def winograd_fused(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats
 
 def _fourier(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, on: Engine) -> Floats:
     """Products of 32 x 17 complex frequencies over windows of 32 x 32, between transforms through memory."""
-    frequencies, windows = _SIDE * (_SIDE // 2 + 1), images * s.windows
-    work = 8 * frequencies * windows * c * k / (on.vector * np.maximum(on.eff.fourier, 1e-9))
-    through = 16 * frequencies * (windows * (c + k) + c * k)  # complex float32, written and read
+    bins, count = frequencies((_SIDE, _SIDE)), images * s.windows
+    work = COMPLEX_MULTIPLY_ADD * bins * count * c * k / (on.vector * np.maximum(on.eff.fourier, 1e-9))
+    through = 16 * bins * (count * (c + k) + c * k)  # complex float32, written and read
     return np.asarray(work + (moved + through) / on.bandwidth + 4 * on.eff.kernel_s)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
+from typing import Protocol as Interface
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,6 +135,22 @@ class StackEfficiencies:
     states: str
 
 
+class Measured(Interface):
+    """What an interval asks of a machine's own profile (cost/profile.py)."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def date(self) -> str:
+        """Of the measurement."""
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the logarithm of a step around its prediction."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Efficiencies:
     """All that the laws take for one device and one stack."""
@@ -149,6 +166,7 @@ class Efficiencies:
     interval: Mapping[str, float]
     novelty: str  # what about the device or the stack the fit never saw, for the interval
     slow_link: float
+    measured: Measured | None = None  # the machine's own profile, where its rates go before the laws
 
     def link(self, kind: str) -> LinkEfficiencies:
         """The efficiencies of a kind of link."""

@@ -26,6 +26,7 @@ from rigwise.cost.matmul import engine
 from rigwise.cost.memory import PARTS as MEMORY_PARTS
 from rigwise.cost.memory import MemoryLaw, elements, kept
 from rigwise.cost.money import Rates, cost_usd
+from rigwise.cost.profile import Profile
 from rigwise.cost.record import Estimate
 from rigwise.cost.stageplan import stage_plan
 from rigwise.cost.step import NEAR_FULL, PARTS, StepLaw
@@ -49,7 +50,8 @@ class Question:
     stack: the software stack, one of efficiencies.toml's. states: how weights, gradients and optimizer are held, one of
     layouts/states.toml's, None for the stack's usual way. stepping: False leaves the optimizer's step out. loading: how
     the samples come; None for samples that are on the devices already (synthetic data). known: what measured runs say
-    of this one; its factor is on every second that is not the loader's.
+    of this one; its factor is on every second that is not the loader's. here: what was measured on the cluster's own
+    machine, which goes before the laws and their efficiencies.
     """
 
     model: Model
@@ -62,6 +64,7 @@ class Question:
     stepping: bool = True
     loading: Loading | None = None
     known: Known | None = None
+    here: Profile | None = None
 
     @property
     def factor(self) -> float:
@@ -159,6 +162,10 @@ def evaluate(question: Question, table: LayoutTable, on: tuple[Efficiencies, Mac
     if len(codes) != 1:
         raise UsageError("a table mixes precisions", rule="one precision a table; ask once for each")
     eff, bare = on or machine_of(question.cluster.device, PRECISIONS[int(codes[0])], question.stack)
+    here = question.here
+    if here is not None and here.covers(PRECISIONS[int(codes[0])]):
+        eff = here.applied(eff, question.cluster.node.link)
+        bare = replace(bare, stack=eff.stack, rates=here.rates)
     held = states(question.states or eff.stack.states)
     sizes = element_bytes(table.precision, eff.stack.gradient_bytes or None, held)
     micros = np.maximum(question.batch / (table.dp * table.micro), 1.0)
@@ -192,6 +199,7 @@ def evaluate(question: Question, table: LayoutTable, on: tuple[Efficiencies, Mac
         optimizer_bytes=stepped.traffic_bytes,
         matrix_flops=stepped.matrix_flops,
         input_bytes=question.model.input_bytes,
+        optimizer=question.optimizer,
     )
     return Answer(question=question, table=table, step=step)
 

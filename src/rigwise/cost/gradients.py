@@ -6,7 +6,7 @@
     zero 3   gathers of the weights forward and backward and the reduce-scatter, in every micro-batch
 
 Source: ZeRO (arXiv 1910.02054, section 7); compressed exchange scales the bytes (1-bit and 8-bit gradients: Seide 2014,
-arXiv 1511.04561). Left out: the time of packing and unpacking.
+arXiv 1511.04561; PowerSGD: arXiv 1905.13727). Left out: the time of packing and unpacking.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from rigwise.cost.collective import Group, Wires, all_reduce_seconds, gather_sec
 from rigwise.cost.exchange import Groups
 from rigwise.cost.ledger import summed, told
 from rigwise.cost.memory import Elements
-from rigwise.layouts.layout import COMPRESS, LayoutTable
+from rigwise.layouts.layout import COMPRESS, LOW_RANK, LayoutTable
 from rigwise.layouts.precision import Bytes
 
 Floats = NDArray[np.float64]
-_COMPRESSED_BYTES = np.array([np.inf, 2.0, 1.0, 1 / 8])  # bytes a gradient, by code of COMPRESS
-assert len(_COMPRESSED_BYTES) == len(COMPRESS)
+_SCALE = 4 / 4096  # bytes a gradient: a float32 for every block of 4096
+_COMPRESSED_BYTES = {"bf16": 2.0, "8bit": 1 + _SCALE, "8bit-dynamic": 1 + _SCALE, "1bit": 1 / 8 + _SCALE}
+_BYTES = np.array([_COMPRESSED_BYTES.get(way, np.inf) for way in COMPRESS])  # auto: legal only in a run
 
 
 def summed_bytes(table: LayoutTable, sizes: Bytes, micros: Floats) -> Floats:
@@ -43,7 +44,9 @@ def gradient_seconds(
     held: Elements, table: LayoutTable, sizes: Bytes, micros: Floats, among: Groups, over: Wires
 ) -> Floats:
     """Seconds of the exchange of zero 0, 1 and 2, none of it hidden yet."""
-    sent = np.minimum(sizes.gradient, _COMPRESSED_BYTES[table.compress])
+    factors = 4 * LOW_RANK * held.sides / np.maximum(held.dense_trained, 1)  # float32, rows and columns of two matrices
+    fewest = np.where(table.compress == COMPRESS.index("powersgd"), factors, _BYTES[table.compress])
+    sent = np.minimum(sizes.gradient, fewest)
     dense = _exchange(held.dense_trained, sent, table, sizes, micros, among.data, over)
     expert = _exchange(held.expert_trained, sent, table, sizes, micros, among.expert_data, over)
     return summed(("gradients", 1, dense), ("experts' gradients", held.expert_trained > 0, expert))

@@ -112,6 +112,10 @@ def interval(
     model: Model, cluster: Cluster, eff: Efficiencies, known: Known | None = None, novelty: str | None = None
 ) -> Interval:
     """The 80 % interval of a step time, as factors on it; known: what measured runs left of the doubts."""
+    if eff.measured is not None and known is None:
+        sigma = max(eff.measured.spread, eff.interval["floor"])
+        basis = f"measured here ({eff.measured.name}, {eff.measured.date})"
+        return Interval(low=exp(-Z80 * sigma), high=exp(Z80 * sigma), basis=basis)
     unknown = eff.family == "default"
     open_ = hypot(*doubts(model, cluster, eff, novelty=novelty).values())
     sigma = max(known.spread if known else open_, eff.interval["floor"])

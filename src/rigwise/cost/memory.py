@@ -20,10 +20,10 @@ Gradients are there at the first two where software keeps them, or from a second
 cannot give pieces that the backward pass has freed to the long ones of the step, so what the step takes counts at every
 instant, but not in what is told of tensors alone. Zero 3 has two gathered
 blocks beside all but the last. d = dp x cp ranks share a replica's states (experts: d / ep). In flight on stage i of p:
-min(m, p - i) micro-batches, interleaved in v pieces min(m v, 2(p - i - 1) + (v - 1) p + 1) pieces of 1/v. Left out: the
-allocator's rounding of a tensor (to 512 bytes, above 1 MiB to blocks of 2 MiB, at most 20 MiB for one below 10 MiB),
-which is small against the constant share. Sources: ZeRO (arXiv 1910.02054); Korthikanti et al. (arXiv 2205.05198) for
-activations and pieces in flight; layouts/states.toml for what software holds.
+min(m, p - i) micro-batches, interleaved in v pieces min(m v, 2(p - i - 1) + (v - 1) p + 1) pieces of 1/v; gpipe m;
+zero_bubble min(m, p). Left out: the allocator's rounding of a tensor (to 512 bytes, above 1 MiB to blocks of 2 MiB, at
+most 20 MiB for one below 10 MiB), which is small against the constant share. Sources: ZeRO (arXiv 1910.02054);
+Korthikanti et al. (arXiv 2205.05198) for activations and pieces in flight; layouts/states.toml for what software holds.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from rigwise.cost.ledger import summed, tell, told
 from rigwise.cost.stageplan import StagePlan
 from rigwise.layouts.layout import OFFLOAD, RECOMPUTE, SEQUENCE, LayoutTable
 from rigwise.layouts.precision import Bytes, States
-from rigwise.layouts.schedule import in_flight
+from rigwise.layouts.schedule import ScheduleKind, in_flight
 from rigwise.layouts.shares import share
 from rigwise.models.model import Block
 from rigwise.models.operations import Operation
@@ -144,6 +144,12 @@ def is_loss(o: Operation) -> bool:
 def _working(o: Operation) -> float:
     """Elements alive at once in the backward pass of an operation: gradient in, gradient out."""
     return o.writes + o.writes_backward
+
+
+def held_at_once(table: LayoutTable, position: Floats, micros: Floats) -> Floats:
+    """Micro-batches in flight on the stages at these positions, by each layout's own schedule."""
+    kinds: tuple[ScheduleKind, ...] = ("interleaved", "gpipe", "zero_bubble")  # in the order of SCHEDULES
+    return np.choose(table.schedule, [in_flight(kind, position, table.pp, micros, table.vpp) for kind in kinds])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,7 +288,7 @@ class MemoryLaw:
     @told("activations")
     def _activations(self, position: Floats, counts: Floats) -> Floats:
         t = self.table
-        live = in_flight("interleaved", position, t.pp, self.micros, t.vpp)
+        live = held_at_once(t, position, self.micros)
         return summed(
             *(
                 (kind.name, counts[..., j] * (live if kind.role != "last" else 1.0), act.saved)

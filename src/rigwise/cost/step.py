@@ -4,7 +4,8 @@ Letters: m micro-batches a step, p stages, v pieces a stage (where they differ, 
 size), d ranks that share a replica's gradients.
 
     one micro-batch on a stage   t = compute + recompute + host + exchanges       (a stage: the sum over its blocks)
-    pipeline                     m t_max + (sum of all stages - t_max) / v        (1F1B; interleaved)
+    pipeline                     m t_max + (sum of all stages - t_max) / v        (1F1B, GPipe; interleaved; v = 3 for
+                                                                                  zero-bubble, layouts/schedule.py)
     gradients                    what the backward pass of the last micro-batch does not hide
     optimizer                    its bytes over the memory's bandwidth
     allocator                    a ((f - 0.9) / 0.1)^2 of all that, f > 0.9 of the memory full (above 1: as at 1)
@@ -31,11 +32,12 @@ from rigwise.cost.exchange import Groups, groups
 from rigwise.cost.gradients import gradient_seconds, sharded_seconds
 from rigwise.cost.ledger import summed, tell, told
 from rigwise.cost.memory import ELEMENTS, Elements, MemoryLaw
+from rigwise.cost.rated import optimizer_seconds
 from rigwise.cost.replicas import one_interpreter, replicate_seconds
 from rigwise.cost.stageplan import StagePlan
 from rigwise.hardware.cluster import Cluster
 from rigwise.layouts.choice import by_model
-from rigwise.layouts.layout import OFFLOAD, OVERLAP, LayoutTable
+from rigwise.layouts.layout import OFFLOAD, OVERLAP, SCHEDULES, LayoutTable
 
 _BACKWARD = 2 / 3  # share of a micro-batch's work that its backward pass is: two products of three a weight
 PARTS = (
@@ -64,6 +66,7 @@ class StepLaw:
     optimizer_bytes: float  # traffic of one parameter's step
     matrix_flops: float  # FLOP of a step for each element and each of its matrix's smaller side
     input_bytes: float = 0.0  # of one sample
+    optimizer: str = ""
 
     @told("step")
     def parts(self) -> Mapping[str, Floats]:
@@ -72,7 +75,8 @@ class StepLaw:
         among = groups(self.cluster, self.table)
         stage, whole = self._stages()
         slowest = {key: self.micros * seconds for key, seconds in stage.items()}
-        ramp = {key: (whole[key] - stage[key]) / self.plan.pieces for key in stage}
+        late = self.table.schedule == SCHEDULES.index("zero_bubble")
+        ramp = {key: (whole[key] - stage[key]) / np.where(late, 3.0, self.plan.pieces) for key in stage}
         for exchanged in (slowest, ramp):
             exchanged["tensor_exchange"] = exchanged["tensor_exchange"] * tensor_exposed(self.table, self.eff)
         busy = total(stage[key] for key in ("compute", "recompute", "host"))
@@ -186,12 +190,28 @@ class StepLaw:
     def _optimizer(self) -> Floats:
         """Its bytes over the memory's bandwidth, and where it multiplies whole matrices, their FLOP over the rate."""
         traffic = self.optimizer_bytes * self.eff.stack.optimizer_traffic
+        if (timed := self._timed_optimizer()) is not None:
+            return timed
         trained = self._held("_trained", 1)
         moved = trained * traffic / self.machine.other.bandwidth
         shared = np.where(self.table.zero >= 1, self.table.dp * self.table.cp, 1)
         flop = self.matrix_flops * self._most("matrix") / shared
         tell(trained=trained, traffic=traffic, bandwidth=self.machine.other.bandwidth, flop=flop)
         return summed(("states and weights", 1, moved), ("whole matrices", 1, flop / self.machine.other.rate))
+
+    def _timed_optimizer(self) -> Floats | None:
+        """Tensor by tensor, where the machine's rates are measured."""
+        if self.machine.rates is None:
+            return None
+        shrink = np.where(self.table.zero >= 1, self.table.dp * self.table.cp, 1) * self.table.tp
+        each = [optimizer_seconds(kind, self.optimizer, shrink, self.machine.rates) for kind in self.plan.kinds]
+        if any(seconds is None for seconds in each):
+            return None
+        known = [seconds for seconds in each if seconds is not None]
+        stages = [
+            total(counts[..., j] * seconds for j, seconds in enumerate(known)) for _, counts in self.plan.stages()
+        ]
+        return largest(stages)
 
     @told("offload")
     def _offload(self, busy: Floats) -> Floats:

@@ -15,7 +15,7 @@ from rigwise.cost.arrays import total
 from rigwise.cost.block import BLOCK_PARTS, block_parts, tensor_exposed
 from rigwise.cost.estimate import Question, evaluate
 from rigwise.layouts.layout import Layout, LayoutTable
-from rigwise.layouts.schedule import Schedule, ScheduleKind, schedule
+from rigwise.layouts.schedule import Schedule, schedule
 from rigwise.layouts.stages import stages
 from rigwise.layouts.walk import Walk, walk
 
@@ -48,9 +48,9 @@ def timeline(question: Question, layout: Layout) -> Timeline:
     micros = max(question.batch // (layout.dp * layout.micro), 1)
     rounds = ROUNDS if 2 * ROUNDS * layout.vpp * layout.pp**2 <= _MOST else 1
     walked = min(micros, rounds * layout.pp)
-    kind: ScheduleKind = "interleaved" if layout.vpp > 1 else "1f1b"
-    actions = schedule(kind, layout.pp, walked, layout.vpp)
-    times = walk(actions, forward, backward)
+    actions = schedule(layout.pipeline, layout.pp, walked, layout.vpp)
+    late = backward / 2 if layout.schedule == "zero_bubble" else 0 * backward  # weights' half of the backward products
+    times = walk(actions, forward, backward - late, weight_s=late)
     slowest = (forward + backward).reshape(layout.vpp, layout.pp).sum(axis=0).max()
     after = ("gradient_exchange", "optimizer", "offload", "pipeline_exchange", "loader")
     parts = {key: float(np.max(answer.parts[key])) for key in after}

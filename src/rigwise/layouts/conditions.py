@@ -7,7 +7,17 @@ from numpy.typing import NDArray
 
 from rigwise.hardware.cluster import Cluster
 from rigwise.layouts.choice import can_be_split
-from rigwise.layouts.layout import COMPRESS, OFFLOAD, OVERLAP, PRECISIONS, RECOMPUTE, SEQUENCE, Layout, LayoutTable
+from rigwise.layouts.layout import (
+    COMPRESS,
+    OFFLOAD,
+    OVERLAP,
+    PRECISIONS,
+    RECOMPUTE,
+    SCHEDULES,
+    SEQUENCE,
+    Layout,
+    LayoutTable,
+)
 from rigwise.models.model import Model
 from rigwise.models.operations import Operation
 
@@ -113,6 +123,21 @@ def compress(table: LayoutTable, model: Model, cluster: Cluster, batch: int) -> 
 def compress_whole(table: LayoutTable, model: Model, cluster: Cluster, batch: int) -> Bools:
     """8 and 1 bit only where each rank has the whole gradient."""
     return np.asarray((table.compress <= COMPRESS.index("bf16")) | (table.zero == 0))
+
+
+def scheduled(table: LayoutTable, model: Model, cluster: Cluster, batch: int) -> Bools:
+    """A schedule besides 1f1b only for a pipeline of one chunk a stage."""
+    return np.asarray((table.schedule == SCHEDULES.index("1f1b")) | ((table.pp > 1) & (table.vpp == 1)))
+
+
+def zero_bubble(table: LayoutTable, model: Model, cluster: Cluster, batch: int) -> Bools:
+    """Zero-bubble only where weights and gradients are whole."""
+    return np.asarray((table.schedule != SCHEDULES.index("zero_bubble")) | (table.zero < 2))
+
+
+def compress_settled(table: LayoutTable, model: Model, cluster: Cluster, batch: int) -> Bools:
+    """The way that gradients travel is known."""
+    return np.asarray(table.compress != COMPRESS.index("auto"))
 
 
 def precision(table: LayoutTable, model: Model, cluster: Cluster, batch: int) -> Bools:

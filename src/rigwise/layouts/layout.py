@@ -7,13 +7,14 @@ the stage of sharding over dp (3 is FSDP). dp x tp x pp x cp = ranks.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rigwise.errors import UsageError
+from rigwise.layouts.schedule import ScheduleKind
 
 RECOMPUTE = ("none", "selective", "full")
 SEQUENCE = ("off", "on", "keep")  # keep: the gathered sequence is kept, not gathered again in the backward pass
@@ -28,7 +29,9 @@ OFFLOAD = (
     "activations+optimizer",
     "all",
 )
-COMPRESS = ("none", "bf16", "8bit", "1bit")
+COMPRESS = ("none", "bf16", "8bit", "1bit", "8bit-dynamic", "powersgd", "auto")  # auto: a run tries the link
+LOW_RANK = 4  # of powersgd: what its paper takes for language models (arXiv 1905.13727, table 4)
+SCHEDULES = ("1f1b", "gpipe", "zero_bubble")  # of a pipeline; 1f1b with vpp above 1 is interleaved
 PRECISIONS = ("float32", "tf32", "float16", "bfloat16", "float8", "float4")
 _MOST = 2**31 - 1  # tables count in 64 bits, and multiply two degrees
 _WORDS: Mapping[str, tuple[str, ...]] = {
@@ -37,6 +40,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "overlap": OVERLAP,
     "offload": OFFLOAD,
     "compress": COMPRESS,
+    "schedule": SCHEDULES,
     "precision": PRECISIONS,
 }
 _ALIASES: Mapping[str, Mapping[str, str]] = {
@@ -70,6 +74,7 @@ class Layout:
     overlap: str = "dp"
     offload: str = "none"
     compress: str = "none"
+    schedule: str = "1f1b"
     fused: bool = True
     precision: str = "bfloat16"
     blocks: tuple[tuple[str, str], ...] = ()
@@ -96,6 +101,11 @@ class Layout:
     def ranks(self) -> int:
         """Processes that the layout needs."""
         return self.dp * self.tp * self.pp * self.cp
+
+    @property
+    def pipeline(self) -> ScheduleKind:
+        """The schedule of its pipeline, as schedule.py names it."""
+        return "interleaved" if self.vpp > 1 else cast(ScheduleKind, self.schedule)
 
     @classmethod
     def parse(cls, text: str, **defaults: Any) -> Self:
@@ -187,7 +197,8 @@ Ints = NDArray[np.int64]
 class LayoutTable:
     """Many layouts as one array an axis. The arrays broadcast against each other: a search keeps the degrees in a
     column (n, 1) and the options in a row (1, k), so that a law that reads only degrees is worked out n times and not
-    n x k times. Words are their index in RECOMPUTE, SEQUENCE, OVERLAP, OFFLOAD, COMPRESS and PRECISIONS.
+    n x k times. Words are their index in RECOMPUTE, SEQUENCE, OVERLAP, OFFLOAD, COMPRESS, SCHEDULES and
+    PRECISIONS.
     """
 
     dp: Ints
@@ -205,6 +216,7 @@ class LayoutTable:
     compress: Ints
     fused: Ints
     precision: Ints
+    schedule: Ints = field(default_factory=lambda: np.zeros((), dtype=np.int64))
     blocks: tuple[tuple[str, str], ...] = ()  # one per-block choice for the whole table
 
     @classmethod

@@ -37,6 +37,7 @@ def nearest(layout: Layout, model: Model, cluster: Cluster, batch: int, legal: L
         offload="none",
         recompute="none",
         zero=0,
+        schedule="1f1b",
         precision=_precision(layout, cluster),
         blocks=tuple(choice for choice in layout.blocks if choice[0] not in lost),
     )
@@ -103,7 +104,7 @@ def _restore(asked: Layout, placed: Layout, model: Model, cluster: Cluster, batc
     """As many of the asked options as the placed degrees allow, the first of those that lose least."""
     options = {
         "zero": [asked.zero, *range(asked.zero - 1, -1, -1)],
-        **{k: [getattr(asked, k), getattr(placed, k)] for k in ("sp", "offload", "recompute", "compress")},
+        **{k: [getattr(asked, k), getattr(placed, k)] for k in ("sp", "offload", "recompute", "compress", "schedule")},
         "overlap": list(dict.fromkeys([asked.overlap, "dp" if "dp" in asked.overlap else "none", "none"])),
     }
     choices = [dict(zip(options, values, strict=True)) for values in product(*options.values())]

@@ -189,6 +189,18 @@ RULES: tuple[Rule, ...] = (
         instead=_interleave_instead,
     ),
     Rule(
+        name="schedule",
+        why="a schedule is of a pipeline of several stages; interleaved ones (vpp) are 1f1b",
+        holds=conditions.scheduled,
+        tells=lambda x, m, c, b: f"schedule {x.schedule} with pp {x.pp}" + (f" x vpp {x.vpp}" if x.vpp > 1 else ""),
+    ),
+    Rule(
+        name="schedule_zero",
+        why="zero_bubble makes weight gradients late, when ZeRO-2 and 3 have scattered them already",
+        holds=conditions.zero_bubble,
+        tells=lambda x, m, c, b: f"schedule zero_bubble with zero {x.zero}",
+    ),
+    Rule(
         name="cp",
         why="context parallelism cuts tokens evenly, where causal in 2 cp pieces, an early and a late one a rank; "
         "tokens that wait for each other cannot be cut",
@@ -243,6 +255,12 @@ RULES: tuple[Rule, ...] = (
         why="8-bit and 1-bit gradients carry a scale or an error of the whole gradient, which ZeRO cuts",
         holds=conditions.compress_whole,
         tells=lambda x, m, c, b: f"compress {x.compress} with zero {x.zero}",
+    ),
+    Rule(
+        name="compress_settled",
+        why="auto is settled by a run, which tries the link; a plan takes one way",
+        holds=conditions.compress_settled,
+        tells=lambda x, m, c, b: "compress auto",
     ),
     Rule(
         name="precision",

@@ -29,8 +29,8 @@ class Recording:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Piece:
-    """The events of a block to be."""
+class Piece:
+    """The events of a block to be. unit: the path of the unit that they ran in; None outside all units."""
 
     unit: str | None
     events: list[Event]
@@ -38,7 +38,7 @@ class _Piece:
 
 def blocks_of(recording: Recording) -> tuple[tuple[Block, ...], float]:
     """The blocks, and the parameters that are counted in two of them although they are one tensor."""
-    pieces = _joined(_cut(recording.events, recording.units), recording.parameters)
+    pieces = pieces_of(recording.events, recording.units)
     seen: set[int] = set()
     tied = 0.0
     blocks: list[Block] = []
@@ -51,17 +51,22 @@ def blocks_of(recording: Recording) -> tuple[tuple[Block, ...], float]:
     if unused and blocks:
         rest = tuple(idle(f"{p.name} (unused)", p.elements, p.trainable) for p in unused)
         blocks[-1] = replace(blocks[-1], operations=blocks[-1].operations + rest)
-    roles = _roles(pieces)
+    roles = roles_of(pieces)
     blocks = [replace(block, role=role) for block, role in zip(blocks, roles, strict=True)]  # type: ignore[arg-type]
     return tuple(_counted(blocks)), tied
 
 
-def _cut(events: Iterable[Event], units: frozenset[str]) -> list[_Piece]:
-    pieces: list[_Piece] = []
+def pieces_of(events: Iterable[Event], units: frozenset[str]) -> list[Piece]:
+    """The events of a forward pass as the blocks that they belong to, in the order of their first run."""
+    return _joined(_cut(events, units))
+
+
+def _cut(events: Iterable[Event], units: frozenset[str]) -> list[Piece]:
+    pieces: list[Piece] = []
     for event in events:
         unit = _unit_of(event.path, units)
         if not pieces or pieces[-1].unit != unit:
-            pieces.append(_Piece(unit=unit, events=[]))
+            pieces.append(Piece(unit=unit, events=[]))
         pieces[-1].events.append(event)
     return pieces
 
@@ -75,9 +80,9 @@ def _unit_of(path: str, units: frozenset[str]) -> str | None:
     return None
 
 
-def _joined(pieces: Sequence[_Piece], parameters: Mapping[int, Parameter]) -> list[_Piece]:
+def _joined(pieces: Sequence[Piece]) -> list[Piece]:
     """A piece that has no parameters joins the one before it; a unit that runs again joins its first run."""
-    joined: list[_Piece] = []
+    joined: list[Piece] = []
     for piece in pieces:
         weights = any(event.weights for event in piece.events)
         again = next((p for p in joined if p.unit == piece.unit and p.unit is not None), None)
@@ -93,7 +98,7 @@ def _joined(pieces: Sequence[_Piece], parameters: Mapping[int, Parameter]) -> li
     return joined
 
 
-def _block(piece: _Piece, recording: Recording) -> Block:
+def _block(piece: Piece, recording: Recording) -> Block:
     counted: set[int] = set()
     made: list[Operation] = []
     prefix = piece.unit or ""
@@ -139,7 +144,7 @@ def _repeated(events: Sequence[Event]) -> list[Event]:
     return list(kept.values())
 
 
-def _roles(pieces: Sequence[_Piece]) -> list[str]:
+def roles_of(pieces: Sequence[Piece]) -> list[str]:
     """First: an embedding before all units. Last: the loss, and what follows the last unit. All else: a layer."""
     inside = [place for place, piece in enumerate(pieces) if piece.unit is not None]
     start, end = (inside[0], inside[-1]) if inside else (0, len(pieces) - 1)

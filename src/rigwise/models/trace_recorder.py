@@ -49,7 +49,7 @@ class Recorder:
         name = func.__name__.split(".")[0]
         for tensor in outputs:
             self._alive.setdefault(_key(tensor), tensor)
-        if _is_view(func, inputs, outputs):
+        if is_view(func, inputs, outputs):
             return
         if self.backward:
             self._backward(name, func, args, kwargs, inputs, outputs, sequence)
@@ -185,10 +185,10 @@ class Recorder:
             a, b = (args[place].shape for place in _PRODUCTS[name])
             return float(2.0 * prod(a) * b[-1])
         if name in _CONVOLUTIONS:
-            return float(_conv_of(args).flops * args[0].shape[0])
+            return float(conv_of(args).flops * args[0].shape[0])
         if name == "convolution_backward":
             # gradient, input, weight, bias sizes, stride, padding, dilation, transposed, output padding, groups, mask
-            shape = _conv_of((args[1], args[2], None, *args[4:10]))
+            shape = conv_of((args[1], args[2], None, *args[4:10]))
             return float(shape.flops * args[1].shape[0] * (int(args[10][0]) + int(args[10][1])))
         count = self._flops.get(func.overloadpacket)
         return (
@@ -201,7 +201,7 @@ class Recorder:
             left, right = (args[place] for place in _PRODUCTS[event.name])
             self._product(event, left, right)
         elif event.name in _CONVOLUTIONS:
-            event.kind, event.conv = "conv", _conv_of(args)
+            event.kind, event.conv = "conv", conv_of(args)
             event.matrix = self._number(args[1])
         elif event.name in _POOLINGS:
             event.window = _window_of(args)
@@ -241,7 +241,7 @@ def storage_key(tensor: Any) -> int:
 _key = storage_key
 
 
-def _is_view(func: Any, inputs: list[Any], outputs: list[Any]) -> bool:
+def is_view(func: Any, inputs: list[Any], outputs: list[Any]) -> bool:
     """Whether an operation moves nothing: its outputs are its inputs seen otherwise, or empty space."""
     if not outputs or func.__name__.split(".")[0].startswith(("empty", "new_empty")):
         return True
@@ -262,7 +262,7 @@ def _window_of(args: Sequence[Any]) -> Conv:
     return Conv(c=c, k=c, size=size, kernel=wide[0], stride=wide[1], pad=wide[2], groups=c)
 
 
-def _conv_of(args: Sequence[Any]) -> Conv:
+def conv_of(args: Sequence[Any]) -> Conv:
     """The geometry from the arguments of aten.convolution: input, weight, bias, stride, padding and so on."""
     source, weight, _, stride, pad, dilation, transposed, output_pad, groups = args[:9]
     dims = len(weight.shape) - 2

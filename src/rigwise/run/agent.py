@@ -1,4 +1,4 @@
-"""The agent of one host of several: torch elastic's, which starts the host's ranks, and starts them again after a fault.
+"""The agent of one host of several: torch elastic's, which starts its ranks, and starts them again after a fault.
 
 `python -m rigwise.run.agent '{...}'` with what Orders holds. What torch's would not do: it starts anew only what may go
 better then (a rank killed, neighbours lost), and as often as there is a new checkpoint in between; what a rank has said
@@ -22,7 +22,13 @@ from torch.distributed import DistError
 from torch.distributed.elastic.agent.server.api import RunResult, WorkerGroup, WorkerSpec, WorkerState
 from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
 from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
-from torch.distributed.elastic.rendezvous import RendezvousClosedError, RendezvousError, RendezvousParameters
+from torch.distributed.elastic.rendezvous import (
+    RendezvousClosedError,
+    RendezvousError,
+    RendezvousHandler,
+    RendezvousParameters,
+    RendezvousTimeoutError,
+)
 from torch.distributed.elastic.rendezvous.registry import get_rendezvous_handler
 
 from rigwise.errors import EXIT_INTERRUPTED, LaunchError
@@ -33,6 +39,7 @@ _WATCH_S = 0.2  # between two looks at the ranks
 _ALIVE_S, _MISSED = 1, 3  # an agent gives a sign every second; after three that did not come it is gone
 _LAST_CALL_S = 3  # where fewer hosts are enough, the others may come so much later
 _AGAIN_S = 40  # that hosts may take to come together again after a fault
+_READ_S = 15  # that the store may take for an answer; behind a cut cable it takes for ever
 _END_S = 30.0  # that a host waits for the others at the end
 _SAVE_S = 30  # that ranks may take for the step and the checkpoint when they are asked to stop
 _OUR_FAULT = 1  # a rank's own words: the code of an error that is not of the family
@@ -63,6 +70,7 @@ class Agent(LocalElasticAgent):
         super().__init__(spec, DefaultLogsSpecs(), exit_barrier_timeout=_END_S, shutdown_timeout=_SAVE_S)
         self.orders = orders
         self.newest = _newest(orders.output)
+        self.stopped = False  # were the ranks asked to, from another host?
 
     def _rendezvous(self, worker_group: WorkerGroup) -> None:
         super()._rendezvous(worker_group)
@@ -70,7 +78,7 @@ class Agent(LocalElasticAgent):
         handler._settings.timeout._join = timedelta(seconds=_AGAIN_S)  # the first time people start the hosts
 
     def _monitor_workers(self, worker_group: WorkerGroup) -> RunResult:
-        found = super()._monitor_workers(worker_group)
+        found: RunResult = super()._monitor_workers(worker_group)
         if found.state is WorkerState.FAILED:
             codes = {rank: failure.exitcode for rank, failure in found.failures.items()}
             newest = _newest(self.orders.output)
@@ -78,8 +86,8 @@ class Agent(LocalElasticAgent):
                 self._remaining_restarts = 0
             elif newest != self.newest:
                 self._remaining_restarts = self.orders.restarts
-            self.newest = newest
-            if self._remaining_restarts:
+            self.newest, self.stopped = newest, set(codes.values()) == {EXIT_INTERRUPTED}
+            if self._remaining_restarts and not self.stopped:
                 where = f"from {newest}" if newest else "from the beginning"
                 say(f"{ends(codes)}; starting again {where}")
         return found
@@ -117,7 +125,8 @@ def _newest(output: str) -> str:
 
 def say(words: str) -> None:
     """A line for people, on stderr."""
-    print(f"rigwise: {words}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"rigwise: {words}\n")
+    sys.stderr.flush()
 
 
 def serve(orders: Orders) -> int:
@@ -134,7 +143,7 @@ def serve(orders: Orders) -> int:
         last_call_timeout=_LAST_CALL_S,
         keep_alive_interval=_ALIVE_S,
         keep_alive_max_attempt=_MISSED,
-        read_timeout=round(orders.first_s),
+        read_timeout=_READ_S,
     )
     try:
         handler = get_rendezvous_handler(asked)
@@ -150,12 +159,21 @@ def serve(orders: Orders) -> int:
         monitor_interval=_WATCH_S,
         local_addr=orders.own,
     )
+    agent = Agent(spec, orders)
     try:
-        return _ended(Agent(spec, orders).run(), orders)
+        return _ended(agent.run(), orders)
     except SignalException:
         return EXIT_INTERRUPTED
     except RendezvousClosedError as error:
+        if agent.stopped:
+            return EXIT_INTERRUPTED
         raise LaunchError(_ELSEWHERE) from error
+    except RendezvousTimeoutError as error:
+        raise LaunchError(
+            f"fewer than {orders.fewest} hosts came together within {_join_s(handler):g} s",
+            rule="a run has at least so many hosts",
+            nearest="--nnodes fewest:most goes on with fewer",
+        ) from error
     except (RendezvousError, DistError) as error:
         raise LaunchError(
             f"the hosts did not come together at {orders.endpoint}: {_brief(error)}", rule=_STORE
@@ -184,6 +202,12 @@ def _ended(result: RunResult | None, orders: Orders) -> int:
     )
 
 
+def _join_s(handler: RendezvousHandler) -> float:
+    """Seconds that a rendezvous may take."""
+    own: Any = handler
+    return float(own._settings.timeout.join.total_seconds())
+
+
 def _brief(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
@@ -194,6 +218,9 @@ def main() -> None:
     prints = Path(orders.output) / f"agent-{orders.own}.txt"
     prints.parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(filename=prints, level=logging.INFO, format="%(asctime)s %(message)s")
+    for name in [name for name in logging.root.manager.loggerDict if name.split(".")[0] == "torch"]:
+        logging.getLogger(name).handlers.clear()  # they would tell people on stderr what is told to them in words
+        logging.getLogger(name).propagate = True
     try:
         code = serve(orders)
     except LaunchError as error:

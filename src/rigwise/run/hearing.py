@@ -33,6 +33,7 @@ class Heard:
         self.warnings: list[str] = []
 
     def __call__(self, report: Mapping[str, Any]) -> None:
+        """Take one report."""
         kind = report["kind"]
         if kind == "step":
             record = StepRecord(**report["record"])
@@ -77,6 +78,8 @@ class Heard:
             slowest_rank=self.summary["slowest_rank"],
             slowest_ratio=self.summary["slowest_ratio"],
             settings=job.settings,
+            threads=job.threads,
+            evidence=self.summary.get("evidence", {}),
         )
         try:
             replace_text(self.folder / RESULT, json.dumps(result.to_dict(), indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""`rigwise run` on several hosts: on each of them the same command, which watches over an agent (agent.py) of that host.
+"""`rigwise run` on several hosts: on each of them the same command, which watches over that host's agent (agent.py).
 
 The first host, whose address the rendezvous names, holds the store besides. An agent that dies is started again; when
 this process dies, the kernel ends its agent and its store, and the agent's end ends the ranks. Knows no torch.
@@ -31,6 +31,8 @@ from rigwise.run.server_process import process_environment
 from rigwise.run.stopping import die_with_parent
 
 RESTARTS, FIRST_S = 5, 600.0
+_POLL_S = 1.0
+_UNREACHED_S = 45.0  # a cable that is mended within that does no harm
 _LINGER_S = 5.0  # the other hosts read from the store that the run has ended
 _PORTS = range(1, 65536)
 
@@ -38,7 +40,7 @@ _PORTS = range(1, 65536)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosts:
     """fewest, most: hosts that a run has. address, port: of the store, which the first host holds. restarts: of the
-    ranks in a row without a new checkpoint in between. first_s: seconds that hosts may wait for each other at the start.
+    ranks in a row without a new checkpoint in between. first_s: seconds that hosts wait for each other at the start.
     """
 
     fewest: int
@@ -116,6 +118,8 @@ def supervise(hosts: Hosts, words: Sequence[str], layout: Layout, output: Path, 
         first = is_here(hosts.address)
         if first:
             stack.enter_context(_store(hosts))
+        else:
+            _wait_for_first(hosts)
         code = _watch(orders, _surroundings(per_host), hosts, output, say)
         if first and code:
             time.sleep(_LINGER_S)
@@ -135,7 +139,7 @@ def _watch(
             ) as agent,
             _passed_on(agent) as asked,
         ):
-            code = agent.wait()
+            code = _waited(agent, hosts)
         if asked:
             return EXIT_INTERRUPTED
         if code >= 0:
@@ -146,6 +150,33 @@ def _watch(
         if left < 0:
             raise LaunchError(f"{how}, {hosts.restarts + 1} times without a new checkpoint")
         say(f"{how}; starting it again")
+
+
+def _waited(agent: subprocess.Popen[bytes], hosts: Hosts) -> int:
+    """How the agent ended. One that cannot reach the store any more may wait in its socket for ever: it is ended."""
+    seen = time.monotonic()
+    while True:
+        try:
+            return agent.wait(timeout=_POLL_S)
+        except subprocess.TimeoutExpired:
+            if _reached(hosts):
+                seen = time.monotonic()
+            elif time.monotonic() - seen > _UNREACHED_S:
+                os.killpg(agent.pid, signal.SIGKILL)
+                agent.wait()
+                raise LaunchError(
+                    f"the store at {hosts.address}:{hosts.port} could not be reached for {_UNREACHED_S:g} s",
+                    rule="every host reaches the first, whose `rigwise run` holds the store by which they meet",
+                    nearest="the same command again, when the first host is there",
+                ) from None
+
+
+def _reached(hosts: Hosts) -> bool:
+    try:
+        with socket.create_connection((hosts.address, hosts.port), timeout=_POLL_S):
+            return True
+    except OSError:
+        return False
 
 
 def _newest(output: Path) -> str:
@@ -201,6 +232,22 @@ def _store(hosts: Hosts) -> Iterator[None]:
             yield
         finally:
             store.kill()
+
+
+def _wait_for_first(hosts: Hosts) -> None:
+    """Until the first host's store is there."""
+    deadline = time.monotonic() + hosts.first_s
+    while True:
+        try:
+            with socket.create_connection((hosts.address, hosts.port), timeout=_POLL_S):
+                return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise LaunchError(
+                    f"no store at {hosts.address}:{hosts.port} in {hosts.first_s:g} s: {error.strerror or error}",
+                    rule="the first host starts the same command, and the others reach its port",
+                ) from error
+            time.sleep(_POLL_S)
 
 
 def _surroundings(per_host: int) -> dict[str, str]:

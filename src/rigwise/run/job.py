@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from rigwise.errors import UsageError, check_whole
 from rigwise.layouts.layout import Layout
@@ -22,9 +22,11 @@ class StepRecord:
     """One step of training. step: counted from 1. loss: before the step's update, mean over the global batch.
 
     step_s: seconds. tokens_per_s: None where samples are not made of tokens. mfu: useful FLOP over what the devices
-    could do in that time; None where that is unknown. memory: bytes at the highest so far on rank 0. parts: seconds by
-    PARTS on rank 0; what is left of step_s is the loop itself. slowest_rank: the one with the most work of its own
-    (all but waiting for others) in the step before, and slowest_ratio its time over the median's; None for one rank.
+    could do in that time; None where that is unknown. memory: bytes at the highest so far on rank 0. sent: bytes of
+    gradients that rank 0 sent to other copies; None where they are sharded. parts: seconds by PARTS on rank 0; what is
+    left of step_s is the loop itself. slowest_rank: the one with the most work of its own (all but waiting for others)
+    in the step before, and slowest_ratio its time over the median's; None for one rank.
+    alarm: what became slow, said once; usually empty.
     """
 
     step: int
@@ -32,15 +34,48 @@ class StepRecord:
     step_s: float
     samples_per_s: float
     memory: int
+    sent: int | None = None
     parts: Mapping[str, float] = field(default_factory=dict)
     tokens_per_s: float | None = None
     mfu: float | None = None
     slowest_rank: int | None = None
     slowest_ratio: float | None = None
+    alarm: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The record as the log's line has it."""
         return asdict(self)
+
+
+class Start(Protocol):
+    """What the launcher starts on every rank. work: the module whose `work` a rank calls with to_dict()."""
+
+    @property
+    def world(self) -> int:
+        """Ranks."""
+
+    @property
+    def threads(self) -> int:
+        """Threads of a rank."""
+
+    @property
+    def work(self) -> str:
+        """The module."""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Modules that are read once before the ranks are forked."""
+
+    @property
+    def device(self) -> str:
+        """One of DEVICES."""
+
+    @property
+    def rendezvous(self) -> str:
+        """Where the ranks find each other (torch's init_method)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +126,17 @@ class Job:
     def world(self) -> int:
         """Ranks."""
         return self.layout.ranks
+
+    @property
+    def work(self) -> str:
+        """What a rank does."""
+        return "rigwise.run.worker"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What the ranks of the layout import besides."""
+        wanted = {"torch.export": self.layout.tp > 1, "torch.distributed.fsdp": bool(self.layout.zero)}
+        return tuple(module for module, needed in wanted.items() if needed)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
 from rigwise.errors import LaunchError, RigwiseError, UsageError
 from rigwise.run.board import Board
@@ -95,13 +96,12 @@ def join(here: Seat, joining: Joining) -> RunResult:
     return result
 
 
-def _store(here: Seat) -> dist.Store:
-    found = dist.rendezvous(here.rendezvous, here.rank, here.world, timeout=timedelta(seconds=_START_S))
-    store: dist.Store = next(iter(found))[0]
-    return store
+def _store(here: Seat) -> Any:
+    found = rendezvous(here.rendezvous, here.rank, here.world, timeout=timedelta(seconds=_START_S))
+    return next(iter(found))[0]
 
 
-def _agreed(here: Seat, joining: Joining, store: dist.Store, stack: ExitStack) -> Job:
+def _agreed(here: Seat, joining: Joining, store: Any, stack: ExitStack) -> Job:
     """The job, made by rank 0 while the others wait; what it is refused for ends all."""
     if here.rank == 0:
         try:

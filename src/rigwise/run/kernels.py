@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from rigwise.errors import UsageError
-from rigwise.run.checkpoint import restore
+from rigwise.run.keeping.filling import weights
+from rigwise.run.keeping.folder import found
 from rigwise.run.seeds import BUILDING, reseed
 from rigwise.run.task import load_task
 
@@ -29,8 +30,7 @@ def before(task: str, seed: int) -> NDArray[np.float64]:
 
 def after(task: str, output: Path) -> NDArray[np.float64]:
     """The kernels in the last checkpoint of a run."""
-    state = restore(output, torch.device("cpu")).state["model"]
-    return _first(state, task)
+    return _first(weights(found(output)[0]), task)
 
 
 def _first(tensors: dict[str, torch.Tensor], task: str) -> NDArray[np.float64]:

@@ -16,9 +16,8 @@ from types import FrameType
 from typing import Any
 
 from rigwise.errors import LaunchError
-from rigwise.layouts.layout import Layout
 from rigwise.run.failures import Failure, cause, ended, told
-from rigwise.run.job import Job
+from rigwise.run.job import Start
 from rigwise.run.server_process import ServerProcess, borrowed
 
 _GRACE_S = 2.0  # a rank that lost its neighbour may be heard before the neighbour's own end
@@ -37,7 +36,7 @@ class Place:
 
 
 def launch(
-    job: Job,
+    job: Start,
     prints: Path,
     hear: Callable[[dict[str, Any]], None],
     on_stop: Callable[[], None] | None = None,
@@ -91,14 +90,15 @@ def _asked_twice(first: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, how)
 
 
-def _start(job: Job, identity: str, prints: Path, place: Place) -> dict[str, Any]:
+def _start(job: Start, identity: str, prints: Path, place: Place) -> dict[str, Any]:
     threads = str(job.threads)
     loopback = {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
     return {
         "job": identity,
         "world": job.world,
+        "work": job.work,
         "start": job.to_dict(),
-        "needs": list(_needs(job.layout)),
+        "needs": list(job.needs),
         "prints": str(prints / "rank-{rank}.txt"),
         "environment": {
             "OMP_NUM_THREADS": threads,
@@ -112,18 +112,10 @@ def _start(job: Job, identity: str, prints: Path, place: Place) -> dict[str, Any
     }
 
 
-def _needs(layout: Layout) -> Iterator[str]:
-    """What the ranks of a layout import besides, read once before they are forked."""
-    if layout.tp > 1:
-        yield "torch.export"
-    if layout.zero:
-        yield "torch.distributed.fsdp"
-
-
 class _Watch:
     """Which ranks still live, and what went wrong."""
 
-    def __init__(self, job: Job, prints: Path, hear: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, job: Start, prints: Path, hear: Callable[[dict[str, Any]], None]) -> None:
         self.id = uuid.uuid4().hex
         self.world = job.world
         self.prints = prints

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout, said_keys
+from rigwise.layouts.schedule import schedule
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
-_TODAY = "run trains layouts of dp, tp, sp, zero and micro, in float32, tf32 or bfloat16"
+_TODAY = "run takes dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, in float32, tf32 or bfloat16"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,29 +36,43 @@ def _word(key: str, off: str | int) -> Limit:
     )
 
 
+def _replicas(layout: Layout) -> bool:
+    """Whether gradients of whole replicas are averaged, bucket by bucket, which is what can be packed."""
+    return layout.dp > 1 and not layout.zero and layout.pp == 1 and layout.cp == 1 and not layout.blocks
+
+
 LIMITS = (
-    *(_degree(key) for key in ("pp", "vpp", "cp", "ep")),
+    _degree("ep"),
     Limit(key="sp", broken=lambda layout: layout.sp == "on", instead=lambda layout: layout.but(sp="keep")),
     _word("recompute", "none"),
     _word("offload", "none"),
-    _word("compress", "none"),
+    Limit(
+        key="compress",
+        broken=lambda layout: layout.compress != "none" and not _replicas(layout),
+        instead=lambda layout: layout if _replicas(layout) else layout.but(compress="none"),
+    ),
     Limit(
         key="precision",
         broken=lambda layout: layout.precision not in PRECISIONS,
         instead=lambda layout: layout.but(precision="bfloat16"),
     ),
-    Limit(key="blocks", broken=lambda layout: bool(layout.blocks), instead=lambda layout: layout.but(blocks=())),
+    Limit(
+        key="blocks",
+        broken=lambda layout: bool(layout.blocks) and (layout.tp > 1 or layout.zero > 0),
+        instead=lambda layout: layout.but(blocks=()),
+    ),
 )
 
 
 def check_layout(layout: Layout) -> None:
     """Refuse what cannot be run; the error names every such key and the nearest layout that works, on as many ranks.
 
-    >>> check_layout(Layout(pp=2, compress="8bit"))
+    >>> check_layout(Layout(ep=2, recompute="full"))
     Traceback (most recent call last):
     ...
-    rigwise.errors.UsageError: layout dp=1,pp=2,micro=1,compress=8bit cannot be run: pp=2, compress=8bit; rule: run \
-trains layouts of dp, tp, sp, zero and micro, in float32, tf32 or bfloat16; nearest: dp=2,micro=1
+    rigwise.errors.UsageError: layout dp=1,ep=2,micro=1,recompute=full cannot be run: ep=2, recompute=full; rule: run \
+takes dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, in float32, tf32 or bfloat16; nearest: \
+dp=1,micro=1
     """
     broken = [limit for limit in LIMITS if limit.broken(layout)]
     if not broken:
@@ -86,11 +101,12 @@ def read_layout(layout: Layout | str) -> tuple[Layout, bool]:
 def settle(layout: Layout, batch: int, whole: bool) -> Layout:
     """The layout with its micro-batch settled for a global batch.
 
-    whole: nothing was said of micro-batches: a rank takes its share of the batch in one. Otherwise every micro-batch
-    must be full, as only then is the mean over micro-batches the mean over samples.
+    whole: nothing was said of micro-batches: a rank takes its share of the batch in one, a pipeline in as many as it
+    has stages where that divides. Otherwise every micro-batch must be full, as only then is the mean over micro-
+    batches the mean over samples.
 
-    >>> settle(Layout(dp=2), 64, whole=True).micro
-    32
+    >>> settle(Layout(dp=2), 64, whole=True).micro, settle(Layout(dp=2, pp=4), 64, whole=True).micro
+    (32, 8)
     """
     unit = layout.dp if whole else layout.dp * layout.micro
     if batch % unit or batch < unit:
@@ -101,4 +117,7 @@ def settle(layout: Layout, batch: int, whole: bool) -> Layout:
             rule="every rank takes as many full micro-batches",
             nearest=" or ".join(f"batch {size}" for size in dict.fromkeys((below, above)) if size),
         )
-    return layout.but(micro=batch // layout.dp) if whole else layout
+    share = batch // layout.dp
+    settled = layout.but(micro=share // layout.pp if share % layout.pp == 0 else share) if whole else layout
+    schedule(layout.pipeline, layout.pp, share // settled.micro, layout.vpp)
+    return settled

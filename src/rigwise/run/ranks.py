@@ -13,17 +13,19 @@ import torch
 import torch.distributed as dist
 
 from rigwise.errors import LaunchError, UsageError
-from rigwise.run.job import Job
+from rigwise.run.job import Start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Met:
     """What the ranks told each other at the end of a step. loss: mean over ranks. stop: does any rank want to stop?
-    own_s: seconds that each rank was busy with its own work, in the step before; 0 where there was none.
+    step_s: seconds of the step before, mean over ranks; 0 where there was none. own_s: seconds
+    that each rank was busy with its own work, in that step.
     """
 
     loss: float
     stop: bool
+    step_s: float
     own_s: tuple[float, ...]
 
     @property
@@ -48,8 +50,8 @@ class Meeting:
         """Wait for them."""
         if self.work is not None:
             self.work.wait()
-        loss, stop, *own = self.words.tolist()
-        return Met(loss=loss / self.world, stop=stop > 0, own_s=tuple(own))
+        loss, stop, step, *own = self.words.tolist()
+        return Met(loss=loss / self.world, stop=stop > 0, step_s=step / self.world, own_s=tuple(own))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +62,13 @@ class Ranks:
     world: int
     device: torch.device
 
-    def meet(self, loss: torch.Tensor, *, own_s: float = 0.0, stop: bool = False) -> Meeting:
+    def meet(self, loss: torch.Tensor, *, own_s: float = 0.0, step_s: float = 0.0, stop: bool = False) -> Meeting:
         """Tell the others, in double precision, what Met holds; it travels while the next step computes."""
-        words = torch.zeros(2 + self.world, dtype=torch.float64, device=self.device)
+        words = torch.zeros(3 + self.world, dtype=torch.float64, device=self.device)
         words[0] = loss.detach()
         words[1] = float(stop)
-        words[2 + self.rank] = own_s
+        words[2] = step_s
+        words[3 + self.rank] = own_s
         work = dist.all_reduce(words, async_op=True) if self.world > 1 else None
         return Meeting(words=words, world=self.world, work=work)
 
@@ -117,12 +120,12 @@ def group_words(device: torch.device, patience_s: float | None, backend: str = "
 
 
 @contextmanager
-def connected(job: Job, rank: int) -> Iterator[Ranks]:
+def connected(job: Start, rank: int, patience_s: float | None = None) -> Iterator[Ranks]:
     """Join the other ranks: gloo between CPUs, NCCL between GPUs, nothing for one rank."""
     device = pick_device(job.device, rank, job.world)
     if job.world > 1:
         dist.init_process_group(
-            init_method=job.rendezvous, rank=rank, world_size=job.world, **group_words(device, job.patience_s)
+            init_method=job.rendezvous, rank=rank, world_size=job.world, **group_words(device, patience_s)
         )
     yield Ranks(rank=rank, world=job.world, device=device)
     if job.world > 1:  # not after an error: the process ends anyway, and a broken group may wait for ever

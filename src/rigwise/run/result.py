@@ -25,7 +25,10 @@ class RunResult:
     (exposed only), loader, optimizer, and other, which closes the sum to step_s. peak_memory: bytes on the largest
     rank; base_memory: what of it the process held before the model and its data came (0 on a GPU, where only tensors
     count). tokens_per_s and mfu: None where not known. slowest_rank: the one with the most work of its own, all but
-    waiting for others; slowest_ratio: its time over the median rank's. settings: of the task function.
+    waiting for others; slowest_ratio: its time over the median rank's. threads: of a rank. settings: of the task
+    function.
+    evidence: cores that other programs kept busy meanwhile ("others"), and on the busiest rank page faults and
+    involuntary switches of a step ("faults", "switches").
     """
 
     task: str
@@ -51,6 +54,13 @@ class RunResult:
     slowest_rank: int = 0
     slowest_ratio: float = 1.0
     settings: Mapping[str, Value] = field(default_factory=dict)
+    threads: int = 1
+    evidence: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it ran on GPUs, whose memory no library shares."""
+        return self.base_memory == 0
 
     def to_dict(self) -> dict[str, Any]:
         """The result for JSON, in the fields of the outside contract."""
@@ -78,6 +88,8 @@ class RunResult:
             "slowest_rank": self.slowest_rank,
             "slowest_ratio": self.slowest_ratio,
             "settings": dict(self.settings),
+            "threads": self.threads,
+            "evidence": dict(self.evidence),
         }
 
 
@@ -113,4 +125,18 @@ def summary(ranks: Sequence[Mapping[str, float]]) -> dict[str, Any]:
         "parts": {**parts, "other": max(0.0, mean["step"] - sum(parts.values()))},
         "peak_memory": int(largest["peak"]),
         "base_memory": int(largest["base"]),
+        "evidence": _evidence(ranks),
+    }
+
+
+def _evidence(ranks: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """What the ranks used of the machine, together."""
+    if not all("wall_s" in rank for rank in ranks):
+        return {}
+    own, wall = sum(rank["processor_s"] for rank in ranks), max(rank["wall_s"] for rank in ranks)
+    machine = max(rank["machine_s"] for rank in ranks)
+    return {
+        "others": max(0.0, machine - own) / wall if wall > 0 else 0.0,
+        "faults": max(rank["faults"] for rank in ranks),
+        "switches": max(rank["switches"] for rank in ranks),
     }

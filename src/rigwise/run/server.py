@@ -4,10 +4,10 @@ It imports torch once and then only forks: no tensor, no thread pool and no proc
 Reading torch and what DistributedDataParallel imports late takes 2 s; a fork takes some milliseconds, so two ranks
 start quicker than two fresh interpreters, and the next job starts in a tenth of a second.
 
-It reads commands as JSON lines on stdin: {"job": id, "start": ..., ...}, {"stop": true} (SIGTERM to the ranks, which
-finish their step) or {"kill": true}; when stdin ends, it kills its ranks and leaves. On its stdout, which the ranks
-share, go JSON lines of less than PIPE_BUF bytes: {"job": id, "rank": r, "kind": "exit", "code": c}, and what ranks
-report (reporter.py).
+It reads commands as JSON lines on stdin: {"job": id, "work": module, "start": ..., ...} (a rank calls the module's
+`work`), {"stop": true} (SIGTERM to the ranks, which finish their step) or {"kill": true}; when stdin ends, it kills its
+ranks and leaves. On its stdout, which the ranks share, go JSON lines of less than PIPE_BUF bytes: {"job": id, "rank":
+r, "kind": "exit", "code": c}, and what ranks report (reporter.py).
 """
 
 from __future__ import annotations
@@ -108,8 +108,7 @@ class Server:
             os.chdir(command["folder"])
             sys.path[:] = command["path"]
             if os.getppid() == parent:  # else the server died before prctl could notice
-                from rigwise.run.worker import work
-
+                work = importlib.import_module(command["work"]).work
                 code = work(command["start"], rank, Reporter(self.reports, command["job"], rank))
         finally:
             with suppress(OSError):  # a full disk must not keep a rank from ending

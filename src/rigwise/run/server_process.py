@@ -110,7 +110,12 @@ def process_environment() -> dict[str, str]:
     """What a Python that trains is started with."""
     home = str(Path(__file__).parents[2])
     paths = [home, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {**_MALLOC, **_THREADS, **os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    return {**rank_environment(), **os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def rank_environment() -> dict[str, str]:
+    """What must stand in the environment before a process that trains on CPUs begins."""
+    return {**_MALLOC, **_THREADS}
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from rigwise.run.task import Task, locate
 
 RUNNABLE: Mapping[str, Any] = MappingProxyType(
     {
-        **dict.fromkeys(("pp", "vpp", "cp", "ep"), 1),
+        "ep": 1,
         **dict.fromkeys(("recompute", "offload", "compress"), "none"),
     }
 )

@@ -55,7 +55,8 @@ def run(
     task: a packaged name or `file.py:function`. layout: a Layout, taken as it is, or its spelling, where what is not
     said is float32 and one micro-batch a step. steps: counted from the very first, also when resuming. batch: global,
     in samples; None takes the task's. output: folder for log, checkpoints and what the ranks print; None makes one in
-    ./rigwise-runs. resume: go on from the last checkpoint in output; "auto" goes on where there is one. device: "auto" takes GPUs where there are any.
+    ./rigwise-runs. resume: go on from the last checkpoint in output; "auto" goes on where there is one. device:
+    "auto" takes GPUs where there are any.
     on_step: called in this process with each StepRecord, soon after the step. checkpoint_every: steps; None writes
     only the last. loaders: processes that load data beside a rank; None decides by how long the first batch takes.
     trace: write trace.json, what a few steps of every rank consist of. tensorboard: write the log as TensorBoard reads

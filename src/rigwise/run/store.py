@@ -1,4 +1,4 @@
-"""The store by which the agents of several hosts meet, in a process of its own: `python -m rigwise.run.store HOST PORT`.
+"""The store by which the agents of hosts meet, in a process of its own: `python -m rigwise.run.store HOST PORT`.
 
 An agent that held it would take it along when it dies; this one is the launcher's, which starts dead agents anew. It
 says `ready`, and leaves when its stdin ends.
@@ -18,12 +18,17 @@ def main() -> None:
     try:
         store = dist.TCPStore(host, int(port), is_master=True, wait_for_workers=False)
     except (dist.DistError, RuntimeError) as error:
-        print(" ".join(str(error).split()), flush=True)
+        _say(" ".join(str(error).split()))
         sys.exit(1)
-    print("ready", flush=True)
+    _say("ready")
     sys.stdin.read()
     del store
     os._exit(0)
+
+
+def _say(words: str) -> None:
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from rigwise.run.ranks import Meeting, Ranks
 from rigwise.run.reporter import Reporter
 from rigwise.run.seeds import TRAINING, reseed
 from rigwise.run.stopping import Stop
+from rigwise.run.stragglers import Alarm
 from rigwise.run.task import Task
 from rigwise.run.tracing import Tracer
 
@@ -52,6 +53,7 @@ class _Pending:
     step: int
     meeting: Meeting
     laps: Laps
+    sent: int | None
 
 
 class Trainer:
@@ -81,7 +83,8 @@ class Trainer:
         self.records: list[StepRecord] = []
         self.step = 0
         self._pending: _Pending | None = None
-        self._own_s = 0.0
+        self._own_s = self._step_s = 0.0
+        self._alarm = Alarm(ranks)
 
     def train(self, feed: Ahead, start: int, log: Log | None, reporter: Reporter, stop: Stop, tracer: Tracer) -> Path:
         """Train from step `start` to the last, or to where the ranks agree to stop; the path of the last checkpoint."""
@@ -89,8 +92,8 @@ class Trainer:
         for self.step in range(start + 1, steps + 1):
             loss = self._step(self.step, feed, tracer)
             leave = self._settle(log, reporter)
-            meeting = self.ranks.meet(loss, own_s=self._own_s, stop=stop.asked)
-            self._pending = _Pending(self.step, meeting, self.clock.laps)
+            meeting = self.ranks.meet(loss, own_s=self._own_s, step_s=self._step_s, stop=stop.asked)
+            self._pending = _Pending(self.step, meeting, self.clock.laps, self.parallel.take_sent())
             self.clock.lap("")
             due = bool(every) and self.step % every == 0
             if due or leave or self.step == steps:
@@ -121,10 +124,11 @@ class Trainer:
         """The record of the step whose loss was on its way; do the ranks want to stop?"""
         if self._pending is None:
             return False
-        step, met = self._pending.step, self._pending.meeting.get()
+        step, met, sent = self._pending.step, self._pending.meeting.get(), self._pending.sent
         seconds, parts = self._pending.laps.seconds()
         self._pending = None
-        self._own_s = seconds - parts.get("communication", 0.0)
+        self._own_s, self._step_s = seconds - parts.get("communication", 0.0), seconds
+        alarm = self._alarm.look(met)
         if not math.isfinite(met.loss):
             raise UsageError(
                 f"the loss is {met.loss} at step {step}",
@@ -138,14 +142,18 @@ class Trainer:
             step_s=seconds,
             samples_per_s=self.setting.batch / seconds,
             memory=memory.peak(self.ranks.device),
+            sent=sent,
             parts=parts,
             tokens_per_s=self.setting.batch * self.task.tokens / seconds if self.task.tokens else None,
             mfu=self.setting.ideal_s / seconds if self.setting.ideal_s else None,
             slowest_rank=rank,
             slowest_ratio=ratio,
+            alarm=alarm,
         )
         self.records.append(record)
         if log:
             log.write(record.to_dict())
             reporter.step(record.to_dict())
+            if alarm:
+                reporter.send("warning", says=f"step {step}: {alarm}")
         return met.stop

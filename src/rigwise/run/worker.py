@@ -21,6 +21,7 @@ from rigwise.models.python_file import blame
 from rigwise.run import memory
 from rigwise.run.asking import TaskCodeError, asking
 from rigwise.run.clock import Clock
+from rigwise.run.compress.prepare import warnings as compress_warnings
 from rigwise.run.feeding.ahead import Ahead, Wanted
 from rigwise.run.feeding.feed import Feed, cut, place
 from rigwise.run.job import Job
@@ -38,6 +39,7 @@ from rigwise.run.stopping import Stop
 from rigwise.run.task import Task, load_task, locate
 from rigwise.run.tracing import Tracer
 from rigwise.run.trainer import Setting, Trainer
+from rigwise.run.usage import usage, used
 
 _LOST = (
     "Connection closed by peer",
@@ -69,7 +71,7 @@ def work(
         stop = Stop()
         stop.listen()
     try:
-        _train(job, rank, reporter, stop, ranks or connected(job, rank))
+        _train(job, rank, reporter, stop, ranks or connected(job, rank, job.patience_s))
     except Exception as error:
         reporter.send("error", **_report(error, job, rank))  # first: on a full disk nothing can be printed
         traceback.print_exc(file=sys.stderr)
@@ -134,6 +136,7 @@ def _train_task(
     share = slice(own_place * (batch // layout.dp), (own_place + 1) * (batch // layout.dp))
     clock = Clock(ranks.device)
     parallel = _parallel(task, mesh, feed, batch, share, job.seed, clock)
+    layout = parallel.layout
     own = {"task": job.task, "batch": batch, "seed": job.seed, "settings": dict(job.settings)}
     setting = Setting(
         layout=layout,
@@ -145,7 +148,8 @@ def _train_task(
         own=own,
         ideal_s=job.ideal_s,
     )
-    trainer = Trainer(task, parallel, ranks, setting, clock)
+    parts = {"exchange": parallel.exchange} if parallel.exchange else {}
+    trainer = Trainer(task, parallel, ranks, setting, clock, parts)
     restored = restore(setting.output, ranks) if job.resume else None
     begin, anew, position = _resume(job, trainer, restored) if restored else (0, (), None)
     log = None
@@ -153,17 +157,21 @@ def _train_task(
         facts = {"device": device_name(ranks.device), "versions": versions(ranks), "resumed_from": begin}
         reporter.send("start", layout=layout.to_dict(), batch=batch, tokens=task.tokens, **facts)
         said = parallel.seen.warnings(layout.dp) if parallel.seen else []
-        for says in (*said, *anew):
+        packing = compress_warnings(layout.compress, job.layout.compress, trainer.optimizer, ranks.device)
+        for says in (*said, *packing, *anew):
             reporter.send("warning", says=says)
         log = Log(Path(job.output) / NAME, keep=begin)
+    before = usage()
     wanted = Wanted(batch=batch, share=share, start=begin, position=position, loaders=job.loaders)
     batches = Ahead(feed, wanted, ranks.device, lambda error: _report(_of_data(error), job, rank=ranks.rank))
     with Tracer(ranks, job.steps - begin, job.trace) as tracer:
         path = trainer.train(batches, begin, log, reporter, stop, tracer)
     batches.close()
+    parallel.close()
     tracer.write(Path(job.output))
     peaks = {"peak": memory.peak(ranks.device), "base": base}
-    reports = ranks.gather({**median_parts(trainer.records), **peaks})
+    spent = used(before, usage(), len(trainer.records))
+    reports = ranks.gather({**median_parts(trainer.records), **peaks, **spent})
     if ranks.rank == 0:
         reporter.send("summary", checkpoint=path.name, stopped=trainer.step, **summary(reports))
     reporter.send("done")

@@ -1,9 +1,9 @@
 """The space of layouts of a cluster, as one broadcasting table.
 
 Four dims: the first holds every combination of what decides a rank's share of the work (tp, cp, ep, micro, sp,
-recompute, fused), the second what decides its stage (pp, vpp), the third where states lie (zero, offload), the fourth
-how gradients travel (overlap, compress). dp is what the ranks leave. A law that reads only the first dim is worked out
-once for all of the others.
+recompute, fused), the second what decides its stage (pp, vpp, schedule), the third where states lie (zero, offload),
+the fourth how gradients travel (overlap, compress). dp is what the ranks leave. A law that reads only the first dim is
+worked out once for all of the others.
 Combinations that break a rule stand in the table and are masked; of what the axes hold nothing legal is left out.
 """
 
@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from rigwise.errors import UsageError
 from rigwise.hardware.cluster import Cluster
-from rigwise.layouts.layout import COMPRESS, OFFLOAD, OVERLAP, PRECISIONS, RECOMPUTE, SEQUENCE, LayoutTable
+from rigwise.layouts.layout import COMPRESS, OFFLOAD, OVERLAP, PRECISIONS, RECOMPUTE, SCHEDULES, SEQUENCE, LayoutTable
 from rigwise.layouts.stages import most_chunks
 from rigwise.models.model import Model
 
 _KEY = ("tp", "cp", "ep", "micro", "sp", "recompute", "fused")
-_STAGE = ("pp", "vpp")
+_STAGE = ("pp", "vpp", "schedule")
 _STATES = ("zero", "offload")
 _TRAVEL = ("overlap", "compress")
 _AT_ONCE = 2**17  # tokens a rank takes at once: beyond, products gain nothing and activations do not fit
@@ -49,6 +49,7 @@ class Axes:
     overlap: Sequence[str] = ("dp+tp", "dp", "tp", "none")
     offload: Sequence[str] = ("none",)
     compress: Sequence[str] = ("none",)
+    schedule: Sequence[str] = ("1f1b",)
 
 
 def axes(model: Model, cluster: Cluster, batch: int, *, every: bool = False, offload: bool = False) -> Axes:
@@ -107,7 +108,9 @@ def space(model: Model, cluster: Cluster, on: Axes, precision: str) -> LayoutTab
         if (row[0] > 1 or row[4] == 0) and row[0] * row[1] <= cluster.devices
     ]
     stages = [
-        (p, v) for p, v in product(coded["pp"], coded["vpp"]) if v == 1 or (p > 1 and p * v <= most_chunks(model))
+        (p, v, s)
+        for p, v, s in product(coded["pp"], coded["vpp"], coded["schedule"])
+        if v == 1 or (p > 1 and p * v <= most_chunks(model))
     ]
     states, travel = (list(product(*(coded[key] for key in names))) for names in (_STATES, _TRAVEL))
     columns = {
@@ -125,7 +128,14 @@ def space(model: Model, cluster: Cluster, on: Axes, precision: str) -> LayoutTab
 
 
 def _codes(key: str, values: Sequence[object]) -> list[int]:
-    words = {"sp": SEQUENCE, "recompute": RECOMPUTE, "overlap": OVERLAP, "offload": OFFLOAD, "compress": COMPRESS}
+    words = {
+        "sp": SEQUENCE,
+        "recompute": RECOMPUTE,
+        "overlap": OVERLAP,
+        "offload": OFFLOAD,
+        "compress": COMPRESS,
+        "schedule": SCHEDULES,
+    }
     return [words[key].index(str(v)) if key in words else int(v) for v in values]  # type: ignore[call-overload]
 
 

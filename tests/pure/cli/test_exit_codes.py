@@ -65,7 +65,7 @@ TABLE = [
     (2, "plan gpt2 --cluster 8xh100 --picture plan.jpg"),
     (2, "scale gpt2 --cluster 8xh100 --picture ."),
     (2, "run digits --layout dp=2,tp=x"),
-    (2, "run digits --layout tp=2"),
+    (2, "run digits --layout offload=all"),
     (2, "run digits --steps 0"),
     (3, "plan gpt3-175b --cluster 2xrtx-3090 --batch 8"),
     (3, "estimate gpt3-175b --cluster 2xrtx-3090 --layout dp=2 --batch 8"),

@@ -9,17 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines import pipelines
 from rigwise.errors import UsageError
-from rigwise.layouts.schedule import KINDS, Action, Schedule, bubble, in_flight, schedule
+from rigwise.layouts.schedule import Action, Schedule, bubble, in_flight, schedule
 from rigwise.layouts.walk import walk
-
-
-@st.composite
-def pipelines(draw: st.DrawFn) -> tuple[str, int, int, int]:
-    kind = draw(st.sampled_from(KINDS))
-    stages, chunks = draw(st.integers(1, 6)), draw(st.integers(1, 4)) if kind == "interleaved" else 1
-    micros = draw(st.integers(1, 4)) * stages if chunks > 1 else draw(st.integers(1, 12))
-    return kind, stages, micros, chunks
 
 
 def text(rows: Schedule) -> list[str]:

@@ -18,7 +18,8 @@ def test_threads_of_a_rank_sleep_while_they_wait_unless_told_otherwise(monkeypat
 
 
 @pytest.mark.parametrize(
-    "spelling", ["dp=1", "dp=8,micro=4", "dp=2,precision=fp32", "dp=2,precision=tf32,overlap=none"]
+    "spelling",
+    ["dp=1", "dp=8,micro=4", "dp=2,precision=fp32", "dp=2,precision=tf32,overlap=none", "dp=2,compress=auto"],
 )
 def test_data_parallel_layouts_run(spelling: str) -> None:
     check_layout(Layout.parse(spelling))
@@ -27,15 +28,10 @@ def test_data_parallel_layouts_run(spelling: str) -> None:
 @pytest.mark.parametrize(
     ("spelling", "asked", "nearest"),
     [
-        ("tp=2", "tp=2", "dp=2,micro=1"),
-        ("dp=2,tp=2,pp=2,micro=4", "tp=2, pp=2", "dp=8,micro=4"),
-        ("pp=2,vpp=2", "pp=2, vpp=2", "dp=2,micro=1"),
         ("dp=4,ep=4", "ep=4", "dp=4,micro=1"),
-        ("cp=2", "cp=2", "dp=2,micro=1"),
-        ("dp=2,zero=3,recompute=full", "zero=3, recompute=full", "dp=2,micro=1"),
-        ("dp=2,compress=8bit,offload=all,sp=on", "sp=on, offload=all, compress=8bit", "dp=2,micro=1"),
+        ("dp=2,zero=3,recompute=full", "recompute=full", "dp=2,micro=1,zero=3"),
+        ("dp=2,compress=8bit,offload=all,sp=on", "sp=on, offload=all", "dp=2,micro=1,sp=keep,compress=8bit"),
         ("dp=2,precision=fp8", "precision=float8", "dp=2,micro=1"),
-        ("dp=2,blocks=head:model", "blocks=head:model", "dp=2,micro=1"),
     ],
 )
 def test_everything_else_is_refused_with_the_nearest_that_works(spelling: str, asked: str, nearest: str) -> None:
@@ -44,11 +40,6 @@ def test_everything_else_is_refused_with_the_nearest_that_works(spelling: str, a
     assert caught.value.says.endswith(f"cannot be run: {asked}")
     assert caught.value.nearest == nearest
     check_layout(Layout.parse(nearest))
-
-
-def test_a_per_block_choice_is_refused() -> None:
-    with pytest.raises(UsageError, match="blocks"):
-        check_layout(Layout(dp=2, blocks=(("dense", "model"),)))
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.key)

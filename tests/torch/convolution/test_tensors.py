@@ -1,4 +1,4 @@
-"""Convolution of tensors: torch's own result and gradients, by every algorithm, every geometry, as torch's layers do."""
+"""Convolution of tensors: torch's own result and gradients, by every algorithm, in every geometry."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from convolutions import arrays, geometries, seeds
-from rigwise.convolution import Conv, conv, replace
+from rigwise.convolution import Conv, conv, geometry, replace, run_pass
 from rigwise.convolution.bounds import error_bound
+from rigwise.convolution.counts import spectra_bytes
 from rigwise.convolution.torch_kernels import choice, memory, passes
 from rigwise.convolution.torch_kernels.function import apply, plan_for
 from rigwise.errors import NotFoundError, UsageError
@@ -28,8 +29,6 @@ def _keeps_nothing(monkeypatch):
 def test_every_pass_of_every_algorithm_is_direct(name, shape, seed):
     if passes.cannot(name, shape):
         return
-    from rigwise.convolution import run_pass
-
     for which, (first, second) in arrays(shape, seed).items():
         exact = run_pass(which, "direct", first, second, shape)
         found = passes.run_pass(which, name, torch.from_numpy(first), torch.from_numpy(second), shape)
@@ -49,18 +48,18 @@ def test_gradients_are_torchs(algorithm, transposed, groups, c, k):
     y = own(x, w, b, padding=1, groups=groups)
     g = torch.randn_like(y)
     expected = [y, *torch.autograd.grad(y, (x, w, b), g)]
-    try:
-        z = conv(x, w, b, padding=1, groups=groups, algorithm=algorithm, transposed=transposed)
-    except UsageError as refusal:
-        assert "larger than the window" in str(refusal)
+    if algorithm in ("overlap-save", "overlap-dft"):
+        with pytest.raises(UsageError, match="larger than the window"):
+            conv(x, w, b, padding=1, groups=groups, algorithm=algorithm, transposed=transposed)
         return
+    z = conv(x, w, b, padding=1, groups=groups, algorithm=algorithm, transposed=transposed)
     for found, wanted in zip([z, *torch.autograd.grad(z, (x, w, b), g)], expected):
         assert torch.allclose(found, wanted, atol=1e-9)
 
 
 @pytest.mark.parametrize("algorithm", ["fft", "dft", "overlap-save", "overlap-dft"])
 def test_windows_on_a_large_image(algorithm):
-    x = torch.randn(2, 4, 150, 170, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(1, 4, 230, 210, dtype=torch.float64, requires_grad=True)
     w = torch.randn(4, 1, 9, 7, dtype=torch.float64, requires_grad=True)
     y, z = F.conv2d(x, w, padding=(4, 3), groups=4), conv(x, w, padding=(4, 3), groups=4, algorithm=algorithm)
     g = torch.randn_like(y)
@@ -87,8 +86,8 @@ def test_only_what_asks_for_a_gradient_gets_one():
     conv(x, w, algorithm="fft").sum().backward()
     assert x.grad is None
     assert w.grad is not None
+    (dw,) = torch.autograd.grad(conv(x, w, algorithm="fft").square().sum(), w, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
-        (dw,) = torch.autograd.grad(conv(x, w, algorithm="fft").square().sum(), w, create_graph=True)
         dw.sum().backward()
 
 
@@ -100,8 +99,6 @@ def test_what_follows_may_write_to_the_output():
 
 
 def plan_shape(x, w):
-    from rigwise.convolution import geometry
-
     return geometry(x.shape, w.shape)
 
 
@@ -110,8 +107,6 @@ def test_spectra_are_counted_while_they_wait_and_given_back_after():
     x, w = torch.randn(1, 4, 40, 40, requires_grad=True), torch.randn(4, 1, 21, 21, requires_grad=True)
     y = conv(x, w, padding=10, groups=4, algorithm="fft")
     shape = plan_shape_same(x, w)
-    from rigwise.convolution.counts import spectra_bytes
-
     assert memory.held_bytes() - before == spectra_bytes(shape, 4)
     y.sum().backward()
     del y
@@ -119,8 +114,6 @@ def test_spectra_are_counted_while_they_wait_and_given_back_after():
 
 
 def plan_shape_same(x, w):
-    from rigwise.convolution import geometry
-
     return geometry(x.shape, w.shape, padding="same", groups=4)
 
 
@@ -221,8 +214,6 @@ def test_a_broken_file_is_as_good_as_none(tmp_path, monkeypatch):
 
 def test_strided_and_half_precision_are_left_to_torch():
     x, w = torch.randn(1, 1, 30, 30), torch.randn(1, 1, 15, 15)
-    from rigwise.convolution import geometry
-
     strided = geometry(x.shape, w.shape, stride=2)
     assert plan_for(strided, x, "auto", True).native is not None
     assert plan_for(plan_shape(x, w), x.bfloat16(), "auto", True).native is not None

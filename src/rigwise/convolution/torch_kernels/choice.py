@@ -34,6 +34,9 @@ from rigwise.convolution.torch_kernels.transforms import Transform
 
 HOPELESS = 6.0
 """What the closed forms see this many times behind the best is not timed."""
+_OWN_GRACE = 4.0  # torch's own kernels differ more from machine to machine than products and transforms do
+_NOT_NEAR = 3.0  # where torch's own is the best and spectra are this far behind, none of them is timed
+_MUCH_PADDING = 4  # from here on torch's own may be quicker on an input that is padded first
 _CLEARLY = 1.5  # what one run finds this many times behind the best is not run again
 _MARGIN = 0.95  # an algorithm that is no sooner than this share of the library's own is not worth its overhead
 _FUNCTION_S = 25e-6  # what a function of Python's costs autograd, forward and backward
@@ -76,21 +79,21 @@ def forced(name: str, shape: Geometry) -> Plan:
     return Plan(shape=shape, forward=name, input_gradient=name, weight_gradient=name, basis="asked")
 
 
-def candidates(which: Pass, shape: Geometry, element: int, threads: int) -> list[str]:
-    """What is worth timing for a pass, soonest predicted first."""
+def candidates(which: Pass, shape: Geometry, element: int, threads: int, device: str = "cpu") -> list[str]:
+    """What is worth timing for a pass, soonest predicted first. The closed forms are of CPUs: elsewhere all is."""
     if shape.strided:  # every position would be computed to throw most away
         return [LIBRARY]
-    padded = any(before or after for before, after in shape.pad)
+    padded = max(max(pair) for pair in shape.pad) >= _MUCH_PADDING
     names = [name for name in OWN if (padded or name != PADDED) and not cannot(name, shape)]
     found = choose.ranked(names, which, shape, element, "torch", threads)
-    kept = [name for seconds, name in found if seconds < HOPELESS * found[0][0]]
-    if found[0][1] in (LIBRARY, PADDED) and all(_far(seconds, found) for seconds, name in found if name in SPECTRAL):
-        kept = [name for name in kept if name in (LIBRARY, PADDED)]
-    return kept if LIBRARY in kept or PADDED not in kept else [*kept, LIBRARY]
-
-
-def _far(seconds: float, found: list[tuple[float, str]]) -> bool:
-    return seconds > HOPELESS / 2 * found[0][0]
+    if device != "cpu":
+        return [name for _, name in found]
+    best = found[0][0]
+    spectral = min((seconds for seconds, name in found if name in SPECTRAL), default=float("inf"))
+    if spectral > _NOT_NEAR * best:
+        return [name for _, name in found if name in (LIBRARY, PADDED)]
+    own = HOPELESS * _OWN_GRACE
+    return [name for seconds, name in found if seconds < (own if name in (LIBRARY, PADDED) else HOPELESS) * best]
 
 
 def by_model(shape: Geometry, element: int, threads: int) -> Plan:
@@ -113,7 +116,7 @@ def by_trial(
     """
     threads, element = torch.get_num_threads(), torch.empty((), dtype=dtype).element_size()
     passes: tuple[Pass, ...] = PASSES if gradients else PASSES[:1]
-    worth = {which: candidates(which, shape, element, threads) for which in passes}
+    worth = {which: candidates(which, shape, element, threads, device.type) for which in passes}
     if all(len(names) == 1 for names in worth.values()):
         best = tuple(names[0] for names in worth.values())
         return _plan(shape, best, "closed forms: nothing else comes near")

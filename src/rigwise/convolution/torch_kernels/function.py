@@ -53,6 +53,8 @@ def conv(
 ) -> Tensor:
     """`rigwise.convolution.conv` for tensors, with gradients. algorithm: "auto" times what is worth it once a
     geometry and keeps the soonest; "model" takes the closed forms' choice; else a name of `passes.NAMES`."""
+    if not isinstance(w, Tensor):
+        raise UsageError(f"kernels of type {type(w).__name__} for a tensor", rule="both tensors, or both arrays")
     if kind == "convolution":
         w = w.flip(tuple(range(2, w.ndim)))
     gradients = torch.is_grad_enabled() and (x.requires_grad or w.requires_grad)
@@ -93,8 +95,6 @@ def _keep(key: Any, plan: Plan) -> None:
 
 
 def _check(x: Tensor, w: Tensor, bias: Tensor | None) -> None:
-    if not isinstance(w, Tensor):
-        raise UsageError(f"kernels of type {type(w).__name__} for a tensor", rule="both tensors, or both arrays")
     cast = torch.is_autocast_enabled(x.device.type)
     if (x.dtype != w.dtype and not cast) or x.device != w.device:
         raise UsageError(f"an input of {x.dtype} on {x.device}, kernels of {w.dtype} on {w.device}", rule="the same")

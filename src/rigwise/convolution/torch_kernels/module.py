@@ -108,9 +108,11 @@ def replace(model: nn.Module, algorithm: str = "auto") -> list[str]:
     """
     swapped: list[str] = []
     made: dict[int, Conv] = {}
-    for name, parent in list(model.named_modules(remove_duplicate=False)):
-        for child_name, child in list(parent.named_children()):
-            if id(child) not in made and (type(child) not in LAYERS or _hooked(child) or not pays(child)):
+    for name, parent in list(model.named_modules()):
+        for child_name, child in list(parent._modules.items()):
+            if child is None or (
+                id(child) not in made and (type(child) not in LAYERS or _hooked(child) or not pays(child))
+            ):
                 continue
             made.setdefault(id(child), made.get(id(child)) or Conv.like(child, algorithm))
             setattr(parent, child_name, made[id(child)])

@@ -21,21 +21,29 @@ from rigwise.models.trace import call
 
 _RULE = "tensor, context, expert and pipeline layouts trace the module to a graph of operations"
 _OTHERWISE = "a layout of dp and zero, which runs the module as it is"
-_INSIDE = "_captured"  # where a model lies in the module that adds its loss
 _RUNNING = (nn.LSTM, nn.GRU, nn.RNN)
 
 
-class _Trained(nn.Module):
-    """A module with its loss: of inputs and targets a scalar."""
+@contextmanager
+def _with_loss(model: nn.Module, loss: Callable[[Any, Any], torch.Tensor] | None) -> Iterator[None]:
+    """The module called with (inputs, targets) gives its loss. Not a module around it: torch.export forgets a buffer
+    that a module inside another one assigns anew.
+    """
+    if loss is None:
+        yield
+        return
+    own, patched = model.forward, model.__dict__.get("forward")
 
-    def __init__(self, model: nn.Module, loss: Callable[[Any, Any], torch.Tensor]) -> None:
-        super().__init__()
-        self.add_module(_INSIDE, model)
-        self.training = model.training
-        self._loss = (loss,)  # in a tuple, so that a loss which is a module is not taken for a part of the model
+    def forward(inputs: Any, targets: Any) -> torch.Tensor:
+        return loss(call(own, inputs), targets)
 
-    def forward(self, inputs: Any, targets: Any) -> torch.Tensor:
-        return self._loss[0](call(getattr(self, _INSIDE), inputs), targets)
+    model.forward = forward  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del model.forward
+        if patched is not None:
+            model.forward = patched  # type: ignore[method-assign]
 
 
 def capture(
@@ -51,18 +59,21 @@ def capture(
     """
     refuse_recurrent(model)
     args, keywords = _arguments(inputs) if loss is None else ((inputs, targets), {})
-    traced_as = model if loss is None else _Trained(model, loss)
     modes = [module.training for module in model.modules()]
+    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]  # tracing counts a batch norm's batch
     model.train()
     try:
-        with _quiet():
-            program = torch.export.export(traced_as, args, keywords, strict=False)
+        with _quiet(), _with_loss(model, loss):
+            program = torch.export.export(model, args, keywords, strict=False)
             traced = program.module(check_guards=False)
     except Exception as error:
         raise _refused(model, error) from error
     finally:
         for module, mode in zip(model.modules(), modes, strict=True):
             module.training = mode
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
     _no_symbols(model, traced)
     return _plain(model, traced)
 
@@ -138,16 +149,18 @@ def module_of(node: fx.Node) -> str:
     """The path of the module that a node was traced in; "" for the model itself."""
     stack = node.meta.get("nn_module_stack") or {}
     path = str(next(reversed(stack.values()))[0]) if stack else ""
-    return path.removeprefix("L['self']").strip(".").removeprefix(_INSIDE).strip(".")
+    return path.removeprefix("L['self']").strip(".")
 
 
 def _plain(model: nn.Module, traced: fx.GraphModule) -> fx.GraphModule:
     """The graph in a module of ours: only what is used, each weight under its first name."""
     names = {id(tensor): name for name, tensor in (*model.named_buffers(), *model.named_parameters())}
+    first: dict[str, fx.Node] = {}
     for node in list(traced.graph.nodes):
         if node.op == "get_attr":
-            name = names.get(id(_attribute(traced, node.target)))
-            node.target = name or node.target
+            node.target = names.get(id(_attribute(traced, node.target)), node.target)
+            if node.users and first.setdefault(node.target, node) is not node:
+                node.replace_all_uses_with(first[node.target])
             if not node.users:
                 traced.graph.erase_node(node)
     _without_writing(model, traced.graph)

@@ -118,6 +118,11 @@ def _stack(piece: torch.Tensor, cut: Cut, of: Pass) -> torch.Tensor:
     return whole.movedim(0, cut.dim)
 
 
+def gather(piece: torch.Tensor, cut: Cut, of: Pass) -> torch.Tensor:
+    """The whole from all pieces, outside of autograd."""
+    return _stack(piece, cut, of)
+
+
 def _settle(partial: torch.Tensor, cut: Cut, of: Pass) -> torch.Tensor:
     """This rank's piece of the sum; unequal pieces travel padded to the longest."""
     longest = max(len(held) for held in cut.held)
@@ -144,7 +149,7 @@ class _Exchange(torch.autograd.Function):
         return _go(there, x, cut, "forward")
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         of: Pass = "gradient" if ctx.cut.weight else "backward"
         return _go(ctx.back, gradient, ctx.cut, of), None, None, None

@@ -14,8 +14,9 @@ from torch import fx, nn
 
 from rigwise.run.parallel.axes import Axis
 from rigwise.run.parallel.exchanges import Cut
+from rigwise.run.parallel.layers import attended, groups_of, reduced
 from rigwise.run.parallel.pieces import Attention, Dropout, Lookup, VocabularyLoss
-from rigwise.run.parallel.relations import Axial, argument, groups_of, name_of, operands, reduced, shape, shapes, sliced
+from rigwise.run.parallel.relations import Axial, argument, name_of, operands, shape, shapes, sliced
 from rigwise.run.parallel.states import States, Step, held_dim
 
 _ATEN: Any = torch.ops.aten
@@ -174,7 +175,7 @@ def _weighed(f: Fitting, bias_view: list[int] | None) -> fx.Node:
     made = f.exchanged(made)
     for bias in late:
         added = f.given[bias] if bias_view is None else f.call(_ATEN.reshape.default, f.given[bias], bias_view)
-        made = f.call(_ATEN.add.Tensor, made, added)
+        made = f.call(_ATEN.add.Tensor, made, f.call(_ATEN.type_as.default, added, made))  # autocast keeps its type
     return made
 
 
@@ -225,12 +226,12 @@ def _attended(f: Fitting) -> fx.Node:
     p = float(argument(f.node, 4, "dropout_p", 0.0))
     if p == 0.0:
         return f.copied()
-    q, k = operands(f.node)[:2]
+    q, k, _ = attended(f.node)
     drop = _mask(f, f.node, p, size=(*shape(q)[:-1], shape(k)[-2]))
     causal, scale = bool(argument(f.node, 5, "is_causal", False)), argument(f.node, 6, "scale")
     grouped = bool(argument(f.node, 7, "enable_gqa", False))
-    masks = [f.given[n] for n in operands(f.node)[3:]]
-    given = [f.given[n] for n in operands(f.node)[:3]]
+    given = [f.given[n] for n in attended(f.node)]
+    masks = [f.given[n] for n in operands(f.node) if n not in attended(f.node)]
     return f.cutter.module("attention", Attention(drop, causal, scale, grouped), *given, *masks)
 
 

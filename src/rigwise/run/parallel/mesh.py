@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 import torch
@@ -145,8 +145,8 @@ def _one_of(rows: tuple[tuple[int, ...], ...], rank: int) -> dist.ProcessGroup:
     """The group of this rank; all ranks make all of them, as torch asks."""
     if len(rows) == 1:
         world = dist.group.WORLD
-        assert world is not None
-        return world
+        assert isinstance(world, dist.ProcessGroup)
+        return cast(dist.ProcessGroup, world)
     own = None
     for row in rows:
         group = dist.new_group(list(row))

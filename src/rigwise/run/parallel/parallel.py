@@ -6,19 +6,30 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils._pytree import tree_map
 
 from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout
 from rigwise.models.trace import call
 from rigwise.run.clock import Clock
+from rigwise.run.compress.exchange import Exchange
+from rigwise.run.compress.prepare import prepare as prepare_exchange
+from rigwise.run.compress.two_phase import ring_bytes
 from rigwise.run.feeding.feed import cut, place, size
+from rigwise.run.limits import check_layout
+from rigwise.run.parallel.agreement import check_draws, check_models, check_samples
 from rigwise.run.parallel.capture import capture
+from rigwise.run.parallel.context import context_parallel
 from rigwise.run.parallel.held import Held
+from rigwise.run.parallel.line import Line
 from rigwise.run.parallel.mesh import Mesh
+from rigwise.run.parallel.nodes import measure
 from rigwise.run.parallel.probe import Probe, probe
 from rigwise.run.parallel.sharing import micro_batch, replicate, shard, shards
-from rigwise.run.parallel.tensor import Along, tensor_parallel
+from rigwise.run.parallel.stages import prepare
+from rigwise.run.parallel.tensor import Along, mixed_parallel, tensor_parallel
 
 Loss = Callable[[Any, Any], torch.Tensor]
 _AUTOCAST = {"bfloat16": torch.bfloat16}
@@ -29,7 +40,9 @@ class Parallel:
 
     module: what is called; where its loss was captured with it (`whole`) it takes (inputs, targets) and gives the loss,
     otherwise it is called as the person's own. names: every key of the model's state_dict -> the name of its tensor
-    (tied weights have several keys). seen: what one forward pass showed, where a loss was given.
+    (tied weights have several keys). order: all parameters of the model by name, also those of other stages. seen: what
+    one forward pass showed, where a loss was given. exchange: what averages compressed gradients; layout then says
+    which way they take.
     """
 
     def __init__(
@@ -42,9 +55,14 @@ class Parallel:
         whole: bool = False,
         seen: Probe | None = None,
         clock: Clock | None = None,
+        line: Line | None = None,
+        order: Sequence[str] = (),
+        exchange: Exchange | None = None,
     ) -> None:
+        self.exchange = exchange
         self.module, self.mesh, self.layout = module, mesh, mesh.layout
-        self.names, self.whole, self.seen = names, whole, seen
+        self.names, self.whole, self.seen, self.line = names, whole, seen, line
+        self.order = tuple(order)
         self._book = tuple(book)
         self._clock = clock
         self._dtype = _AUTOCAST.get(mesh.layout.precision)
@@ -63,6 +81,22 @@ class Parallel:
         """Which piece of which parameter and buffer of the whole model this rank holds."""
         return self._book
 
+    def take_sent(self) -> int | None:
+        """Bytes of gradients that this rank sent to other copies since it was last asked, or would send in a step over
+        plain DDP; None where gradients are sharded.
+        """
+        if self.layout.zero:
+            return None
+        if self.exchange:
+            return self.exchange.take_sent()
+        trained = sum(parameter.nbytes for parameter in self.parameters() if parameter.requires_grad)
+        return ring_bytes(trained, self.mesh.size("dp", "cp"))
+
+    def close(self) -> None:
+        """End the thread that averages compressed gradients."""
+        if self.exchange:
+            self.exchange.close()
+
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         """The module's output for this rank's inputs, whole on all tensor ranks; backward exchanges what there is."""
         return self.module(*args, **keywords)
@@ -79,6 +113,8 @@ class Parallel:
                 rule="every micro-batch is full, as only then is the mean over them the mean over samples",
                 nearest=f"{share // micro * micro} samples",
             )
+        if self.line is not None:
+            return self.line.step(inputs, targets)
         total = torch.zeros((), device=self.mesh.device)
         for begin in range(0, share, micro):
             last = begin + micro == share
@@ -125,19 +161,72 @@ def parallelize(
     UsageError: a layout whose ranks are not there, a model that cannot be captured or has nothing to cut.
     """
     wanted = Layout.parse(layout, precision="float32") if isinstance(layout, str) else layout
+    check_layout(wanted)
     where = mesh or Mesh.join(wanted)
+    if wanted.compress != "none" and loss is None:
+        raise UsageError(
+            f"compress={wanted.compress} without a loss",
+            rule="gradients are packed as they lie after a pass with inputs, targets and loss",
+            nearest="parallelize(..., inputs=..., targets=..., loss=...)",
+        )
+    if wanted.tp > 1 or wanted.zero or wanted.blocks:
+        check_models(model, where)
     seen = probe(model, loss, place(inputs, where.device), place(targets, where.device)) if loss is not None else None
     names = state_names(model)
     module, book = _cut(model, where, inputs, targets, loss, cuts)
+    if wanted.pp > 1:
+        order = [name for name, _ in model.named_parameters()]
+        assert isinstance(module, fx.GraphModule)
+        line = Line(module, where, _AUTOCAST.get(wanted.precision), clock)
+        return Parallel(
+            nn.ModuleList(line.stages.modules),
+            line.book(book),
+            where,
+            names=names,
+            whole=True,
+            seen=seen,
+            line=line,
+            order=order,
+        )
+    exchange = None
     if where.size("dp", "cp") > 1:
         if wanted.zero:
             module = shard(module, where)
             book = shards(book, module, where)
         else:
             changed = bool(seen.changed) if seen else any(True for _ in module.buffers())
-            module = replicate(module, where, changed=changed, unused=bool(seen and seen.unused), clock=clock)
+            exchange = _exchange(where, clock)
+            unused = bool(seen and seen.unused)
+            module = replicate(module, where, changed=changed, unused=unused, clock=clock, exchange=exchange)
     whole = _is_cut(wanted) and loss is not None
-    return Parallel(module, book, where, names=names, whole=whole, seen=seen, clock=clock)
+    made = Parallel(module, book, where, names=names, whole=whole, seen=seen, clock=clock, exchange=exchange)
+    if exchange and loss is not None:
+        made.layout = _prepared(made, exchange, inputs, targets, loss)
+    return made
+
+
+def _exchange(mesh: Mesh, clock: Clock | None) -> Exchange | None:
+    if mesh.layout.compress == "none":
+        return None
+    return Exchange(mesh.device, handed=lambda last: _lap(clock, "backward") if last else None)
+
+
+def _prepared(made: Parallel, exchange: Exchange, inputs: Any, targets: Any, loss: Loss) -> Layout:
+    """The layout with the way that gradients take; the model is left as it was."""
+    where = made.mesh.device
+    first, wanted = place(inputs, where), place(targets, where)
+
+    def rehearse() -> None:
+        buffers = [(buffer, buffer.clone()) for buffer in made.module.buffers()]
+        made.step(first, wanted, loss)
+        made.module.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
+
+    trained = {name: parameter for name, parameter in made.named_parameters() if parameter.requires_grad}
+    way = prepare_exchange(exchange, made.layout.compress, trained, made.mesh.ranks("dp", "cp"), rehearse)
+    return made.layout.but(compress=way)
 
 
 def state_names(model: nn.Module) -> dict[str, str]:
@@ -147,7 +236,26 @@ def state_names(model: nn.Module) -> dict[str, str]:
 
 
 def _is_cut(layout: Layout) -> bool:
-    return layout.tp > 1
+    return layout.tp > 1 or layout.pp > 1 or layout.cp > 1
+
+
+def _by_model(model: nn.Module, layout: Layout) -> set[str]:
+    """The weights of the blocks that a layout splits by model inside data parallelism."""
+    names = [name for name, choice in layout.blocks if choice == "model"]
+    known = [name for name, _ in model.named_modules() if name]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"block {name!r}", rule="a block is a module of the model", nearest=", ".join(known[:8]))
+    return {w for w, _ in model.named_parameters() for name in names if w.startswith(f"{name}.")}
+
+
+def _mixed(model: nn.Module, mesh: Mesh, inputs: Any, within: set[str]) -> tuple[nn.Module, dict[str, Held]]:
+    group = mesh.group("dp")
+    assert group is not None
+    ranks = mesh.degree("dp")
+    everybody = tree_map(lambda t: torch.cat([t] * ranks) if isinstance(t, torch.Tensor) else t, inputs)
+    along = Along(group=group, ranks=ranks, rank=mesh.coordinate("dp"))
+    return mixed_parallel(capture(model, everybody), along, within)
 
 
 def _cut(
@@ -155,11 +263,39 @@ def _cut(
 ) -> tuple[nn.Module, list[Held]]:
     """The module that this rank runs, and its book, in the order of the model's own parameters and buffers."""
     tensors: dict[str, torch.Tensor] = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    within = _by_model(model, mesh.layout) if mesh.degree("dp") > 1 else set()
+    if within:
+        module, book = _mixed(model, mesh, inputs, within)
+        module.to(mesh.device)
+        cut_names = [name for name, held in book.items() if not held.is_whole]
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, cut_names)
+        return module, [book.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
     if not _is_cut(mesh.layout):
         return model, [Held.whole(name, tensor) for name, tensor in tensors.items()]
+    layout = mesh.layout
+    if loss is None and (layout.pp > 1 or layout.cp > 1):
+        raise UsageError(
+            f"layout {layout} without a loss",
+            rule="stages of a pipeline, and ranks with parts of a sequence, need the loss beside the model",
+            nearest="parallelize(..., inputs=..., targets=..., loss=...)",
+        )
+    check_samples((inputs, targets), mesh)
     graph = capture(model, inputs, loss=loss, targets=targets)
-    group = mesh.group("tp")
-    assert group is not None
-    along = Along(group=group, ranks=mesh.degree("tp"), rank=mesh.coordinate("tp"))
-    module, book = tensor_parallel(graph, along, sequence_parallel=mesh.layout.sp != "off", cuts=cuts)
+    check_draws(graph, mesh)
+    if layout.pp > 1:
+        prepare(graph, model, layout)
+    if layout.cp > 1:
+        graph = context_parallel(graph, _along(mesh, "cp"))
+    if layout.tp == 1:
+        return graph, [Held.whole(name, tensor) for name, tensor in tensors.items()]
+    if layout.cp > 1:
+        measure(graph, mesh.device)
+    module, book = tensor_parallel(graph, _along(mesh, "tp"), sequence_parallel=layout.sp != "off", cuts=cuts)
+    module.to(mesh.device)
     return module, [book.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
+
+
+def _along(mesh: Mesh, axis: str) -> Along:
+    group = mesh.group(axis)
+    assert group is not None
+    return Along(group=group, ranks=mesh.degree(axis), rank=mesh.coordinate(axis))

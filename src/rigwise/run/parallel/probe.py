@@ -55,10 +55,14 @@ def probe(model: nn.Module, loss: Callable[[Any, Any], torch.Tensor], inputs: An
     if not value.requires_grad:
         raise UsageError("the loss depends on no trainable parameter", rule="some parameter of the model is trained")
     reached = _reached(value)
-    changed = tuple(name for name, (buffer, copy) in before.items() if not torch.equal(buffer, copy))
+    now = dict(model.named_buffers())
+    changed = tuple(name for name, (buffer, copy) in before.items() if not torch.equal(now.get(name, buffer), copy))
     with torch.no_grad():
         for name in changed:
-            before[name][0].copy_(before[name][1])
+            buffer, copy = before[name]
+            buffer.copy_(copy)
+            owner, _, last = name.rpartition(".")
+            model.get_submodule(owner)._buffers[last] = buffer  # a module may have put another tensor in its place
     return Probe(
         unused=tuple(name for name, p in model.named_parameters() if p.requires_grad and id(p) not in reached),
         changed=changed,

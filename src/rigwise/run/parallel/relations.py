@@ -1,7 +1,6 @@
 """What each operation of a graph does to the axes of its values: which pass through, which are summed over, which
-must be whole. An operation that is not known here takes whole values and gives whole ones, which is always right.
-
-Shape letters: N samples, C K channels in and out, L S queries and keys, E head size, G groups.
+must be whole. An operation that is not known takes whole values and gives whole ones, which is always right. Here are
+the elementwise operations and those that move numbers; layers.py has those that compute over dims.
 """
 
 from __future__ import annotations
@@ -64,9 +63,10 @@ class Axial:
             assert isinstance(source, fx.Node)
             assert isinstance(index, int)
             return Relation([self.values[source][index]])
-        rule = _RULES.get(name_of(node))
-        made = rule(self, node) if rule and all(len(self.values[n]) == 1 for n in operands(node)) else None
-        return made or self._opaque(node)
+        known = RULES.get(name_of(node))
+        if known is None or any(len(self.values[n]) != 1 for n in operands(node)):
+            return self._opaque(node)
+        return known(self, node) or self._opaque(node)
 
     def _opaque(self, node: fx.Node) -> Relation:
         """Nothing is known: all whole."""
@@ -110,13 +110,15 @@ def argument(node: fx.Node, place: int, name: str, default: Any = None) -> Any:
 # ---- rules, by the name of the operation
 
 Rule = Callable[[Axial, fx.Node], Relation | None]
-_RULES: dict[str, Rule] = {}
+RULES: dict[str, Rule] = {}
 
 
-def _rule(*names: str) -> Callable[[Rule], Rule]:
-    def register(rule: Rule) -> Rule:
-        _RULES.update(dict.fromkeys(names, rule))
-        return rule
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    """Register a rule for operations of these names."""
+
+    def register(made: Rule) -> Rule:
+        RULES.update(dict.fromkeys(names, made))
+        return made
 
     return register
 
@@ -155,10 +157,10 @@ def _elementwise(axial: Axial, node: fx.Node) -> Relation:
     return Relation([outs], whole=whole)
 
 
-_RULES.update(dict.fromkeys(ELEMENTWISE, _elementwise))
+RULES.update(dict.fromkeys(ELEMENTWISE, _elementwise))
 
 
-@_rule("view", "reshape", "_unsafe_view", "flatten", "unflatten")
+@rule("view", "reshape", "_unsafe_view", "flatten", "unflatten")
 def _viewed(axial: Axial, node: fx.Node) -> Relation:
     """Dims in groups of equal size, each regrouped by itself."""
     source = operands(node)[0]
@@ -179,7 +181,7 @@ def _viewed(axial: Axial, node: fx.Node) -> Relation:
     return Relation([outs], whole=whole)
 
 
-@_rule("permute", "transpose", "t", "movedim", "swapaxes")
+@rule("permute", "transpose", "t", "movedim", "swapaxes")
 def _permuted(axial: Axial, node: fx.Node) -> Relation | None:
     source = operands(node)[0]
     dims = axial.dims(source)
@@ -190,7 +192,7 @@ def _permuted(axial: Axial, node: fx.Node) -> Relation | None:
     return Relation([[dims[size - 3] for size in moved.shape]])
 
 
-@_rule("unsqueeze", "squeeze")
+@rule("unsqueeze", "squeeze")
 def _squeezed(axial: Axial, node: fx.Node) -> Relation:
     """Dims of one come and go; the rest stay in order."""
     dims = [d for d in axial.dims(operands(node)[0]) if size_of(d) != 1]
@@ -198,22 +200,22 @@ def _squeezed(axial: Axial, node: fx.Node) -> Relation:
     return Relation([[fresh(1) if size == 1 else next(left) for size in shape(node)]])
 
 
-@_rule("expand")
+@rule("expand")
 def _expanded(axial: Axial, node: fx.Node) -> Relation:
     dims, sizes = axial.dims(operands(node)[0]), shape(node)
     padded: list[Axes | None] = [None] * (len(sizes) - len(dims)) + list(dims)
     return Relation([[d if d is not None and size_of(d) == s else fresh(s) for d, s in zip(padded, sizes)]])
 
 
-@_rule("repeat")
+@rule("repeat")
 def _repeated(axial: Axial, node: fx.Node) -> Relation:
     dims = axial.dims(operands(node)[0])
     sizes = shape(node)
-    padded: list[Axes] = [[] for _ in range(len(sizes) - len(dims))] + list(dims)
-    return Relation([[*fresh(s // size_of(d)), *d] for d, s in zip(padded, sizes, strict=True)])
+    padded: Dims = [*(fresh(1) for _ in range(len(sizes) - len(dims))), *dims]
+    return Relation([[[*fresh(s // size_of(d)), *d] for d, s in zip(padded, sizes, strict=True)]])
 
 
-@_rule("repeat_interleave")
+@rule("repeat_interleave")
 def _interleaved(axial: Axial, node: fx.Node) -> Relation | None:
     times, dim = argument(node, 1, "repeats"), argument(node, 2, "dim")
     if not isinstance(times, int) or dim is None:
@@ -223,7 +225,7 @@ def _interleaved(axial: Axial, node: fx.Node) -> Relation | None:
     return Relation([dims])
 
 
-@_rule("select", "unbind")
+@rule("select", "unbind")
 def _selected(axial: Axial, node: fx.Node) -> Relation:
     source = operands(node)[0]
     dims = list(axial.dims(source))
@@ -256,7 +258,7 @@ def sliced(node: fx.Node) -> tuple[int, int, int, int]:
     return dim, start, stop, step
 
 
-@_rule("slice")
+@rule("slice")
 def _slice(axial: Axial, node: fx.Node) -> Relation:
     source = operands(node)[0]
     dims = list(axial.dims(source))
@@ -271,7 +273,7 @@ def _slice(axial: Axial, node: fx.Node) -> Relation:
     return Relation([dims], whole=[(source, taken)])
 
 
-@_rule("split", "split_with_sizes", "chunk")
+@rule("split", "split_with_sizes", "chunk")
 def _split(axial: Axial, node: fx.Node) -> Relation:
     source = operands(node)[0]
     dims = axial.dims(source)
@@ -283,7 +285,7 @@ def _split(axial: Axial, node: fx.Node) -> Relation:
     return Relation([[*dims[:dim], row, *dims[dim + 1 :]] for row in rows], whole=whole)
 
 
-@_rule("glu")
+@rule("glu")
 def _gated(axial: Axial, node: fx.Node) -> Relation:
     source = operands(node)[0]
     dims = list(axial.dims(source))
@@ -296,15 +298,17 @@ def _gated(axial: Axial, node: fx.Node) -> Relation:
     return Relation([dims], whole=whole)
 
 
-@_rule("cat", "stack")
+@rule("cat", "stack")
 def _joined(axial: Axial, node: fx.Node) -> Relation | None:
-    given = [axial.dims(n) for n in node.args[0]]  # type: ignore[union-attr]
-    nodes = list(node.args[0])  # type: ignore[arg-type]
+    joined: Any = node.args[0]
+    nodes: list[fx.Node] = list(joined)
+    given = [axial.dims(n) for n in nodes]
     size = shape(node)
     dim = int(argument(node, 1, "dim", 0)) % len(size)
     if name_of(node) == "cat" and any(len(d) != len(size) for d in given):
         return None
-    made, whole = [], []
+    made: Dims = []
+    whole: list[tuple[fx.Node, Axes]] = []
     for place in range(len(size)):
         if place == dim:
             made.append(fresh(size[dim]) if name_of(node) == "stack" else row_of([d[dim] for d in given]))
@@ -316,10 +320,10 @@ def _joined(axial: Axial, node: fx.Node) -> Relation | None:
         else:
             whole += list(zip(nodes, here, strict=True))
             made.append(fresh(size[place]))
-    return Relation([made], whole=whole)  # type: ignore[arg-type]
+    return Relation([made], whole=whole)
 
 
-@_rule("softmax", "_softmax", "log_softmax", "_log_softmax", "cumsum", "cumprod", "logsumexp", "flip")
+@rule("softmax", "_softmax", "log_softmax", "_log_softmax", "cumsum", "cumprod", "logsumexp", "flip")
 def _along(axial: Axial, node: fx.Node) -> Relation | None:
     source = operands(node)[0]
     dims = axial.dims(source)
@@ -328,202 +332,3 @@ def _along(axial: Axial, node: fx.Node) -> Relation | None:
     if len(shape(node)) != len(dims):
         return None
     return Relation([list(dims)], whole=[(source, dims[dim]) for dim in along])
-
-
-def reduced(node: fx.Node) -> list[int]:
-    """The dims that a reduction goes over."""
-    count = len(shape(operands(node)[0]))
-    over = argument(node, 1, "dim")
-    over = list(range(count)) if over in (None, []) else [over] if isinstance(over, int) else list(over)
-    return [dim % count for dim in over]
-
-
-@_rule("sum", "mean", "amax", "amin", "var", "std")
-def _reduced(axial: Axial, node: fx.Node) -> Relation:
-    source = operands(node)[0]
-    dims, over = axial.dims(source), reduced(node)
-    kept = len(shape(node)) == len(dims) and bool(dims)
-    outs = [fresh(1) if dim in over else axes for dim, axes in enumerate(dims) if kept or dim not in over]
-    gone = [dims[dim] for dim in over]
-    if name_of(node) in ("sum", "mean"):
-        return Relation([outs], summed=gone)
-    return Relation([outs], whole=[(source, axes) for axes in gone])
-
-
-@_rule("layer_norm", "rms_norm")
-def _normed(axial: Axial, node: fx.Node) -> Relation:
-    source, *weights = operands(node)
-    dims = axial.dims(source)
-    last = len(argument(node, 1, "normalized_shape"))
-    whole = [(source, axes) for axes in dims[-last:]] + [(w, axes) for w in weights for axes in axial.dims(w)]
-    return Relation([list(dims)], whole=whole)
-
-
-@_rule("group_norm")
-def _group_normed(axial: Axial, node: fx.Node) -> Relation | None:
-    source, *weights = operands(node)
-    dims, groups = axial.dims(source), int(argument(node, 1, "num_groups"))
-    made = regroup([dims[1]], [groups, size_of(dims[1]) // groups])
-    if made is None or not all(unify(dims[1], axial.dims(w)[0]) for w in weights):
-        return None
-    whole = [(n, made[1]) for n in (source, *weights)] + [(source, axes) for axes in dims[2:]]
-    return Relation([list(dims)], whole=whole)
-
-
-@_rule("batch_norm")
-def _batch_normed(axial: Axial, node: fx.Node) -> Relation | None:
-    source, *others = operands(node)
-    dims = axial.dims(source)
-    if not all(unify(dims[1], axial.dims(n)[0]) for n in others):
-        return None
-    return Relation([list(dims)], whole=[(source, axes) for i, axes in enumerate(dims) if i != 1])
-
-
-@_rule("embedding")
-def _looked_up(axial: Axial, node: fx.Node) -> Relation | None:
-    weight, index = node.args[0], node.args[1]
-    assert isinstance(weight, fx.Node)
-    assert isinstance(index, fx.Node)
-    if argument(node, 3, "scale_grad_by_freq", False) or argument(node, 4, "sparse", False):
-        return None
-    rows, width = axial.dims(weight)
-    return Relation([[*axial.dims(index), width]], summed=[rows])
-
-
-@_rule("linear")
-def _linear(axial: Axial, node: fx.Node) -> Relation | None:
-    x, w, *bias = operands(node)
-    dims, (outputs, inputs) = axial.dims(x), axial.dims(w)
-    if bias and not unify(outputs, axial.dims(bias[0])[0]):
-        return None
-    if unify(dims[-1], inputs):
-        return Relation([[*dims[:-1], outputs]], summed=[inputs], late=tuple(bias))
-    return Relation([[*dims[:-1], outputs]], whole=[(x, dims[-1]), (w, inputs)])
-
-
-@_rule("matmul", "mm", "bmm")
-def _product(axial: Axial, node: fx.Node) -> Relation | None:
-    first, second = node.args[0], node.args[1]
-    assert isinstance(first, fx.Node)
-    assert isinstance(second, fx.Node)
-    a, b = axial.dims(first), axial.dims(second)
-    if min(len(a), len(b)) < 2 or first is second:
-        return None
-    *left, rows, inner = a
-    *right, other, columns = b
-    if not unify(inner, other):
-        return None
-    outs, whole = [], []
-    for back in range(max(len(left), len(right)), 0, -1):
-        here = [(n, d[-back]) for n, d in ((first, left), (second, right)) if len(d) >= back and size_of(d[-back]) > 1]
-        if len(here) == 2 and not unify(here[0][1], here[1][1]):
-            whole += here
-            here = []
-        outs.append(here[0][1] if here else fresh(shape(node)[-2 - back]))
-    return Relation([[*outs, rows, columns]], whole=whole, summed=[inner])
-
-
-@_rule("scaled_dot_product_attention")
-def _attended(axial: Axial, node: fx.Node) -> Relation | None:
-    """Q [.., L, E], k [.., S, E], v [.., S, E]: heads and samples pass, the rest is whole. Query heads that share a
-    key-value head lie side by side, the shared one being the slower factor.
-    """
-    q, k, v, *mask = operands(node)
-    a, b, c = (list(axial.dims(n)) for n in (q, k, v))
-    outs, whole = [*a[:-1], c[-1]], [(n, axes) for n, d in ((q, a), (k, b), (v, c)) for axes in d[-2:]]
-    for dim in range(len(a) - 2):
-        queries, keys, values = a[dim], b[dim], c[dim]
-        if size_of(queries) != size_of(keys):
-            split = regroup([queries], [size_of(keys), size_of(queries) // size_of(keys)])
-            queries = split[0] if split else []
-        if not (unify(queries, keys) and unify(keys, values)):
-            whole += [(q, a[dim]), (k, b[dim]), (v, c[dim])]
-            outs[dim] = fresh(size_of(a[dim]))
-    for n in mask:
-        dims = axial.dims(n)
-        for back, axes in enumerate(reversed(dims), 1):
-            if back <= 2 or not (size_of(axes) == 1 or unify(axes, a[-back])):
-                whole.append((n, axes))
-    return Relation([outs], whole=whole)
-
-
-@_rule("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-def _convolved(axial: Axial, node: fx.Node) -> Relation | None:
-    """X [N, C, ..], w [K, C / G, ..], transposed [C, K / G, ..]: channels; rows and columns are whole."""
-    x, w, *bias = operands(node)
-    dims, weight = axial.dims(x), axial.dims(w)
-    if len(dims) != len(weight):
-        return None
-    transposed = "transpose" in name_of(node)
-    groups = groups_of(node)
-    ins, outs = (weight[0], weight[1]) if transposed else (weight[1], weight[0])
-    if groups == 1:
-        given, made = dims[1], outs
-        aligned = unify(given, ins)
-    else:
-        aligned, ins, made = _in_groups(axial, dims[1], weight, groups, transposed)
-    if not aligned or (bias and not unify(made, axial.dims(bias[0])[0])):
-        return None
-    space = [fresh(size) for size in shape(node)[2:]]
-    whole = [(x, axes) for axes in dims[2:]] + [(w, axes) for axes in weight[2:]]
-    return Relation([[dims[0], made, *space]], whole=whole, summed=[ins], late=tuple(bias))
-
-
-def _in_groups(axial: Axial, channels: Axes, weight: Dims, groups: int, transposed: bool) -> tuple[bool, Axes, Axes]:
-    """Grouped: channels in are (G, C / G), channels out (G, K / G), and the groups are the same axis."""
-    split = regroup([channels], [groups, size_of(channels) // groups])
-    first = regroup([weight[0]], [groups, size_of(weight[0]) // groups])
-    if split is None or first is None or not unify(split[0], first[0]):
-        return False, [], []
-    if transposed:
-        return unify(split[1], first[1]), split[1], [*split[0], *weight[1]]
-    return unify(split[1], weight[1]), weight[1], weight[0]
-
-
-def groups_of(node: fx.Node) -> int:
-    """The groups of a convolution."""
-    return int(argument(node, 6, "groups", 1))
-
-
-_SPATIAL = (
-    "max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d "
-    "adaptive_avg_pool3d adaptive_max_pool2d upsample_nearest1d upsample_nearest2d upsample_bilinear2d "
-    "upsample_bicubic2d"
-)
-
-
-@_rule(*_SPATIAL.split())
-def _pooled(axial: Axial, node: fx.Node) -> Relation | None:
-    source = operands(node)[0]
-    dims = axial.dims(source)
-    if len(dims) < 3 or (name_of(node)[-2] == "2" and len(dims) != 4) or len(shapes(node)) != 1:
-        return None
-    space = [fresh(size) for size in shape(node)[2:]]
-    return Relation([[*dims[:2], *space]], whole=[(source, axes) for axes in dims[2:]])
-
-
-@_rule("pad", "constant_pad_nd")
-def _padded(axial: Axial, node: fx.Node) -> Relation:
-    source = operands(node)[0]
-    outs, whole = [], []
-    for axes, size in zip(axial.dims(source), shape(node), strict=True):
-        if size_of(axes) != size:
-            whole.append((source, axes))
-        outs.append(axes if size_of(axes) == size else fresh(size))
-    return Relation([outs], whole=whole)
-
-
-@_rule("cross_entropy_loss")
-def _entropy(axial: Axial, node: fx.Node) -> Relation | None:
-    """Scores [N, V] and classes [N], a plain mean or sum: the classes may be cut (vocabulary.py)."""
-    if not plain_entropy(node):
-        return None
-    scores = operands(node)[0]
-    return Relation([[]], whole=[(n, axial.dims(n)[0]) for n in operands(node)], summed=[axial.dims(scores)[1]])
-
-
-def plain_entropy(node: fx.Node) -> bool:
-    """Is it the usual loss: no weights, no smoothing, one class a row?"""
-    plain = argument(node, 2, "weight") is None and argument(node, 5, "label_smoothing", 0.0) == 0.0
-    given = operands(node)
-    return plain and argument(node, 3, "reduction", 1) in (1, 2) and [len(shape(n)) for n in given] == [2, 1]

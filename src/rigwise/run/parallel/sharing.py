@@ -16,36 +16,51 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import fx, nn
 from torch._C._distributed_c10d import GradBucket
 from torch.nn.parallel import DistributedDataParallel
 
 from rigwise.errors import UsageError
 from rigwise.models.trace import unit_paths
 from rigwise.run.clock import Clock
+from rigwise.run.compress.exchange import Exchange, hook
 from rigwise.run.parallel.exchanges import count
 from rigwise.run.parallel.held import Held
 from rigwise.run.parallel.mesh import Mesh
 
 # MB a bucket. Over gloo, small buckets start early and hide most; NCCL's launches make torch's own 25 the better.
 _BUCKET_MB = {"cpu": 4, "cuda": 25}
+# Codes are short: over gloo a message's own time counts more than an early start.
+_CODED_BUCKET_MB = {"1bit": 25, "powersgd": 25}
 _ONE_BUCKET_MB = 1_000_000  # everything in one bucket: nothing overlaps
 
 
 def replicate(
-    module: nn.Module, mesh: Mesh, *, changed: bool, unused: bool, clock: Clock | None = None
+    module: nn.Module,
+    mesh: Mesh,
+    *,
+    changed: bool,
+    unused: bool,
+    clock: Clock | None = None,
+    exchange: Exchange | None = None,
 ) -> DistributedDataParallel:
-    """Copies over dp x cp. changed: a forward pass writes buffers; unused: some parameters get no gradient."""
+    """Copies over dp x cp. changed: a forward pass writes buffers; unused: some parameters get no gradient. exchange:
+    what averages gradients instead.
+    """
+    usual = _CODED_BUCKET_MB.get(mesh.layout.compress, _BUCKET_MB[mesh.device.type])
     wrapped = DistributedDataParallel(
         module,
         device_ids=[mesh.device.index] if mesh.device.type == "cuda" else None,
         process_group=mesh.group("dp", "cp"),
-        bucket_cap_mb=_BUCKET_MB[mesh.device.type] if "dp" in mesh.layout.overlap else _ONE_BUCKET_MB,
+        bucket_cap_mb=usual if "dp" in mesh.layout.overlap else _ONE_BUCKET_MB,
         gradient_as_bucket_view=True,
         forward_sync_buffers=changed,
         find_unused_parameters=unused,
     )
-    wrapped.register_comm_hook((mesh, clock), average)
+    if exchange:
+        wrapped.register_comm_hook(exchange, hook)
+    else:
+        wrapped.register_comm_hook((mesh, clock), average)
     return wrapped
 
 
@@ -62,7 +77,7 @@ def shard(module: nn.Module, mesh: Mesh) -> nn.Module:
             )
     over = mesh.device_mesh("dp", "cp")
     back = mesh.layout.zero == 3
-    for path in unit_paths(module):
+    for path in () if isinstance(module, fx.GraphModule) else unit_paths(module):  # a graph calls none of its modules
         unit = module.get_submodule(path)
         if any(True for _ in unit.parameters()):
             fully_shard(unit, mesh=over, reshard_after_forward=back)

@@ -53,11 +53,22 @@ def contains(dims: Dims, axis: Axis) -> bool:
 
 
 class States:
-    """The state of each value for some shared axes, those named first having the say where two meet."""
+    """The state of each value for some shared axes, those named first having the say where two meet.
 
-    def __init__(self, axial: Axial, shared: Sequence[Axis], nodes: Sequence[fx.Node] | None = None) -> None:
+    samples: the axis of the samples, where each rank comes with its own and leaves with its own; the gradients of
+    weights are then left to data parallelism.
+    """
+
+    def __init__(
+        self,
+        axial: Axial,
+        shared: Sequence[Axis],
+        nodes: Sequence[fx.Node] | None = None,
+        samples: Axis | None = None,
+    ) -> None:
         self.axial = axial
-        self.shared = tuple(shared)
+        self.samples = samples
+        self.shared = (*shared, samples) if samples else tuple(shared)
         self.modes: dict[fx.Node, Axis | None] = {}
         self.states: dict[fx.Node, Axis | None] = {}
         everything = list(nodes) if nodes is not None else list(axial.values)
@@ -87,8 +98,10 @@ class States:
     def _state(self, node: fx.Node) -> Axis | None:
         """What a value is when it is made: cut along an axis, or whole."""
         if node.op == "placeholder":
-            return None
+            return self._of_samples(node)
         if node.op == "get_attr":
+            if any(_writes(user, node) for user in node.users):
+                return None
             wanted = {self.modes.get(user) for user in node.users}
             (dims,) = self.axial.values[node]
             return next((a for a in self.shared if a in wanted and held_dim(dims, a) is not None), None)
@@ -102,6 +115,11 @@ class States:
         (dims,) = self.axial.relations[node].outs
         return next((a for a in self.shared if a is not mode and held_dim(dims, a) is not None), None)
 
+    def _of_samples(self, node: fx.Node) -> Axis | None:
+        values = self.axial.values[node]
+        held = self.samples is not None and bool(values) and held_dim(values[0], self.samples) is not None
+        return self.samples if held else None
+
     def is_partial(self, node: fx.Node) -> bool:
         """Does the operation sum over the axis that it is cut along?"""
         mode, relation = self.modes.get(node), self.axial.relations.get(node)
@@ -110,6 +128,10 @@ class States:
     def conversions(self, node: fx.Node, value: fx.Node) -> tuple[Step, ...]:
         """The exchanges that bring an operand into the state in which an operation takes it."""
         mode, state = self.modes.get(node), self.states.get(value)
+        if node.op == "output":
+            mode = self._of_samples(value)
+        if self.samples and value.op == "get_attr" and state is None:
+            return ()
         if node.target is operator.getitem or state is mode is None:
             return ()
         if self.is_partial(node) and value in self.axial.relations[node].late:
@@ -157,6 +179,13 @@ class States:
             after = self.after(node)
             if after and name_of(node) != "cross_entropy_loss":
                 yield after
+
+
+def _writes(user: fx.Node, value: fx.Node) -> bool:
+    """Does an operation write over a buffer, otherwise than along the axis that it works on?"""
+    arguments = getattr(getattr(user.target, "_schema", None), "arguments", ())
+    written = [a for a, given in zip(arguments, user.args, strict=False) if given is value and a.alias_info]
+    return any(a.alias_info.is_write for a in written)
 
 
 def elements_sent(steps: Sequence[Step], ranks: int, trained: set[fx.Node]) -> float:

@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import fx, nn
 
 from rigwise.errors import UsageError
-from rigwise.run.parallel.axes import Axis, indices
+from rigwise.run.parallel.axes import Axis, indices, leaves
 from rigwise.run.parallel.capture import plant
 from rigwise.run.parallel.choice import choose, forced, sequence
 from rigwise.run.parallel.exchanges import Cut, pick
@@ -79,6 +79,29 @@ def tensor_parallel(
     return cut_graph(module, axial, states, along)
 
 
+def mixed_parallel(module: fx.GraphModule, along: Along, within: set[str]) -> tuple[fx.GraphModule, dict[str, Held]]:
+    """Some weights shared out over ranks that otherwise work on samples of their own ("one weird trick", arXiv
+    1404.5997): where a cut layer begins, the inputs of all ranks are gathered; where it ends, each takes its samples'
+    sums. module: captured for the samples of all ranks together. The gradients of pieces are the mean over all samples
+    already; those of whole weights are left to be averaged.
+    """
+    axial = Axial(module.graph)
+    first = next(node for node in module.graph.nodes if node.op == "placeholder")
+    samples = leaves(axial.dims(first)[0])
+    chosen = choose(axial, along.ranks, trained_values(module.graph, tensors_of(module)), within)
+    if not chosen or len(samples) != 1:
+        raise UsageError(
+            f"nothing of {', '.join(sorted(within))} can be shared out over {along.ranks} ranks",
+            rule="a block that is split by model has dense layers at least as wide as there are ranks",
+            nearest="the same layout without blocks",
+        )
+    graph, book = cut_graph(module, axial, States(axial, chosen, samples=samples[0]), along)
+    for held in book.values():
+        if held.parameter is not None and not held.is_whole and held.parameter.requires_grad:
+            held.parameter.register_hook(lambda gradient: gradient / along.ranks)
+    return graph, book
+
+
 class Cutter:
     """Copies a graph node by node. new: the copy of each value as it is made, after its own exchange."""
 
@@ -98,6 +121,8 @@ class Cutter:
         for node in self.source.graph.nodes:
             if node.op == "get_attr":
                 self._hold(node)
+            elif node.op == "call_module":
+                plant(self.root, str(node.target), self.source.get_submodule(str(node.target)))
             if node.op == "call_function" and node.target is not operator.getitem:
                 self.new[node] = self._operation(node)
             else:

@@ -1,0 +1,145 @@
+"""The page and its server: how long a step of a slider takes, what the first view weighs, fifty people at once.
+
+    python benchmarks/web.py [slider] [view] [load]
+
+slider: the page in a real Chromium; from the input event to the painted answer, neighbours foreseen as the page does.
+view: bytes over the wire until the first answer is there. load: 50 people who each ask `plan`, look for a second or
+two, and ask again with another batch or number of GPUs; and the same without looking, which is what the cores can do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+
+MODELS = ("llama-3-8b", "gpt2", "gpt2-xl", "resnet50", "bert-large", "mistral-7b")
+DEVICES = ("h100-sxm-80gb", "a100-sxm-80gb", "rtx-4090", "rtx-3090")
+USERS, SECONDS = 50, 15.0
+CLOCK = """() => new Promise((done) => {
+  const input = document.querySelector('#batch'), took = [];
+  let turn = 0, way = 1;
+  const step = () => {
+    const before = document.querySelector('[data-answer]').dataset.answer, start = performance.now();
+    let next = Number(input.value) + way;
+    if (next > 12 || next < 3) { way = -way; next = Number(input.value) + way; }
+    input.value = String(next);
+    input.dispatchEvent(new Event('input', { bubbles: true }));
+    input.dispatchEvent(new Event('keyup', { bubbles: true }));
+    const look = () => {
+      if (document.querySelector('[data-answer]').dataset.answer === before) return requestAnimationFrame(look);
+      took.push(performance.now() - start);
+      ++turn < 40 ? setTimeout(step, 400) : done(took);
+    };
+    requestAnimationFrame(look);
+  };
+  input.dispatchEvent(new Event('focus'));
+  setTimeout(step, 800);
+})"""
+
+
+@contextmanager
+def served() -> Iterator[tuple[int, str]]:
+    """Port and token of a server of its own process."""
+    command = [sys.executable, "-m", "rigwise", "serve", "--port", "0", "--quiet"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        address, token = server.stdout.readline().strip().split("/#token=")
+        yield int(address.rsplit(":", 1)[1]), token
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def share(values: list[float], part: float) -> float:
+    """The value below which a part of them lies."""
+    return sorted(values)[min(int(part * len(values)), len(values) - 1)]
+
+
+def told(what: str, values: list[float]) -> None:
+    """One line: median and 95th percentile, in milliseconds."""
+    print(f"{what}: {len(values)}, p50 {share(values, 0.5):.0f} ms, p95 {share(values, 0.95):.0f} ms")
+
+
+def browse(what: set[str]) -> None:
+    """The figures that need a browser."""
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
+    place = os.environ.get("RIGWISE_CHROMIUM") or shutil.which("chromium")
+    with served() as (port, token), sync_playwright() as tools:
+        browser = tools.chromium.launch(executable_path=place, args=flags)
+        page = browser.new_page()
+        wire, got = page.context.new_cdp_session(page), []
+        wire.send("Network.enable")
+        wire.on("Network.loadingFinished", lambda event: got.append(event["encodedDataLength"]))
+        page.goto(f"http://127.0.0.1:{port}/#token={token}")
+        page.wait_for_selector("[data-answer]")
+        page.wait_for_load_state("networkidle")
+        if "view" in what:
+            print(f"first view: {sum(got) / 1e3:.0f} kB over the wire, {len(got)} requests")
+        if "slider" in what:
+            told("a step of a slider, to its painted answer", page.evaluate(CLOCK))
+        browser.close()
+
+
+def load(looking: tuple[float, float]) -> None:
+    """Fifty people; looking: seconds between an answer and the next question."""
+    took: list[float] = []
+    wrong: list[int] = []
+    with served() as (port, token):
+        end = time.monotonic() + SECONDS
+        people = [
+            threading.Thread(target=_person, args=(n, port, token, looking, end, took, wrong)) for n in range(USERS)
+        ]
+        for person in people:
+            person.start()
+        for person in people:
+            person.join()
+    told(f"{USERS} people on plan, looking {looking[0]:g} to {looking[1]:g} s", took)
+    print(f"  {len(took) / SECONDS:.0f} answers/s, {len(wrong)} of them errors")
+
+
+def _person(
+    number: int, port: int, token: str, looking: tuple[float, float], end: float, took: list[float], wrong: list[int]
+) -> None:
+    chance = random.Random(number)
+    link = HTTPConnection("127.0.0.1", port, timeout=60)
+    model, device, batch, count = chance.choice(MODELS), chance.choice(DEVICES), 64, 8
+    time.sleep(chance.uniform(0, looking[1]))
+    while time.monotonic() < end:
+        body = json.dumps({"model": model, "cluster": f"{count}x{device}", "batch": batch})
+        start = time.perf_counter()
+        link.request("POST", "/api/plan", body, {"x-rigwise-token": token, "content-type": "application/json"})
+        answer = link.getresponse()
+        answer.read()
+        took.append((time.perf_counter() - start) * 1e3)
+        if answer.status not in (200, 409):  # that a model does not fit is an answer
+            wrong.append(answer.status)
+        batch = chance.choice((32, 64, 128, 256, 512))
+        count = chance.choice((4, 8, 16))
+        time.sleep(chance.uniform(*looking))
+    link.close()
+
+
+def main() -> None:
+    """What was asked for, or all."""
+    what = set(sys.argv[1:]) or {"slider", "view", "load"}
+    if what & {"slider", "view"}:
+        browse(what)
+    if "load" in what:
+        load((1.0, 2.0))
+        load((0.0, 0.0))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,367 @@
+"""The verbs of measuring: measure, replay, calibrate from the history, and what is known of this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rigwise.errors import UsageError
+
+if TYPE_CHECKING:
+    from rigwise.calibration.here import LinkFit
+    from rigwise.cost.profile import Profile
+    from rigwise.hardware.cluster import Cluster
+    from rigwise.measure.rows import Row
+    from rigwise.measure.start import Found
+
+SCHEMA_VERSION = 1
+SECONDS, THOROUGH_SECONDS = 20.0, 150.0
+_PARTS = ("memory", "optimizers", "probes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What `measure` found at one number of ranks and threads, and under which number it stands in the history.
+
+    spread: the median, over all things timed, of how far their middle 80 % lie apart, over the median. others: cores
+    that other programs kept busy. doubts: why the figures may be off, in words. links: fitted to each collective.
+    """
+
+    session: int
+    ranks: int
+    threads: int
+    rows: Sequence[Row]
+    spread: float
+    others: float
+    doubts: tuple[str, ...]
+    links: Sequence[LinkFit] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "session": self.session,
+            "ranks": self.ranks,
+            "threads": self.threads,
+            "spread": self.spread,
+            "others": self.others,
+            "doubts": list(self.doubts),
+            "links": [
+                {
+                    "collective": f.collective,
+                    "alpha": f.alpha,
+                    "bandwidth": f.bandwidth,
+                    "error": f.error,
+                    "worst": f.worst,
+                }
+                for f in self.links
+            ],
+            "rows": [row.to_dict() for row in self.rows],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """A task replayed. step_s: seconds predicted of a step; operations: different ones. session: in the history."""
+
+    task: str
+    ranks: int
+    threads: int
+    step_s: float
+    parts: dict[str, float]
+    operations: int
+    others: float
+    session: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "task": self.task,
+            "ranks": self.ranks,
+            "threads": self.threads,
+            "step_s": self.step_s,
+            "time_s": self.parts,
+            "operations": self.operations,
+            "others": self.others,
+            "session": self.session,
+        }
+
+
+def settings_here(cores: int) -> list[tuple[int, int]]:
+    """Ranks and threads at which a machine of some cores is measured: one thread, all of them, a rank a core.
+
+    >>> settings_here(1), settings_here(4)
+    ([(1, 1)], [(1, 1), (1, 4), (4, 1)])
+    """
+    return list(dict.fromkeys([(1, 1), (1, cores), (cores, 1)]))
+
+
+def measure(
+    *,
+    seconds: float | None = None,
+    thorough: bool = False,
+    device: str = "auto",
+    history: str | Path | None = None,
+    settings: Sequence[tuple[int, int]] | None = None,
+    on_part: Callable[[str, float], None] | None = None,
+) -> list[Measured]:
+    """Measure this machine and write it to the history: about `seconds` in all, over all settings.
+
+    settings: pairs of ranks and threads; by default one thread, all cores, and a rank a core. history: a file in place
+    of the user's own. on_part: called with what is measured and what of it is done, 0 to 1. Raises UsageError,
+    LaunchError (torch missing, a rank died).
+    """
+    from rigwise.hardware.detect import cores
+    from rigwise.measure.start import found
+    from rigwise.measurements.history import History
+
+    whole = seconds if seconds is not None else THOROUGH_SECONDS if thorough else SECONDS
+    if not 1 <= whole <= 24 * 3600:
+        raise UsageError(f"seconds={whole:g}", rule="a measurement takes from 1 second to a day")
+    asked = list(settings or settings_here(cores()))
+    if any(ranks < 1 or threads < 1 for ranks, threads in asked):
+        raise UsageError(f"settings {asked}", rule="at least 1 rank of at least 1 thread")
+    kept = History(history)
+    done = []
+    for ranks, threads in asked:
+        says = f"{ranks} rank{'s' * (ranks > 1)} of {threads} thread{'s' * (threads > 1)}"
+        one = found(
+            (*_PARTS, *(("links",) if ranks > 1 else ())),
+            world=ranks,
+            threads=threads,
+            seconds=whole / len(asked) * 0.6,
+            thorough=thorough,
+            device=device,
+            on_part=partial(_of_setting, on_part, says) if on_part else None,
+        )
+        done.append(_kept(one, kept))
+    return done
+
+
+def _of_setting(on_part: Callable[[str, float], None], says: str, part: str, share: float) -> None:
+    on_part(f"{says}: {part}", share)
+
+
+def _kept(one: Found, history: Any) -> Measured:
+    """Write what was found to the history."""
+    from rigwise.calibration.here import link_fits
+    from rigwise.measurements.history import Beside, Session
+    from rigwise.measurements.record import Measurement
+
+    spreads = sorted(row.spread for row in one.rows if row.spread is not None)
+    spread = spreads[len(spreads) // 2] if spreads else 0.0
+    doubts = _doubts(spread, one.others)
+    fits = list(link_fits(_timed(one.rows)).values())
+    session = Session(
+        kind="measure",
+        name=f"{one.world} x {one.threads}",
+        machine=machine_facts(),
+        settings={"ranks": one.world, "threads": one.threads, "precision": "float32"},
+        findings={"spread": spread, "others": one.others, "doubts": doubts},
+    )
+    measurements = [
+        Beside(
+            measured=Measurement(
+                id=f"{row.kind}{' ' if row.which else ''}{row.which}",
+                metric=row.metric,  # type: ignore[arg-type]
+                value=row.value,
+                settings={"kind": row.kind, "which": row.which, "sizes": dict(row.sizes), "spread": row.spread},
+                part="communication" if "ranks" in row.sizes else "compute",
+            )
+        )
+        for row in one.rows
+    ]
+    number = history.add(session, measurements)
+    return Measured(
+        session=number,
+        ranks=one.world,
+        threads=one.threads,
+        rows=one.rows,
+        spread=spread,
+        others=one.others,
+        doubts=doubts,
+        links=fits,
+    )
+
+
+_SPREAD = 0.3  # of the middle 80 % of a thing's times, above which the machine's speed moved
+
+
+def _doubts(spread: float, others: float) -> tuple[str, ...]:
+    from rigwise.hardware.busy import SOME
+
+    said = []
+    if others > SOME:
+        said.append(f"other programs kept {others:.1f} cores busy meanwhile: measure again on a quiet machine")
+    if spread > _SPREAD:
+        said.append(f"the times of one and the same thing spread by {spread:.0%}: clocks moved, or others were at work")
+    return tuple(said)
+
+
+def _timed(rows: Sequence[Row]) -> list[Any]:
+    from rigwise.calibration.curves import Timed
+
+    return [
+        Timed(kind=row.kind, which=row.which, sizes=row.sizes, seconds=row.value)
+        for row in rows
+        if row.metric == "kernel_s"
+    ]
+
+
+def replay(
+    task: str,
+    *,
+    ranks: int = 1,
+    threads: int | None = None,
+    batch: int | None = None,
+    seconds: float = 5.0,
+    history: str | Path | None = None,
+    on_part: Callable[[str, float], None] | None = None,
+) -> Replayed:
+    """Time each different operation of a task on its own tensors; their sum is the prediction of a step.
+
+    ranks: that train it together, each on its share of the batch; batch: of one rank in place of that share. What they
+    exchange comes from the profile of this machine. Raises as `run` does.
+    """
+    from rigwise.calibration.store import matching
+    from rigwise.errors import check_whole
+    from rigwise.hardware.detect import cores
+    from rigwise.measure.start import found
+    from rigwise.measure.sums import predicted
+    from rigwise.run.task import locate
+
+    locate(task)
+    check_whole(ranks=ranks, threads=threads, batch=batch)
+    of = threads or max(1, cores() // ranks)
+    one = found(("replay",), world=ranks, threads=of, seconds=seconds, task=task, batch=batch, on_part=on_part)
+    known = matching(machine_name(), ranks, of)
+    extra = known.rates.operation_s if known else 0.0
+    fixed = known.rates.step_s if known else 0.0
+    parts = predicted(one.rows, extra, fixed)
+    if ranks > 1:
+        if known is None or known.wire is None:
+            raise UsageError(
+                f"what {ranks} ranks exchange was not measured here",
+                rule="a replay times one rank's own work; the link is of the machine's profile",
+                nearest="rigwise measure, then rigwise calibrate --from history",
+            )
+        parts["communication"] = (
+            known.wire.alpha + parts.pop("gradient bytes") * 2 * (ranks - 1) / ranks / known.wire.bandwidth
+        )
+    parts.pop("gradient bytes", None)
+    step = sum(parts.values())
+    return Replayed(
+        task=task,
+        ranks=ranks,
+        threads=of,
+        step_s=step,
+        parts=parts,
+        operations=sum("often" in row.sizes for row in one.rows),
+        others=one.others,
+        session=_keep_replay(task, one, parts, batch, history),
+    )
+
+
+def _keep_replay(task: str, one: Found, parts: dict[str, float], batch: int | None, history: str | Path | None) -> int:
+    """Write a replay to the history; its number."""
+    from rigwise.measurements.history import Beside, History, Session
+    from rigwise.measurements.record import Measurement
+
+    session = Session(
+        kind="replay",
+        name=task,
+        machine=machine_facts(),
+        settings={"ranks": one.world, "threads": one.threads, "batch": batch},
+        findings={"others": one.others, "doubts": _doubts(0.0, one.others)},
+    )
+    rows = [Measurement(id=f"{task} {part}", metric="step_s", value=value, part=part) for part, value in parts.items()]
+    return History(history).add(session, [Beside(measured=row) for row in rows])
+
+
+def calibrate_here(*, name: str = "this", history: str | Path | None = None) -> list[Profile]:
+    """Fit this machine's profile to the last measurement of each number of ranks and threads, and keep it under a name.
+
+    Raises NotFoundError where the history has no measurement of this machine.
+    """
+    from rigwise.calibration.curves import Timed
+    from rigwise.calibration.here import profile
+    from rigwise.calibration.store import save
+    from rigwise.errors import NotFoundError
+    from rigwise.measurements.history import History
+
+    kept, machine = History(history), machine_name()
+    latest: dict[tuple[int, int], Any] = {}
+    for session in kept.sessions("measure"):
+        if session.machine.get("name") == machine:
+            latest.setdefault((int(session.settings["ranks"]), int(session.settings["threads"])), session)
+    if not latest:
+        raise NotFoundError(f"no measurement of {machine} in {kept.path}", nearest="rigwise measure")
+    profiles = []
+    for (ranks, threads), session in sorted(latest.items()):
+        timed = [
+            Timed(
+                kind=str(one.measured.settings["kind"]),
+                which=str(one.measured.settings["which"]),
+                sizes=one.measured.settings["sizes"],  # type: ignore[arg-type]
+                seconds=one.measured.value,
+            )
+            for one in kept.measurements(session.id)
+            if one.measured.metric == "kernel_s"
+        ]
+        made = profile(timed, name=name, machine=machine, ranks=ranks, threads=threads, date=session.date[:10])
+        profiles.append(made)
+    save(profiles, name)
+    return profiles
+
+
+def profile_here(cluster: Cluster, threads: int | None = None) -> Profile | None:
+    """What was measured of this machine for a cluster that is this machine; None where nothing was."""
+    from rigwise.api.names import HERE
+    from rigwise.calibration.store import matching
+    from rigwise.hardware.detect import cores
+
+    if cluster.name != HERE or cluster.device.kind != "cpu":
+        return None
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    of = threads or (int(said) if said.isdigit() else max(1, cores() // cluster.devices))
+    return matching(machine_name(), cluster.devices, of)
+
+
+def machine_name() -> str:
+    """What tells this machine's measurements from another's: processor, cores, and torch's version."""
+    from rigwise.hardware.detect import facts
+
+    known = facts()
+    gpus = ", ".join(sorted({gpu["name"] for gpu in known["gpus"]}))
+    where = gpus or f"{known['cpu']['name'] or 'a CPU'}, {known['cpu']['usable_cores']} cores"
+    return f"{where}, torch {known['packages']['torch'] or 'none'}"
+
+
+def machine_facts() -> dict[str, Any]:
+    """What a measurement depends on, as plain values."""
+    from rigwise.hardware.detect import facts
+
+    known = facts()
+    return {
+        "name": machine_name(),
+        "cpu": known["cpu"],
+        "gpus": known["gpus"],
+        "driver": known["driver"],
+        "cuda": known["cuda"],
+        "system": known["system"],
+        "packages": known["packages"],
+        "python": known["python"],
+    }
+
+
+def rate_of(row: Row) -> float | None:
+    """FLOP/s at which an operation ran; None for one that multiplies nothing."""
+    from rigwise.calibration.curves import Timed
+    from rigwise.calibration.here import flop
+
+    work = flop(Timed(kind=row.kind, which=row.which, sizes=row.sizes, seconds=row.value))
+    return work / row.value if work else None

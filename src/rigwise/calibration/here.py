@@ -1,0 +1,176 @@
+"""This machine's profile from what was timed on it: rates, link, and how well they say the time of a step that was not
+among what they were fitted to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+
+from rigwise.calibration.curves import KINDS, Timed, curves_of, law
+from rigwise.cost.measured import Rates, amounts
+from rigwise.cost.profile import Profile, Wire
+from rigwise.errors import UsageError
+
+COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send")
+_TWICE = {("conv", "backward"), ("attention", "backward"), ("causal attention", "backward"), ("recurrent", "backward")}
+_APART = frozenset({*COLLECTIVES, "pass", "step"})  # not operations
+_FOLDS = 6
+_LEAST_SPREAD = 0.03  # no two runs of a step agree better
+_UNKNOWN = 0.2  # where no pass was timed
+_MIDDLE = 0.6745  # of a normal law half lies within so many standard deviations; one odd probe does not move it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkFit:
+    """seconds = alpha + volume / bandwidth of a collective. error: mean |fitted/measured - 1|; worst: the largest."""
+
+    collective: str
+    alpha: float
+    bandwidth: float
+    error: float
+    worst: float
+
+
+def link_fit(collective: str, ranks: int, sizes: Sequence[float], seconds: Sequence[float]) -> LinkFit:
+    """The two figures of a link for one collective.
+
+    >>> fitted = link_fit("all_reduce", 2, [1e3, 1e6, 1e9], [1e-4 + m / 1e9 for m in (1e3, 1e6, 1e9)])
+    >>> f"{fitted.alpha:.1e} s, {fitted.bandwidth:.1e} B/s, {fitted.error:.0%}"
+    '1.0e-04 s, 1.0e+09 B/s, 0%'
+    """
+    share = {"all_reduce": 2 * (ranks - 1) / ranks, "send": 1.0}.get(collective, (ranks - 1) / ranks)
+    volume, took = np.array(sizes) * share, np.array(seconds)
+    counted = np.stack([np.ones_like(volume), volume], axis=-1)
+    alpha, each = law(counted, took)
+    off = np.abs(counted @ np.array([alpha, each]) / took - 1)
+    bandwidth = 1 / each if each > 0 else float("inf")
+    return LinkFit(
+        collective=collective,
+        alpha=float(alpha),
+        bandwidth=float(bandwidth),
+        error=float(off.mean()),
+        worst=float(off.max()),
+    )
+
+
+def link_fits(timed: Iterable[Timed]) -> dict[str, LinkFit]:
+    """Every collective that was timed."""
+    groups: dict[tuple[str, float], list[Timed]] = defaultdict(list)
+    for one in timed:
+        if one.kind in COLLECTIVES:
+            groups[one.kind, one.sizes["ranks"]].append(one)
+    return {
+        kind: link_fit(kind, int(ranks), [one.sizes["bytes"] for one in own], [one.seconds for one in own])
+        for (kind, ranks), own in groups.items()
+    }
+
+
+def profile(
+    timed: Sequence[Timed],
+    *,
+    name: str,
+    machine: str,
+    ranks: int,
+    threads: int,
+    date: str,
+    precisions: tuple[str, ...] = ("float32",),
+) -> Profile:
+    """Fit a profile. Raises UsageError where nothing was timed that a step is made of."""
+    parts = [one for one in timed if one.kind not in _APART]
+    if not any(one.kind == "product" for one in parts):
+        raise UsageError("no products were timed", rule="a profile is fitted to what `rigwise measure` writes")
+    left = _left_out(timed)
+    reduced = link_fits(timed).get("all_reduce")
+    return Profile(
+        name=name,
+        machine=machine,
+        ranks=ranks,
+        threads=threads,
+        precisions=precisions,
+        rates=Rates(curves=curves_of(parts), operation_s=_besides(timed), step_s=_once(timed)),
+        spread=max(_LEAST_SPREAD, float(np.median(np.abs(left))) / _MIDDLE) if left else _UNKNOWN,
+        before=_mean(_plain(timed)),
+        after=_mean(left),
+        date=date,
+        wire=Wire(alpha=reduced.alpha, bandwidth=reduced.bandwidth) if reduced else None,
+    )
+
+
+def _probes(timed: Iterable[Timed]) -> Mapping[float, list[Timed]]:
+    found: dict[float, list[Timed]] = defaultdict(list)
+    for one in timed:
+        if "probe" in one.sizes:
+            found[one.sizes["probe"]].append(one)
+    return found
+
+
+def _besides(timed: Iterable[Timed]) -> float:
+    """Seconds that a pass takes besides its operations, for each of them: the median over the short probes."""
+    found = []
+    for own in _probes(timed).values():
+        whole = next((one.seconds for one in own if one.kind == "pass"), None)
+        parts = [one for one in own if one.kind != "pass"]
+        if whole is not None and parts:
+            count = sum(one.sizes["often"] for one in parts)
+            rest = whole - sum(one.seconds * one.sizes["often"] for one in parts)
+            found.append((whole, rest / count))
+    short = sorted(found)[: max(1, len(found) // 3)]
+    return float(np.median([rest for _, rest in short])) if short else 0.0
+
+
+def _once(timed: Iterable[Timed]) -> float:
+    """Seconds of a step that are there whatever it computes."""
+    return next((one.seconds for one in timed if one.kind == "step"), 0.0)
+
+
+def _left_out(timed: Sequence[Timed]) -> list[float]:
+    """ln(predicted/measured) of the pass of each probe, by curves that were fitted without it."""
+    groups = _probes(timed)
+    rest = [one for one in timed if "probe" not in one.sizes and one.kind not in _APART]
+    besides = _besides(timed)
+    errors = []
+    for fold in range(min(_FOLDS, len(groups))):
+        out = [number for number in groups if int(number) % _FOLDS == fold]
+        kept = [one for number, own in groups.items() if number not in out for one in own if one.kind not in _APART]
+        rates = Rates(curves=curves_of([*kept, *rest]))
+        for number in out:
+            whole = next((one.seconds for one in groups[number] if one.kind == "pass"), None)
+            seconds = [_said(one, rates) for one in groups[number] if one.kind not in _APART]
+            if whole and seconds and all(value is not None for value in seconds):
+                count = sum(one.sizes["often"] for one in groups[number] if one.kind not in _APART)
+                errors.append(log(max(sum(value or 0.0 for value in seconds) + besides * count, 1e-9) / whole))
+    return errors
+
+
+def _said(one: Timed, rates: Rates) -> float | None:
+    curve = rates.curve(one.kind, one.which)
+    return None if curve is None else float(curve.seconds(**one.sizes)) * one.sizes["often"]
+
+
+def _plain(timed: Sequence[Timed]) -> list[float]:
+    """The same by FLOP over the rate of the best product that was timed: what a data sheet would say."""
+    rates = [flop(one) / one.seconds for one in timed if one.kind == "product"]
+    errors = []
+    for own in _probes(timed).values():
+        whole = next((one.seconds for one in own if one.kind == "pass"), None)
+        work = sum(flop(one) * one.sizes["often"] for one in own if one.kind != "pass")
+        if whole and work and rates:
+            errors.append(log(work / max(rates) / whole))
+    return errors
+
+
+def flop(one: Timed) -> float:
+    """FLOP of one operation; 0 of one that multiplies nothing."""
+    if one.kind not in KINDS or one.kind in ("embedding", "optimizer"):
+        return 0.0
+    passes = 2.0 if (one.kind, one.which) in _TWICE else 1.0
+    return passes * float(amounts(one.kind, one.sizes)[1])
+
+
+def _mean(errors: Sequence[float]) -> float:
+    """Mean |predicted/measured - 1| of errors of the logarithm."""
+    return float(np.mean(np.abs(np.expm1(errors)))) if errors else 0.0

@@ -1,0 +1,171 @@
+"""What the machine says of itself at this moment: clocks, limits and users of its GPUs, and counters of energy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rigwise.units import MEGA, MICRO, MILLI
+
+_POWERCAP = Path("/sys/class/powercap")
+THROTTLES = {
+    0x0004: "power limit",
+    0x0008: "hardware slowdown",
+    0x0020: "thermal limit (software)",
+    0x0040: "thermal limit (hardware)",
+    0x0080: "power brake",
+}
+"""Bits of nvmlDeviceGetCurrentClocksEventReasons that slow a busy GPU (NVML reference manual)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuState:
+    """One GPU now. Hz, watts, bytes, degrees Celsius; None where the driver does not say."""
+
+    index: int
+    name: str
+    pcie_gen: int | None
+    pcie_gen_max: int | None
+    lanes: int | None
+    lanes_max: int | None
+    clock: float | None
+    clock_max: float | None
+    power: float | None
+    power_limit: float | None
+    power_limit_default: float | None
+    temperature: float | None
+    used: float | None
+    users: int | None
+    throttled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Energy:
+    """Joules counted so far by each counter, by its name. missing: what could not be read, in words."""
+
+    counters: dict[str, tuple[float, float]]  # joules, and the joules at which the counter starts again
+    missing: tuple[str, ...] = ()
+
+    def until(self, later: Energy) -> float | None:
+        """Joules between two readings, all counters together; None where there is no counter.
+
+        >>> Energy(counters={"a": (9.0, 10.0)}).until(Energy(counters={"a": (1.0, 10.0)}))
+        2.0
+        """
+        both = [
+            (start, later.counters[name][0], top)
+            for name, (start, top) in self.counters.items()
+            if name in later.counters
+        ]
+        if not both:
+            return None
+        return sum(end - start if end >= start else end + top - start for start, end, top in both)
+
+
+@contextmanager
+def _nvml() -> Iterator[Any]:
+    """NVIDIA's management library, started; None where there is no driver."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+    except Exception:  # without a driver this fails in many ways, and none of them is an error here
+        yield None
+        return
+    try:
+        yield pynvml
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _ask(nvml: Any, call: str, *arguments: Any) -> Any:
+    try:
+        return getattr(nvml, call)(*arguments)
+    except (nvml.NVMLError, AttributeError):
+        return None
+
+
+def gpu_states() -> list[GpuState]:
+    """Every GPU of the machine."""
+    with _nvml() as nvml:
+        if nvml is None:
+            return []
+        return [_state(nvml, index) for index in range(_ask(nvml, "nvmlDeviceGetCount") or 0)]
+
+
+def _state(nvml: Any, index: int) -> GpuState:
+    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+
+    def number(call: str, *arguments: Any, scale: float = 1.0) -> float | None:
+        found = _ask(nvml, call, handle, *arguments)
+        return None if found is None else float(found) * scale
+
+    memory = _ask(nvml, "nvmlDeviceGetMemoryInfo", handle)
+    users = _ask(nvml, "nvmlDeviceGetComputeRunningProcesses", handle)
+    name = _ask(nvml, "nvmlDeviceGetName", handle)
+    bits = int(
+        number("nvmlDeviceGetCurrentClocksEventReasons") or number("nvmlDeviceGetCurrentClocksThrottleReasons") or 0
+    )
+    return GpuState(
+        index=index,
+        name=name.decode() if isinstance(name, bytes) else str(name or "a GPU"),
+        pcie_gen=_ask(nvml, "nvmlDeviceGetCurrPcieLinkGeneration", handle),
+        pcie_gen_max=_ask(nvml, "nvmlDeviceGetMaxPcieLinkGeneration", handle),
+        lanes=_ask(nvml, "nvmlDeviceGetCurrPcieLinkWidth", handle),
+        lanes_max=_ask(nvml, "nvmlDeviceGetMaxPcieLinkWidth", handle),
+        clock=number("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_SM, scale=MEGA),
+        clock_max=number("nvmlDeviceGetMaxClockInfo", nvml.NVML_CLOCK_SM, scale=MEGA),
+        power=number("nvmlDeviceGetPowerUsage", scale=MILLI),
+        power_limit=number("nvmlDeviceGetEnforcedPowerLimit", scale=MILLI),
+        power_limit_default=number("nvmlDeviceGetPowerManagementDefaultLimit", scale=MILLI),
+        temperature=number("nvmlDeviceGetTemperature", getattr(nvml, "NVML_TEMPERATURE_GPU", 0)),
+        used=float(memory.used) if memory else None,
+        users=None if users is None else len(users),
+        throttled=tuple(says for bit, says in THROTTLES.items() if bits & bit),
+    )
+
+
+def energy(folder: Path = _POWERCAP) -> Energy:
+    """The counters as they stand: NVML's total energy of each GPU, and RAPL's of each processor package."""
+    counters: dict[str, tuple[float, float]] = {}
+    missing: list[str] = []
+    with _nvml() as nvml:
+        for index in range((_ask(nvml, "nvmlDeviceGetCount") or 0) if nvml else 0):
+            used = _ask(nvml, "nvmlDeviceGetTotalEnergyConsumption", nvml.nvmlDeviceGetHandleByIndex(index))
+            if used is None:
+                missing.append(f"GPU {index} counts no energy")
+            else:
+                counters[f"GPU {index}"] = (used * MILLI, float("inf"))
+    packages = sorted(folder.glob("intel-rapl:[0-9]*")) if folder.is_dir() else []
+    for package in (path for path in packages if path.name.count(":") == 1):
+        try:
+            top = float((package / "max_energy_range_uj").read_text()) * MICRO
+            counters[package.name] = (float((package / "energy_uj").read_text()) * MICRO, top)
+        except PermissionError:
+            missing.append(f"no permission to read {package / 'energy_uj'}")
+        except (OSError, ValueError):
+            missing.append(f"{package / 'energy_uj'} cannot be read")
+    if not packages:
+        missing.append(f"no processor counts energy in {folder}")
+    return Energy(counters=counters, missing=tuple(missing))
+
+
+def joules_a_step(before: Energy, after: Energy, seconds: float, step_s: float) -> float | None:
+    """Joules of a step, from two readings `seconds` apart; None where nothing was counted.
+
+    >>> one, two = Energy(counters={"a": (0.0, 9e9)}), Energy(counters={"a": (500.0, 9e9)})
+    >>> joules_a_step(one, two, 10.0, 0.1)
+    5.0
+    """
+    used = before.until(after)
+    return None if used is None or seconds <= 0 else used / seconds * step_s
+
+
+def in_use(states: Sequence[GpuState]) -> tuple[str, ...]:
+    """What to say of GPUs that somebody else computes on."""
+    return tuple(
+        f"GPU {s.index} is in use: {s.users} process{'es' * (s.users > 1)} compute on it" for s in states if s.users
+    )

@@ -1,0 +1,69 @@
+"""What ranks exchange: each collective over sizes, and the two figures of a link fitted to it.
+
+    seconds = alpha + volume / bandwidth
+
+alpha: seconds before the first byte; volume: the bytes that the busiest rank sends (of m bytes over n ranks:
+2(n-1)/n m of an all-reduce, (n-1)/n m of the others, m from one to the next).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from statistics import median
+
+import torch
+import torch.distributed as dist
+
+from rigwise.measure.others import Others
+from rigwise.measure.rows import Row, row
+
+_SIZES = tuple(2**power for power in range(10, 25, 2))  # bytes of the whole message
+_REPEATS = 9
+_LONG_S = 0.08  # a message that takes longer is repeated less
+_FLOAT = 4
+
+
+def measure_links(device: torch.device, others: Others) -> Iterator[Row]:
+    """Every collective over all sizes."""
+    world, rank = others.world, dist.get_rank()
+    for size in _SIZES:
+        count = size // _FLOAT // world * world
+        whole = torch.ones(count, device=device)
+        piece = torch.ones(count // world, device=device)
+        other = torch.ones(count, device=device)
+        works: dict[str, Callable[[], object]] = {
+            "all_reduce": partial(dist.all_reduce, whole, op=dist.ReduceOp.AVG),
+            "all_gather": partial(dist.all_gather_into_tensor, whole, piece),
+            "reduce_scatter": partial(dist.reduce_scatter_tensor, piece, whole),
+            "all_to_all": partial(dist.all_to_all_single, other, whole),
+            "send": partial(_around, whole, other, rank, world),
+        }
+        for name, work in works.items():
+            yield row(name, _times(work, others), bytes=float(count * _FLOAT), ranks=float(world))
+
+
+def _around(out: torch.Tensor, into: torch.Tensor, rank: int, world: int) -> None:
+    """Each rank to the next: a message each way at once."""
+    asked = [
+        dist.P2POp(dist.isend, out, (rank + 1) % world),
+        dist.P2POp(dist.irecv, into, (rank - 1) % world),
+    ]
+    for request in dist.batch_isend_irecv(asked):
+        request.wait()
+
+
+def _times(work: Callable[[], object], others: Others) -> Sequence[float]:
+    work()
+    found: list[float] = []
+    while len(found) < _REPEATS:
+        others.meet()
+        start = time.perf_counter()
+        work()
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
+        found.append(time.perf_counter() - start)
+        if others.all(len(found) > 2 and median(found) > _LONG_S):
+            break
+    return found

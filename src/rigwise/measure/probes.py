@@ -1,0 +1,109 @@
+"""The probes: small networks trained for a few steps, their operations timed where they happen, and their passes."""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.resources import files
+
+import torch
+from torch import nn
+
+from rigwise.measure.listen import Listener
+from rigwise.measure.networks import loss_of, network
+from rigwise.measure.others import Others
+from rigwise.measure.reading import Seen
+from rigwise.measure.rows import Row, row
+
+_LISTENED, _WHOLE = 1, 1  # steps of a round, with and without a listener
+_LEAST = 2  # rounds
+
+
+@dataclass(slots=True)
+class Probe:
+    """A small network and what was heard of it. whole: seconds of forward and backward pass with nobody listening."""
+
+    model: nn.Module
+    x: torch.Tensor
+    target: torch.Tensor
+    heard: dict[Seen, list[float]] = field(default_factory=lambda: defaultdict(list))
+    count: dict[Seen, int] = field(default_factory=dict)
+    whole: list[float] = field(default_factory=list)
+
+    def step(self) -> None:
+        """Forward and backward, without an optimizer."""
+        loss_of(self.model(self.x), self.target).backward()
+        for parameter in self.model.parameters():
+            parameter.grad = None
+
+    def round(self, synchronize: Callable[[], None]) -> None:
+        """A few steps with and without a listener."""
+        device = self.x.device
+        for _ in range(_LISTENED):
+            listener = Listener(device)
+            with listener:
+                self.step()
+            found = listener.seconds()
+            self.count = {what: len(times) for what, times in found.items()}
+            for what, times in found.items():
+                self.heard[what] += times
+        for _ in range(_WHOLE):
+            synchronize()
+            start = time.perf_counter()
+            self.step()
+            synchronize()
+            self.whole.append(time.perf_counter() - start)
+
+
+def probes(device: torch.device, thorough: bool) -> list[Probe]:
+    """All small networks, made on the CPU and moved; each has run once."""
+    listed = tomllib.loads((files("rigwise.measure") / "data" / "probes.toml").read_text("utf-8"))["probe"]
+    made = []
+    for probe in listed:
+        if probe.get("thorough") and not thorough:
+            continue
+        model, x = network(probe["layers"], tuple(probe["input"]))
+        with torch.no_grad():
+            out = model(x)
+        target = torch.randint(out.shape[-1], (out.shape[:-1].numel(),))
+        made.append(Probe(model.to(device), x.to(device), target.to(device)))
+        made[-1].step()
+    return made
+
+
+def measure_probes(
+    device: torch.device, seconds: float, thorough: bool, others: Others, progress: Callable[[float], None]
+) -> Iterator[Row]:
+    """Rounds over all probes until the time is over, at least two; the ranks begin each probe together.
+
+    Rows: one for each different operation of a probe, with how often it has it; and of each probe its whole pass
+    ("pass"), which tells what a step costs besides.
+    """
+    synchronize = torch.cuda.synchronize if device.type == "cuda" else _nothing
+    start, rounds, longest = time.perf_counter(), 0, 0.0
+    made = probes(device, thorough)
+    while rounds < _LEAST or others.all(time.perf_counter() - start + longest < seconds):
+        begin = time.perf_counter()
+        for number, probe in enumerate(made):
+            others.meet()
+            probe.round(synchronize)
+            progress(
+                min((time.perf_counter() - start) / seconds, (rounds * len(made) + number + 1) / len(made) / _LEAST)
+            )
+        rounds += 1
+        longest = max(longest, time.perf_counter() - begin)
+    yield from _rows(made)
+
+
+def _rows(made: list[Probe]) -> Iterator[Row]:
+    for number, probe in enumerate(made):
+        for what, times in probe.heard.items():
+            yield row(what.kind, times, what.which, **dict(what.sizes), often=probe.count.get(what, 0), probe=number)
+        yield row("pass", probe.whole, probe=number)
+
+
+def _nothing() -> None:
+    """A CPU is done when it returns."""

@@ -1,0 +1,126 @@
+"""A rank's place in a pipeline, as `Parallel` runs it: stages, sharing of their gradients, and the loss on every rank.
+
+When the last backward pass is over, gradients are averaged over dp x cp, in buckets that are all under way at once, and
+those of tied weights added over their stages. Sharded stages (zero) exchange as fully_shard does, in the backward pass
+of the last micro-batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import fx, nn
+from torch.utils import _pytree as pytree
+
+from rigwise.errors import UsageError
+from rigwise.run.clock import Clock
+from rigwise.run.feeding.feed import cut, size
+from rigwise.run.parallel.exchanges import count
+from rigwise.run.parallel.held import Held
+from rigwise.run.parallel.mesh import Mesh
+from rigwise.run.parallel.pipeline import MicroBatch
+from rigwise.run.parallel.sharing import micro_batch, shard, shards
+from rigwise.run.parallel.stages import Stages
+
+_BUCKET_BYTES = 4 * 2**20
+
+
+class Line:
+    """This rank's stages with what they share. graph: prepared (stages.py) and changed by the other axes' passes."""
+
+    def __init__(self, graph: fx.GraphModule, mesh: Mesh, dtype: torch.dtype | None, clock: Clock | None) -> None:
+        self.mesh, self.clock = mesh, clock
+        self.stages = Stages(graph, mesh, mesh.layout.pipeline, dtype)
+        self.sharded = bool(mesh.layout.zero) and mesh.size("dp", "cp") > 1
+        if self.sharded:
+            self._refuse_twice_held()
+            for number, module in enumerate(self.stages.modules):
+                shard(module, mesh)
+                self.stages.wrap(number, module, partial(micro_batch, module, mesh.layout.zero))
+
+    def book(self, book: Iterable[Held]) -> list[Held]:
+        """What this rank holds, of the book of all stages."""
+        held = list(book)
+        made: dict[str, Held] = {}
+        for module in self.stages.modules:
+            names = {name for name, _ in (*module.named_parameters(), *module.named_buffers())}
+            own = [piece for piece in held if piece.name in names]
+            made |= {piece.name: piece for piece in (shards(own, module, self.mesh) if self.sharded else own)}
+        return [made[piece.name] for piece in held if piece.name in made]
+
+    def _refuse_twice_held(self) -> None:
+        seen: set[str] = set()
+        for module in self.stages.modules:
+            names = {name for name, _ in module.named_parameters()}
+            if seen & names:
+                layout = self.mesh.layout
+                raise UsageError(
+                    f"{min(seen & names)!r} is used in two chunks of one rank, which zero {layout.zero} cannot shard",
+                    rule="ZeRO shards a weight once on each rank",
+                    nearest=str(layout.but(zero=0)),
+                )
+            seen |= names
+
+    def step(self, inputs: Any, targets: Any) -> torch.Tensor:
+        """Forward and backward over this dp rank's samples; the mean loss, on every rank of the pipeline."""
+        stages, share = self.stages, size(inputs)
+        micro = min(self.mesh.layout.micro, share)
+        rows = [(cut(inputs, at, at + micro), cut(targets, at, at + micro)) for at in range(0, share, micro)]
+        total = stages.step(
+            [
+                MicroBatch(leaves=pytree.tree_leaves((row, {})), loss=lambda value: value * (micro / share))
+                for row in rows
+            ]
+        )
+        self._lap("backward")
+        for work, flat, grads in self._average(stages.weights().values()):
+            work.wait()
+            for grad, mean in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
+                grad.copy_(mean.view_as(grad))
+        stages.tied.add(stages.weights())
+        loss = self._told(total)
+        self._lap("communication")
+        return loss
+
+    def _average(self, weights: Iterable[nn.Parameter]) -> list[tuple[Any, torch.Tensor, list[torch.Tensor]]]:
+        """Start the means of all gradients over dp x cp, bucket by bucket; what waits for each."""
+        group = self.mesh.group("dp", "cp")
+        started: list[tuple[Any, torch.Tensor, list[torch.Tensor]]] = []
+        if group is None or self.sharded:
+            return started
+        for bucket in _buckets([w for w in weights if w.requires_grad]):
+            flat = torch.cat([grad.reshape(-1) for grad in bucket])
+            count("gradient", "all_reduce", flat, self.mesh.size("dp", "cp"))
+            work = dist.all_reduce(flat, op=dist.ReduceOp.AVG, group=group, async_op=True)
+            started.append((work, flat, bucket))
+        return started
+
+    def _told(self, total: torch.Tensor | None) -> torch.Tensor:
+        """The loss, from the last stage to all."""
+        group = self.mesh.group("pp")
+        loss = torch.zeros((), device=self.mesh.device, dtype=torch.float64) if total is None else total.double()
+        if group is not None:
+            dist.broadcast(loss, self.mesh.ranks("pp")[-1], group=group)
+        return loss
+
+    def _lap(self, part: str) -> None:
+        if self.clock:
+            self.clock.lap(part)
+
+
+def _buckets(weights: Sequence[nn.Parameter]) -> Iterator[list[torch.Tensor]]:
+    """Gradients in buckets of one type; a weight that got none has zeros."""
+    bucket: list[torch.Tensor] = []
+    for weight in weights:
+        if weight.grad is None:
+            weight.grad = torch.zeros_like(weight)
+        if bucket and (bucket[0].dtype != weight.grad.dtype or sum(g.nbytes for g in bucket) >= _BUCKET_BYTES):
+            yield bucket
+            bucket = []
+        bucket.append(weight.grad)
+    if bucket:
+        yield bucket

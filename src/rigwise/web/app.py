@@ -1,0 +1,137 @@
+"""The app: every verb under /api, jobs with their events, the names that can be said, and the page.
+
+    create_app(token="...") -> FastAPI
+
+Verbs run on as many threads as there are cores: more at once would only wait for each other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request as HttpRequest
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from rigwise import __version__
+from rigwise.errors import RigwiseError
+from rigwise.web import built
+from rigwise.web.catalogue import names
+from rigwise.web.guard import MOST_BODY, TOKEN_HEADER, Guard
+from rigwise.web.handlers import handle_errors
+from rigwise.web.jobroutes import add_jobs
+from rigwise.web.jobs import Jobs
+from rigwise.web.memo import Memo
+from rigwise.web.problems import MEDIA, known
+from rigwise.web.requests import Request
+from rigwise.web.verbs import VERBS, Verb, payload
+
+_PROBLEM = {"content": {MEDIA: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": says, **_PROBLEM}
+    for status, says in {
+        400: "a request that cannot be read",
+        401: "no token, or a wrong one",
+        403: "from the page of another site",
+        404: "an unknown or ambiguous name",
+        409: "infeasible: legal, but it cannot be done",
+        413: "a body that is too large",
+        422: "wrong usage or input",
+        503: "the machine, a library or a process failed",
+    }.items()
+}
+
+
+def create_app(*, token: str, folder: Path | None = None, static: Path = built.PAGE, most: int = MOST_BODY) -> FastAPI:
+    """The app. token: what requests that start work must carry. folder: where models and clusters may be read from.
+
+    static: where the built page lies. most: bytes of a body at most.
+    """
+    jobs, memo = Jobs(str(folder) if folder else None), Memo()
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = os.cpu_count() or 1
+        yield
+        await jobs.close()
+
+    app = FastAPI(
+        title="rigwise",
+        version=__version__,
+        description=f"The Python API over HTTP. What starts work carries the header {TOKEN_HEADER}.",
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+        responses=_PROBLEMS,
+    )
+    handle_errors(app)
+    for verb in VERBS.values():
+        if not verb.long:
+            _add(app, verb, folder, memo)
+    app.get("/api/names", summary="Names that can be said: models, devices, personas, works.")(names)
+    add_jobs(app, jobs)
+    _add_page(app, static)
+    app.openapi = partial(_openapi, app, app.openapi)  # type: ignore[method-assign]
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
+    app.add_middleware(Guard, token=token, most=most)
+    return app
+
+
+def _add(app: FastAPI, verb: Verb, folder: Path | None, memo: Memo) -> None:
+    def route(body: Request) -> Response:
+        day = datetime.now(tz=UTC).date()
+        key = (verb.name, day, body.model_dump_json(exclude_none=True))
+        return Response(memo.get(key, lambda: _dumped(verb, body, folder)), media_type="application/json")
+
+    route.__annotations__["body"] = verb.request
+    responses: dict[int | str, dict[str, Any]] = {200: {"description": "what `--json` prints", "content": _JSON}}
+    app.post(f"/api/{verb.name}", summary=verb.says, name=verb.name, responses=responses)(route)
+
+
+_JSON = {"application/json": {"schema": {"type": "object", "required": ["schema_version", "same"]}}}
+
+
+def _dumped(verb: Verb, body: Request, folder: Path | None) -> bytes:
+    try:
+        found = payload(verb, body, folder, lambda done, total: None)
+    except RigwiseError:
+        raise
+    except Exception as error:
+        raise known(error) from error
+    return json.dumps(found, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _openapi(app: FastAPI, plain: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """FastAPI's schema, with the class of problem documents."""
+    schema = plain()
+    texts = {name: {"type": "string"} for name in ("type", "title", "detail", "rule", "nearest")}
+    numbers = {name: {"type": "integer"} for name in ("status", "exit_code")}
+    problem = {"type": "object", "properties": {**texts, **numbers}, "required": [*texts, *numbers]}
+    schema.setdefault("components", {}).setdefault("schemas", {})["Problem"] = problem
+    return schema
+
+
+def _add_page(app: FastAPI, static: Path) -> None:
+    why = built.missing(static)
+
+    async def root(_: HttpRequest) -> Response:
+        if why:
+            return HTMLResponse(built.instead(why), status_code=503)
+        return Response((static / "index.html").read_bytes(), media_type="text/html", headers=_FRESH)
+
+    app.add_route("/", root, include_in_schema=False)
+    if not why:
+        app.mount("/assets", StaticFiles(directory=static / "assets"), name="assets")
+
+
+_FRESH = {"cache-control": "no-store"}

@@ -1,0 +1,101 @@
+"""One HTML file that holds the page and its answers, and opens with no server: what `rigwise report` writes.
+
+The bundle is the server's own, put inside; a content security policy of digests lets nothing else run, and nothing is
+asked of anybody. Answers are the payloads of the verbs, under the keys by which the page asks for them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from rigwise.errors import LaunchError
+from rigwise.web.built import PAGE, missing
+from rigwise.web.verbs import VERBS, payload
+
+MOST = 1_000_000
+"""Bytes of a report at most."""
+_SCRIPT = re.compile(r'<script type="module"[^>]*src="\./([^"]+)"[^>]*></script>')
+_STYLE = re.compile(r'<link rel="stylesheet"[^>]*href="\./([^"]+)"[^>]*>')
+_PLACE = '<div id="app">'
+
+
+def plan_report(said: Mapping[str, Any], folder: Path | None = None, page: Path = PAGE) -> str:
+    """A plan as one file: its ranking, and of its layouts as many pipelines as the size allows, the best first.
+
+    said: the request of `plan`. Raises the errors of planning, and LaunchError where the page was not built.
+    """
+    found = _answer("plan", said, folder)
+    answers = {key_of("plan", said): found, "names": {"models": [], "devices": [], "personas": {}, "works": {}}}
+    answers["names"] |= {"precisions": [], "optimizers": [], "brain_inputs": [], "version": _version()}
+    words = {key: "|".join(value) if isinstance(value, list) else value for key, value in said.items()}
+    address = f"#/plan?{urlencode(words)}"
+    text = one_file(answers, address, page)
+    for key, stages in _stages(found, said, folder):
+        longer = one_file(answers | {key: stages}, address, page)
+        if len(longer.encode()) > MOST:
+            break
+        answers[key], text = stages, longer
+    return text
+
+
+def _stages(found: Mapping[str, Any], said: Mapping[str, Any], folder: Path | None) -> Iterator[tuple[str, Any]]:
+    rest = {key: value for key, value in said.items() if key not in ("objective", "top", "fix", "full")}
+    for row in found["layouts"]:
+        asked = {**rest, "layout": row["spelling"]}
+        yield key_of("timeline", asked), _answer("timeline", asked, folder)
+
+
+def key_of(verb: str, said: Mapping[str, Any]) -> str:
+    """The key of an answer, spelt as the page spells it.
+
+    >>> key_of("plan", {"model": "gpt2", "cluster": "8xh100"})
+    'plan {"cluster":"8xh100","model":"gpt2"}'
+    """
+    return f"{verb} {json.dumps(dict(sorted(said.items())), separators=(',', ':'), ensure_ascii=False)}"
+
+
+def one_file(answers: Mapping[str, Any], address: str, page: Path = PAGE) -> str:
+    """The page with answers inside. address: the state that it opens with. Raises LaunchError without a built page."""
+    if why := missing(page):
+        raise LaunchError(f"no report: {why}")
+    text = (page / "index.html").read_text(encoding="utf-8")
+    digests: dict[str, list[str]] = {"script": [], "style": []}
+
+    def inside(kind: str, place: str, end: str) -> str:
+        code = (page / place).read_text(encoding="utf-8")
+        code = re.sub(rf"</({end})", r"<\\/\1", code, flags=re.IGNORECASE).replace("<!--", "\\x3C!--")
+        digests[kind].append(f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'")
+        return f'<script type="module">{code}</script>' if kind == "script" else f"<style>{code}</style>"
+
+    text, scripts = _SCRIPT.subn(lambda found: inside("script", found[1], "script"), text)
+    text, styles = _STYLE.subn(lambda found: inside("style", found[1], "style"), text)
+    if (scripts, styles) != (1, 1):
+        raise LaunchError(f"the built page has {scripts} scripts and {styles} styles", rule="one of each")
+    made = datetime.now(tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+    data = json.dumps({"made": made, "address": address, "answers": answers}, separators=(",", ":"), allow_nan=False)
+    for sign, code in (("<", "\\u003c"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
+        data = data.replace(sign, code)
+    policy = f"default-src 'none'; script-src {' '.join(digests['script'])}; style-src {' '.join(digests['style'])}; "
+    meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}img-src data: blob:">'
+    text = text.replace('<meta charset="utf-8" />', f'<meta charset="utf-8" />{meta}', 1)
+    place = text.rindex(_PLACE)
+    return f'{text[:place]}<script type="application/json" id="payload">{data}</script>{text[place:]}'
+
+
+def _answer(verb: str, said: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
+    kind = VERBS[verb]
+    return payload(kind, kind.request(**said), folder, lambda done, total: None)
+
+
+def _version() -> str:
+    from rigwise import __version__
+
+    return __version__

@@ -1,0 +1,156 @@
+"""The verbs that HTTP offers: the class of each request, and the function that answers it as --json does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rigwise import api
+from rigwise.report.payload import SCHEMA_VERSION, plain
+from rigwise.web import drawings, requests
+from rigwise.web.names import cluster_name, model_name, told_run
+from rigwise.web.spelling import same
+
+Progress = Callable[[int, int], None]
+Said = dict[str, Any]
+Answer = Callable[[Said, Progress], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb:
+    """name: its path under /api. request: what it takes. answer: what it gives. long: only as a job."""
+
+    name: str
+    request: type[requests.Request]
+    answer: Answer
+    long: bool = False
+
+    @property
+    def says(self) -> str:
+        """What it does, for OpenAPI."""
+        return (self.request.__doc__ or "").split("\n")[0]
+
+
+def payload(verb: Verb, request: requests.Request, folder: Path | None, progress: Progress) -> dict[str, Any]:
+    """The whole answer: its schema, what the verb says, and the command and the Python that say the same.
+
+    folder: where files may be read. Raises the errors of the Python API.
+    """
+    said = request.said()
+    shown = dict(said)
+    if "model" in said:
+        said["model"] = model_name(said["model"], folder)
+    if "cluster" in said:
+        said["cluster"] = cluster_name(said["cluster"], folder)
+    if "like" in said:
+        said["like"] = [told_run(text) for text in said["like"]]
+    found = verb.answer(said, progress)
+    return {"schema_version": SCHEMA_VERSION, **plain(found), "same": same(verb.name, shown)}
+
+
+def _plan(said: Said, _: Progress) -> Mapping[str, Any]:
+    how = {"top": 10, "objective": "time", "fix": None, "full": False}
+    how |= {key: said.pop(key) for key in how if key in said}
+    asked = api.ask(**said)
+    return {**asked.subject(), **asked.plan(**how).to_dict()}  # type: ignore[arg-type]
+
+
+def _estimate(said: Said, _: Progress) -> Mapping[str, Any]:
+    explain, layout = said.pop("explain", False), said.pop("layout")
+    asked = api.ask(layout=layout, **said)
+    found = asked.estimate(layout)
+    why = asked.shortage(found)
+    work = {"explanation": api.explained(asked, layout).to_dict()} if explain else {}
+    return {**asked.subject(), **found.to_dict(), **work, **(why.to_dict() if why else {})}
+
+
+def _timeline(said: Said, _: Progress) -> Mapping[str, Any]:
+    layout = said.pop("layout")
+    asked = api.ask(layout=layout, **said)
+    return {**asked.subject(), **drawings.stages(asked.question, asked.estimate(layout).layout)}
+
+
+def _export(said: Said, _: Progress) -> Mapping[str, Any]:
+    return api.export(said.pop("model"), said.pop("cluster"), said.pop("layout"), **said).to_dict()
+
+
+def _scale(said: Said, _: Progress) -> Mapping[str, Any]:
+    devices = said.pop("devices", None)
+    asked = api.ask(**said)
+    return {**asked.subject(), **asked.scale(sorted(set(devices)) if devices else None).to_dict()}
+
+
+def _split(said: Said, _: Progress) -> Mapping[str, Any]:
+    return api.split(**said).to_dict()
+
+
+def _advise(said: Said, _: Progress) -> Mapping[str, Any]:
+    against = said.pop("why_not", None)
+    found = api.advise(said.pop("model", None), **said)
+    money = {"name": said.get("currency") or "USD", "per_usd": said.get("per_usd", 1.0)}
+    more = {"why_not": api.why_not(found, against)} if against else {}
+    return {**found.to_dict(), **more, "currency": money}
+
+
+def _chart(said: Said, _: Progress) -> Mapping[str, Any]:
+    return {"work": said["work"], "chart": [row.to_dict() for row in api.chart(said["work"])]}
+
+
+def _rig(said: Said, _: Progress) -> Mapping[str, Any]:
+    found = api.rig(said.pop("gpus"), **said)
+    return {**found.to_dict(), "drawing": drawings.topology(found)}
+
+
+def _rig_check(said: Said, _: Progress) -> Mapping[str, Any]:
+    found = api.check_rig(said.pop("parts_list") + "\n", **said)
+    return {**found.to_dict(), "drawing": drawings.topology(found)}
+
+
+def _machines(said: Said, _: Progress) -> Mapping[str, Any]:
+    return api.brain_machines(said.pop("devices", ()), **said).to_dict()
+
+
+def _validation(_: Said, progress: Progress) -> Mapping[str, Any]:
+    found = api.validate(progress=progress)
+    return {**found.to_dict(), "points": drawings.points(found)}
+
+
+VERBS: Mapping[str, Verb] = {
+    verb.name: verb
+    for verb in (
+        Verb(name="plan", request=requests.Plan, answer=_plan),
+        Verb(name="estimate", request=requests.Estimate, answer=_estimate),
+        Verb(name="timeline", request=requests.Timeline, answer=_timeline),
+        Verb(name="export", request=requests.Export, answer=_export),
+        Verb(name="scale", request=requests.Scale, answer=_scale),
+        Verb(name="split", request=requests.Split, answer=_split),
+        Verb(name="advise", request=requests.Advise, answer=_advise),
+        Verb(name="chart", request=requests.Chart, answer=_chart),
+        Verb(name="rig", request=requests.Rig, answer=_rig),
+        Verb(name="rig-check", request=requests.RigCheck, answer=_rig_check),
+        Verb(
+            name="brain-estimate",
+            request=requests.BrainEstimate,
+            answer=lambda said, _: api.brain_estimate(**said).to_dict(),
+        ),
+        Verb(
+            name="brain-compare",
+            request=requests.BrainCompare,
+            answer=lambda said, _: api.brain_compare(**said).to_dict(),
+        ),
+        Verb(name="brain-machines", request=requests.BrainMachines, answer=_machines),
+        Verb(
+            name="brain-forecast",
+            request=requests.BrainForecast,
+            answer=lambda said, _: api.brain_forecast(**said).to_dict(),
+        ),
+        Verb(
+            name="brain-neuron",
+            request=requests.BrainNeuron,
+            answer=lambda said, _: api.brain_neuron(said.pop("cell", "purkinje"), **said).to_dict(),
+        ),
+        Verb(name="validation", request=requests.Validation, answer=_validation, long=True),
+    )
+}

@@ -1,0 +1,64 @@
+"""`make pictures`: each room in light and dark, wide and on a telephone, as PNG files to look at.
+
+python tests/browser/pictures.py [FOLDER]
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from subprocess import PIPE, Popen
+
+from playwright.sync_api import sync_playwright
+
+ROOMS = {
+    "plan": "plan",
+    "plan-pipeline": "plan?model=gpt3-175b&cluster=512xa100-sxm-80gb&batch=1536&whynot=dp=512",
+    "gpu": "gpu?budget=3000",
+    "machine": "machine",
+    "parallel": "parallel",
+    "brain": "brain",
+    "validation": "validation",
+}
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
+READY = {"validation": "[data-view=points]", "brain": "[data-view=ahead]"}
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    server = Popen([sys.executable, "-m", "rigwise", "serve", "--port", "0", "--quiet"], stdout=PIPE, text=True)
+    assert server.stdout
+    address = server.stdout.readline().strip()
+    place = os.environ.get("RIGWISE_CHROMIUM") or shutil.which("chromium")
+    try:
+        with sync_playwright() as tools:
+            browser = tools.chromium.launch(executable_path=place, args=FLAGS)
+            for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390)):
+                context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+                page = context.new_page()
+                page.on("console", lambda said: said.type in ("error", "warning") and print("console:", said.text))
+                page.goto(address)
+                for name, path in ROOMS.items():
+                    if len(sys.argv) > 2 and name not in sys.argv[2:]:
+                        continue
+                    page.goto(address.split("#")[0] + "#/" + path)
+                    wanted = READY.get(name, "[data-answer]")
+                    page.wait_for_selector(wanted, timeout=180_000)
+                    page.wait_for_load_state("networkidle")
+                    time.sleep(0.4)
+                    over = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+                    file = folder / f"{name}-{scheme}-{width}.png"
+                    page.screenshot(path=file, full_page=True)
+                    print(file, f"too wide by {over}" if over > 0 else "")
+                context.close()
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "out/pictures"))

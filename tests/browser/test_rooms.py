@@ -1,0 +1,168 @@
+"""Every room in a real browser: it answers, its address is its state, its charts have tables, it fits a telephone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+SMALL = "plan?model=gpt2&cluster=4xrtx-3090&batch=64"
+STATES = (SMALL, "gpu", "machine?device=rtx-3090&count=2", "parallel", "brain")
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_room_answers_and_fits_a_desk_and_a_telephone(visit, state) -> None:
+    page = visit.go(state)
+    assert page.locator("h2").inner_text()
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(150)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_chart_has_its_table(visit, state) -> None:
+    page = visit.go(state)
+    views = page.locator("[data-view]")
+    assert views.count() >= 1
+    for place in range(views.count()):
+        view = views.nth(place)
+        view.get_by_role("button", name="Table").click()
+        assert view.locator("tbody tr").count() >= 1
+        assert "NaN" not in view.inner_text()
+    page.wait_for_url("**tables=**")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("state", STATES)
+def test_axe_finds_nothing_serious(visit, state, scheme) -> None:
+    if not AXE.is_file():
+        pytest.skip("axe-core is not installed: make page")
+    page = visit.page
+    page.emulate_media(color_scheme=scheme)
+    visit.go(state)
+    page.wait_for_load_state("networkidle")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("() => axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice']})")
+    bad = [row for row in found["violations"] if row["impact"] in ("serious", "critical")]
+    assert not bad, [(row["id"], [node["target"] for node in row["nodes"][:5]]) for row in bad]
+
+
+def test_a_link_shares_the_state_and_back_undoes_a_choice(visit) -> None:
+    page = visit.go(SMALL + "&objective=memory")
+    assert page.locator("#objective").input_value() == "memory"
+    page.locator("#objective").select_option("time")
+    page.wait_for_url("**objective=time**")
+    page.go_back()
+    page.wait_for_function("() => document.querySelector('#objective').value === 'memory'")
+
+
+def test_a_step_of_a_slider_brings_its_own_answer(visit) -> None:
+    page = visit.go(SMALL)
+    page.locator("#batch").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("[data-answer*='--batch 128']")
+    page.wait_for_url("**batch=128**")
+
+
+def test_a_model_is_found_by_typing_and_chosen_by_keys(visit) -> None:
+    page = visit.go(SMALL)
+    page.locator("#model").click()
+    page.keyboard.type("gpt2 med")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-answer*='gpt2-medium']")
+
+
+def test_a_layout_can_be_chosen_and_one_of_ones_own_compared(visit) -> None:
+    page = visit.go(SMALL)
+    second = page.locator("tbody td button").nth(1)
+    spelling = second.inner_text()
+    second.click()
+    page.wait_for_url("**layout=**")
+    assert spelling in page.locator(".best").inner_text()
+    page.locator("#whynot").fill("dp=3")
+    page.get_by_role("button", name="Compare").click()
+    page.locator("[role=alert]").wait_for()
+    assert "rule" in page.locator("[role=alert]").inner_text()
+    visit.allow("422")
+
+
+def test_the_timeline_zooms_by_keys_and_shows_every_rank(visit) -> None:
+    page = visit.go("plan?model=gpt3-1.3b&cluster=8xa100-sxm-80gb&batch=64&fix=pp=2")
+    canvas = page.locator("[data-view=timeline] canvas")
+    canvas.wait_for()
+    before = canvas.screenshot()
+    canvas.focus()
+    page.keyboard.press("+")
+    page.wait_for_timeout(100)
+    assert canvas.screenshot() != before
+    page.get_by_role("button", name="Every rank").click()
+    page.wait_for_url("**lanes=ranks**")
+    page.locator("[data-view=timeline]").get_by_role("button", name="Table").click()
+    assert "rank 0" in page.locator("[data-view=timeline] tbody").inner_text()
+
+
+def test_where_the_token_is_missing_the_page_asks_for_it(visit) -> None:
+    page = visit.page
+    page.goto(visit.address)
+    page.locator("#token").fill(f"{visit.address}/#token=test-token")
+    page.get_by_role("button", name="Enter").click()
+    page.wait_for_selector("[data-answer]")
+    visit.allow("401")
+
+
+def test_the_first_view_is_light(visit) -> None:
+    page, got = visit.page, []
+    wire = page.context.new_cdp_session(page)
+    wire.send("Network.enable")
+    wire.on("Network.loadingFinished", lambda told: got.append(told["encodedDataLength"]))
+    visit.go("plan")
+    page.wait_for_load_state("networkidle")
+    assert sum(got) < 300_000, got
+
+
+def test_nothing_is_asked_of_anybody_else(visit) -> None:
+    asked = []
+    visit.page.on("request", lambda request: asked.append(request.url))
+    visit.go("plan")
+    assert asked
+    assert all(url.startswith((visit.address, "data:", "blob:")) for url in asked)
+
+
+def test_what_is_chosen_is_not_forgotten_in_dark(visit) -> None:
+    page = visit.go("parallel")
+    page.get_by_role("button", name="Dark colours").click()
+    page.reload()
+    assert page.evaluate("() => document.documentElement.dataset.theme") == "dark"
+
+
+def test_validation_tells_its_progress_and_can_be_cancelled(visit) -> None:
+    page = visit.go("validation", answered=False)
+    page.get_by_role("button", name="Cancel").click(timeout=30_000)
+    page.get_by_role("button", name="Start again").wait_for(timeout=30_000)
+
+
+def test_a_report_opens_with_no_server(visit, tmp_path) -> None:
+    from rigwise.web.onefile import MOST, plan_report
+
+    place = tmp_path / "report.html"
+    said = {"model": "gpt2", "cluster": "4xrtx-3090", "batch": 64, "optimizer": "adam"}
+    place.write_text(plan_report(said), encoding="utf-8")
+    assert place.stat().st_size < MOST
+    asked = []
+    visit.page.on("request", lambda request: asked.append(request.url))
+    visit.page.goto(place.as_uri())
+    visit.page.wait_for_selector("[data-view=timeline] canvas")
+    assert "--batch 64" in visit.page.locator(".same code").first.inner_text()
+    visit.page.locator("#batch").focus()
+    visit.page.keyboard.press("ArrowRight")
+    assert "rigwise serve" in visit.page.locator("[role=alert]").inner_text()
+    assert all(url.startswith(("file:", "data:", "blob:")) for url in asked)
+
+
+def test_a_layout_is_shown_in_the_words_of_another_framework(visit) -> None:
+    page = visit.go(SMALL)
+    page.get_by_role("button", name="torchtitan").click()
+    page.locator("pre").wait_for()
+    assert "global_batch_size 64" in page.locator("pre").inner_text()

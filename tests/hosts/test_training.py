@@ -1,0 +1,91 @@
+"""`rigwise run` on several hosts: the same training as on one, also when something breaks; the other faults are in
+benchmarks/faults.py, which takes longer.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hosts import Hosts, why_not
+from running_hosts import Running, kill, until
+from training import train
+
+pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "there are hosts")
+
+
+def nobody_left(processes: list[psutil.Process]) -> bool:
+    return all(not each.is_running() or each.status() == psutil.STATUS_ZOMBIE for each in processes)
+
+
+def test_a_killed_rank_and_a_broken_checkpoint_leave_the_losses_as_they_are() -> None:
+    with Hosts(2) as hosts:
+        run = Running(hosts, ":slow", "--layout", "dp=2", steps=60)
+        run.reached(12)
+        newest = max(run.output.glob("checkpoints/step-*"))
+        victim = next(newest.glob("*.distcp"))
+        victim.write_bytes(b"torn" + victim.read_bytes()[4:])
+        everyone = run.everyone()
+        kill(run.rank(1))
+        assert run.ended() == [0, 0], run.said(0) + run.said(1)
+        assert nobody_left(everyone)
+    assert "rank 1 was killed by SIGKILL; starting again from step-" in run.said(1)
+    assert "cannot be read" in run.said(0)  # the older one was taken
+    assert run.losses() == pytest.approx(train(":slow", steps=60).losses, rel=1e-6)
+
+
+def test_a_cable_cut_for_good_leaves_one_host_that_goes_on() -> None:
+    with Hosts(2) as hosts:
+        run = Running(hosts, ":slow", "--layout", "dp=2", nnodes="1:2", steps=60)
+        run.reached(12)
+        everyone = run.everyone()
+        hosts.plug(1, connected=False)
+        until(lambda: run.launchers[0].poll() is not None, 60)
+        assert run.launchers[0].returncode == 0, run.said(0)
+        assert len(run.losses()) == 60
+        assert run.ended()[1] == 5
+        assert nobody_left(everyone)
+    assert "1 rank" in run.said(0)
+    assert "error" in run.said(1) or "rigwise: " in run.said(1)
+    assert run.losses() == pytest.approx(train(":slow", steps=60).losses, rel=1e-5)
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    folder = Path("out").absolute()
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], capture_output=True).returncode:
+        pytest.skip("no disk of a few megabytes can be mounted here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_ends_the_run_on_all_hosts_with_a_clear_error(small_disk: Path) -> None:
+    with Hosts(2) as hosts:
+        run = Running(hosts, ":slow", "--layout", "dp=2", steps=400)
+        run.reached(12)
+        everyone = run.everyone()
+        with suppress(OSError):
+            (small_disk / "ballast").write_bytes(b"0" * (8 << 20))
+        codes = run.ended(60)
+        assert codes == [5, 5], run.said(0) + run.said(1)
+        assert nobody_left(everyone)
+    assert "No space left on device" in run.said(0) + run.said(1)
+    whole = [path for path in small_disk.glob("checkpoints/step-*") if (path / "record.json").stat().st_size]
+    assert whole
+    assert not list(small_disk.glob("checkpoints/.partial-*"))
+
+
+def test_the_alarm_names_whose_link_became_slow() -> None:
+    with Hosts(2, rate="200mbit") as hosts:
+        run = Running(hosts, ":wide", "--layout", "dp=2", steps=60)
+        run.reached(15)
+        hosts.shape(1, "20mbit")
+        assert run.ended() == [0, 0], run.said(0) + run.said(1)
+    assert "alarm at step" in run.said(0)
+    assert "rank 1 sends at" in run.said(0)

@@ -1,0 +1,71 @@
+"""A function run on several ranks at once: forked from a process that has torch already, joined over gloo."""
+
+from __future__ import annotations
+
+import faulthandler
+import multiprocessing as mp
+import tempfile
+import traceback
+from collections.abc import Callable
+from datetime import timedelta
+from multiprocessing.connection import Connection
+from typing import Any
+
+_PRELOAD = [
+    "torch",
+    "torch.distributed",
+    "torch.nn.parallel",
+    "torch._dynamo",
+    "torch.distributed.fsdp",
+    "torch.export",
+]
+_LONGEST_S, _STUCK_S = 90.0, 60.0
+
+
+def _rank(pipe: Connection, meet: str, rank: int, world: int, function: Callable[..., Any], args: Any) -> None:
+    import torch
+    import torch.distributed as dist
+
+    torch.set_num_threads(1)
+    faulthandler.dump_traceback_later(_STUCK_S)
+    try:
+        if world > 1:
+            dist.init_process_group(
+                "gloo", init_method=f"file://{meet}", rank=rank, world_size=world, timeout=timedelta(seconds=60)
+            )
+        pipe.send((True, function(*args)))
+        if world > 1:
+            dist.barrier()
+            dist.destroy_process_group()
+    except BaseException:
+        pipe.send((False, traceback.format_exc()))
+
+
+def together(world: int, function: Callable[..., Any], *args: Any) -> list[Any]:
+    """What `function(*args)` returns on each of `world` ranks; AssertionError with a rank's traceback if one fails."""
+    context = mp.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOAD)
+    with tempfile.TemporaryDirectory() as folder:
+        pipes, ranks = [], []
+        for rank in range(world):
+            here, there = context.Pipe(duplex=False)
+            process = context.Process(target=_rank, args=(there, f"{folder}/ranks", rank, world, function, args))
+            process.start()
+            there.close()
+            pipes.append(here)
+            ranks.append(process)
+        try:
+            return [_result(pipe, rank) for rank, pipe in enumerate(pipes)]
+        finally:
+            for process in ranks:
+                process.join(5)
+                if process.is_alive():
+                    process.kill()
+
+
+def _result(pipe: Connection, rank: int) -> Any:
+    if not pipe.poll(_LONGEST_S):
+        raise AssertionError(f"rank {rank} says nothing")
+    well, value = pipe.recv()
+    assert well, f"rank {rank}: {value}"
+    return value

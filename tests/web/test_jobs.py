@@ -1,0 +1,81 @@
+"""Long answers: progress and end as events, an answer that stays, and a cancel that ends the process."""
+
+from __future__ import annotations
+
+import json
+import time
+from http.client import HTTPConnection
+
+
+def events(server, job: str):
+    """(event, data) of a job, until its end."""
+    link = HTTPConnection("127.0.0.1", server.port, timeout=60)
+    link.request("GET", f"/api/jobs/{job}/events")
+    answer = link.getresponse()
+    assert answer.getheader("content-type").startswith("text/event-stream")
+    assert answer.getheader("content-encoding") is None
+    name = ""
+    for raw in answer:
+        line = raw.decode().strip()
+        if line.startswith("event:"):
+            name = line[7:]
+        elif line.startswith("data:"):
+            yield name, json.loads(line[6:])
+    answer.close()
+    link.close()
+
+
+def start(server, verb: str, **request) -> dict:
+    status, _, body = server.send("POST", "/api/jobs", {"verb": verb, "request": request})
+    assert status == 201, body
+    return json.loads(body)
+
+
+def test_a_job_answers_what_the_verb_answers(server) -> None:
+    job = start(server, "split", shape="128x1000x500")
+    told = list(events(server, job["id"]))
+    assert [name for name, _ in told][-1] == "end"
+    assert told[-1][1]["state"] == "done"
+    found = json.loads(server.send("GET", f"/api/jobs/{job['id']}")[2])
+    assert found["answer"] == server.ask("split", shape="128x1000x500")[1]
+
+
+def test_a_problem_of_a_job_is_the_problem_of_the_verb(server) -> None:
+    job = start(server, "plan", model="gpt3-175b", cluster="1xrtx-3090")
+    *_, (name, told) = events(server, job["id"])
+    assert (name, told["state"], told["problem"]["exit_code"]) == ("end", "failed", 3)
+
+
+def test_a_cancelled_job_ends_at_once(server) -> None:
+    job = start(server, "validation")
+    listening = events(server, job["id"])
+    assert next(listening)[0] == "progress"
+    assert json.loads(server.send("DELETE", f"/api/jobs/{job['id']}")[2])["state"] == "cancelled"
+    assert next(data for name, data in listening if name == "end")["state"] == "cancelled"
+    assert list(listening) == []
+
+
+def test_a_request_is_checked_before_a_job_begins(server) -> None:
+    assert server.send("POST", "/api/jobs", {"verb": "plan", "request": {"model": "gpt2"}})[0] == 422
+    assert server.send("POST", "/api/jobs", {"verb": "nothing"})[0] == 404
+    assert server.send("GET", "/api/jobs/unknown")[0] == 404
+
+
+def test_so_many_jobs_run_and_no_more(server) -> None:
+    from rigwise.web.jobs import MOST_RUNNING
+
+    many = [start(server, "brain-estimate", seed=100 + i, draws=1_000_000)["id"] for i in range(MOST_RUNNING)]
+    status, _, body = server.send("POST", "/api/jobs", {"verb": "brain-estimate", "request": {"seed": 999}})
+    assert status == 503, body
+    for job in many:
+        server.send("DELETE", f"/api/jobs/{job}")
+    end = time.monotonic() + 20
+    while server.send("POST", "/api/jobs", {"verb": "split", "request": {"shape": "4x4x4"}})[0] == 503:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_who_asks_the_same_listens_to_the_same_job(server) -> None:
+    first = start(server, "brain-compare", seed=7)
+    assert start(server, "brain-compare", seed=7)["id"] == first["id"]
+    assert start(server, "brain-compare", seed=8)["id"] != first["id"]
