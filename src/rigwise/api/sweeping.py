@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from rigwise.errors import NotFoundError, UsageError, check_whole
 
 if TYPE_CHECKING:
     from rigwise.run.chosen import Value
-    from rigwise.run.sweep import Outcome, Sweep
+    from rigwise.run.sweep import Common, Outcome, Sweep
 
 SWEEPS = "rigwise-sweeps"
 WHERE = ("here", "ray")
+
+
+class Same(TypedDict, total=False):
+    """What all runs of a sweep share, as run takes it; what is left out is run's default."""
+
+    steps: int
+    batch: int | None
+    seed: int
+    settings: Mapping[str, Value]
+    device: str
+    checkpoint_every: int | None
 
 
 def sweep(
@@ -23,16 +33,11 @@ def sweep(
     over: Iterable[str],
     layout: str = "",
     *,
-    steps: int = 200,
-    batch: int | None = None,
-    seed: int = 0,
-    settings: Mapping[str, Value] = MappingProxyType({}),
     output: str | Path | None = None,
-    device: str = "auto",
-    checkpoint_every: int | None = None,
     at_once: int | None = None,
     on: str = "here",
     on_outcome: Callable[[Outcome], None] | None = None,
+    **same: Unpack[Same],
 ) -> Sweep:
     """Train a task at every point of a grid, as many at a time as there is room for.
 
@@ -46,31 +51,13 @@ def sweep(
     "stopped". Raises UsageError (grid, task, sizes, another sweep's folder), NotFoundError (task, parameter) and
     LaunchError (torch or Ray missing).
     """
-    from rigwise.run.limits import check_layout, read_layout
-    from rigwise.run.sweep import Common, Outcome, Sweep, Sweeping, gpus, grid, named, places
-    from rigwise.run.task import locate, packaged
+    from rigwise.run.sweep import Outcome, Sweep, Sweeping, gpus, grid, named, places
 
-    check_whole(steps=steps, batch=batch, checkpoint_every=checkpoint_every, at_once=at_once)
+    check_whole(at_once=at_once)
     if on not in WHERE:
         raise UsageError(f"on={on!r}", rule=f"a sweep is on one of {', '.join(WHERE)}")
     points = grid(over)
-    said, _ = read_layout(layout)
-    check_layout(said)
-    path, function = locate(task)
-    _check(path, function, points, settings)
-    spec = task if task in packaged() else f"{path}:{function}"
-    folder = Path(output).expanduser() if output else _fresh(path.stem)
-    common = Common(
-        task=spec,
-        layout=layout,
-        ranks=said.ranks,
-        steps=steps,
-        batch=batch,
-        seed=seed,
-        device=device,
-        checkpoint_every=checkpoint_every or 0,
-        settings=dict(settings),
-    )
+    common = _common(task, layout, points, same)
     outcomes: dict[str, Outcome] = {}
 
     def hear(outcome: Outcome) -> None:
@@ -78,14 +65,10 @@ def sweep(
         if on_outcome:
             on_outcome(outcome)
 
-    work = Sweeping(common, folder.absolute(), hear)
-    work.prepare()
-    left = []
-    for point in points:
-        kept = work.finished(point)
-        hear(kept) if kept else left.append(point)
-    cards = gpus(device)
-    at = places(said.ranks, cards, at_once, work.stopped.is_set) if on == "here" else []
+    work = Sweeping(common, (Path(output).expanduser() if output else _fresh(task)).absolute(), hear)
+    cards = gpus(common.device)
+    at = places(common.ranks, cards, at_once, work.stopped.is_set) if on == "here" else []
+    left = work.prepare(points)
     if on == "ray":
         from rigwise.run.sweep_ray import over_ray
 
@@ -96,6 +79,32 @@ def sweep(
     found = {**missing, **outcomes}
     every = tuple(found[named(point)] for point in points)
     return Sweep(task=task, output=work.output, outcomes=every, at_once=len(at), where=on)
+
+
+def _common(task: str, layout: str, points: list[dict[str, Value]], same: Same) -> Common:
+    """What all runs share, checked before anything is started."""
+    from rigwise.run.limits import check_layout, read_layout
+    from rigwise.run.sweep import Common
+    from rigwise.run.task import locate, packaged
+
+    words = {"steps": 200, **same}
+    check_whole(**{name: words.get(name) for name in ("steps", "batch", "checkpoint_every")})
+    said, _ = read_layout(layout)
+    check_layout(said)
+    path, function = locate(task)
+    settings = dict(same.get("settings", {}))
+    _check(path, function, points, settings)
+    return Common(
+        task=task if task in packaged() else f"{path}:{function}",
+        layout=layout,
+        ranks=said.ranks,
+        steps=same.get("steps", 200),
+        batch=same.get("batch"),
+        seed=same.get("seed", 0),
+        device=same.get("device", "auto"),
+        checkpoint_every=same.get("checkpoint_every") or 0,
+        settings=settings,
+    )
 
 
 def _check(path: Path, function: str, points: list[dict[str, Value]], settings: Mapping[str, Value]) -> None:
@@ -119,7 +128,10 @@ def _check(path: Path, function: str, points: list[dict[str, Value]], settings: 
             raise NotFoundError(error.says, rule="--over names them or a run's own", nearest=nearest) from error
 
 
-def _fresh(name: str) -> Path:
+def _fresh(task: str) -> Path:
+    from rigwise.run.task import locate
+
+    name = locate(task)[0].stem
     base = Path(SWEEPS) / f"{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     number, path = 1, base
     while path.exists():

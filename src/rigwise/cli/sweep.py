@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -23,6 +25,31 @@ if TYPE_CHECKING:
 _FAILED = 5
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """Where the results go besides the screen."""
+
+    table: Annotated[Path | None, Parameter(name="--csv")] = None
+    """Write the results as CSV here."""
+    picture: Path | None = None
+    """Write a picture here (.svg or .png): the losses of all runs."""
+
+    def check(self) -> None:
+        """Refuse a place that cannot be written before anything is done."""
+        check_picture(self.picture)
+        check_file(self.table)
+
+    def write(self, found: Sweep) -> None:
+        """Write what was asked for."""
+        if self.picture:
+            from rigwise.report.sweep import sweep_svg
+
+            write_picture(self.picture, sweep_svg(found))
+        if self.table:
+            write_aside(self.table, _csv(found))
+
+
 def sweep(
     task: str,
     /,
@@ -38,8 +65,7 @@ def sweep(
     checkpoint_every: int | None = None,
     at_once: int | None = None,
     on: Literal["here", "ray"] = "here",
-    table_to: Annotated[Path | None, Parameter(name="--csv")] = None,
-    picture: Path | None = None,
+    results: Results = Results(),
     look: Look = Look(),
 ) -> int:
     """Train a task at every point of a grid, as many at a time as there is room for; the same command goes on later.
@@ -53,12 +79,6 @@ def sweep(
         run's own; every other name is a keyword argument of the task's function.
     layout
         How to split each run: dp=2; one rank by default.
-    steps
-        Optimizer steps of a run.
-    batch
-        Samples of one step; the task's own by default.
-    seed
-        Of the weights and of the order of the samples.
     set_
         A keyword argument of the task's function that is the same in all runs: width=128.
     output
@@ -71,24 +91,10 @@ def sweep(
         Runs side by side; by default one on each GPU, or as many as the cores hold.
     on
         ray takes the Ray cluster that this machine has joined.
-    table_to
-        Write the results as CSV here.
-    picture
-        Write a picture here (.svg or .png): the losses of all runs.
     """
     from rigwise.run.chosen import read
 
-    check_picture(picture)
-    check_file(table_to)
-    done = 0
-
-    def told(outcome: Outcome) -> None:
-        nonlocal done
-        done += 1
-        loss = "" if outcome.loss is None else f", loss {outcome.loss:.4f}"
-        kept = " (kept)" if outcome.kept else ""
-        look.note(f"{done}: {outcome.name} {outcome.state}{loss}{kept}")
-
+    results.check()
     found = api.sweep(
         task,
         over,
@@ -102,15 +108,25 @@ def sweep(
         checkpoint_every=checkpoint_every,
         at_once=at_once,
         on=on,
-        on_outcome=told,
+        on_outcome=_telling(look),
     )
-    if picture:
-        from rigwise.report.sweep import sweep_svg
-
-        write_picture(picture, sweep_svg(found))
-    if table_to:
-        write_aside(table_to, _csv(found))
+    results.write(found)
     look.answer(found.to_dict, lambda screen: _draw(screen, found, look.chatty))
+    return _code(found, look)
+
+
+def _telling(look: Look) -> Callable[[Outcome], None]:
+    """A line on stderr for each run as it ends."""
+    numbers = count(1)
+
+    def told(outcome: Outcome) -> None:
+        loss = "" if outcome.loss is None else f", loss {outcome.loss:.4f}"
+        look.note(f"{next(numbers)}: {outcome.name} {outcome.state}{loss}{' (kept)' if outcome.kept else ''}")
+
+    return told
+
+
+def _code(found: Sweep, look: Look) -> int:
     states = {outcome.state for outcome in found.outcomes}
     if "stopped" in states:
         look.note(f"stopped; the same command with --output {found.output} goes on")

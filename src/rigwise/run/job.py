@@ -88,7 +88,8 @@ class Job:
     rank; None decides by the first batch. ideal_s: seconds that a step's useful FLOP take at the devices' peak; None
     where unknown. trace: write what a few steps consist of. patience_s: how long a rank waits for the others before it
     takes them for lost; None leaves that to torch. backend: what the exchanges go over: "auto" is gloo between CPUs and
-    NCCL between GPUs, "mpi" is the MPI whose mpirun started the ranks. settings: keyword arguments of the task function.
+    NCCL between GPUs, "mpi" is the MPI whose mpirun started the ranks. settings: keyword arguments of
+    the task function.
     """
 
     task: str

@@ -35,12 +35,15 @@ class Place:
     asked: Callable[[], bool] = bool
 
 
+ALONE = Place()
+
+
 def launch(
     job: Start,
     prints: Path,
     hear: Callable[[dict[str, Any]], None],
     on_stop: Callable[[], None] | None = None,
-    place: Place = Place(),
+    place: Place = ALONE,
 ) -> None:
     """Run a job to its end. hear: called with every report of a rank, in the order of the ranks' telling.
 

@@ -17,7 +17,7 @@ from rigwise.run.board import Board, require_tensorboard
 from rigwise.run.chosen import Value
 from rigwise.run.hearing import Heard, OnStep
 from rigwise.run.job import Job
-from rigwise.run.launch import Place, launch
+from rigwise.run.launch import ALONE, Place, launch
 from rigwise.run.limits import check_layout, read_layout
 from rigwise.run.output import PRINTS, Resume, choose, prepare
 from rigwise.run.result import RunResult
@@ -46,7 +46,7 @@ def run(
     patience_s: float | None = None,
     backend: str = "auto",
     settings: Mapping[str, Value] = MappingProxyType({}),
-    place: Place = Place(),
+    place: Place = ALONE,
     shrink: bool = False,
     on_stop: Callable[[], None] | None = None,
 ) -> RunResult:

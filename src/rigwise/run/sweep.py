@@ -165,8 +165,16 @@ class Sweeping:
         self.hear = hear
         self.stopped = threading.Event()
 
-    def prepare(self) -> None:
-        """Make the folder, or take the one of the same sweep. Raises UsageError for another sweep's."""
+    def prepare(self, points: Iterable[Mapping[str, Value]]) -> list[Mapping[str, Value]]:
+        """Take the folder; the points that are left, the finished ones being heard. UsageError for another sweep's."""
+        self._take()
+        left = []
+        for point in points:
+            kept = self.finished(point)
+            self.hear(kept) if kept else left.append(point)
+        return left
+
+    def _take(self) -> None:
         plan = self.output / PLAN
         mine = {**asdict(self.common), "settings": dict(self.common.settings)}
         try:

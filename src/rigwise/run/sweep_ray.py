@@ -1,4 +1,4 @@
-"""A sweep's runs on a Ray cluster: one Ray task each, which takes its ranks' cores or GPUs. Output is a shared folder."""
+"""A sweep's runs on a Ray cluster: one Ray task each, with its ranks' cores or GPUs. Output is a shared folder."""
 
 from __future__ import annotations
 

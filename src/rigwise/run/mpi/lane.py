@@ -1,7 +1,8 @@
 """The order of a group's exchanges, and the thread that makes them while the model computes.
 
-MPI asks every rank to make the exchanges of a group in the same order, one at a time. What somebody waits for at once is
-done in the caller's own thread, if nothing is queued: a hop to another thread and back costs more than a small exchange.
+MPI asks every rank to make the exchanges of a group in the same order, one at a time. What somebody waits for at once
+is done in the caller's own thread, if nothing is queued: a hop to another thread and back costs more than a small
+exchange.
 """
 
 from __future__ import annotations
