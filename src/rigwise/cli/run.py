@@ -50,6 +50,8 @@ class Several:
     """With fewer ranks than the layout has, go on with a smaller dp."""
     patience: float | None = None
     """Seconds that a rank waits for the others before it takes them for lost; 30 where ranks are joined."""
+    backend: Literal["auto", "mpi"] = "auto"
+    """mpi sends over the MPI whose mpirun started the ranks; auto is gloo or NCCL."""
     nnodes: str | None = None
     """Hosts, or fewest:most; the same command is started on each."""
     rendezvous: str | None = None
@@ -71,6 +73,7 @@ def run(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     checkpoint_every: int | None = None,
     loaders: int | None = None,
+    set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     watching: Watching = Watching(),
     several: Several = Several(),
     look: Look = Look(),
@@ -99,7 +102,10 @@ def run(
         Steps between checkpoints, from which --resume goes on; only after the last step by default.
     loaders
         Processes beside each rank that load ahead; 0 loads between the steps; by the first batch's time by default.
+    set_
+        A keyword argument of the task's function: lr=0.1. May be given several times.
     """
+    from rigwise.run.chosen import read
     from rigwise.run.failures import ToldElsewhere
 
     resumes: Resume = resume or ("auto" if several.resume_if_any else False)
@@ -143,6 +149,8 @@ def run(
                 trace=watching.trace,
                 tensorboard=watching.tensorboard,
                 patience_s=several.patience,
+                backend=several.backend,
+                settings=read(set_ or ()),
                 shrink=several.shrink,
                 on_step=on_step,
                 on_stop=(lambda: _stopping(look)) if first else None,

@@ -77,6 +77,7 @@ class Heard:
             mfu=job.ideal_s / step_s if job.ideal_s else None,
             slowest_rank=self.summary["slowest_rank"],
             slowest_ratio=self.summary["slowest_ratio"],
+            settings=job.settings,
             threads=job.threads,
             evidence=self.summary.get("evidence", {}),
         )

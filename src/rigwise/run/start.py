@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import shlex
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 
 from rigwise.errors import UsageError
 from rigwise.hardware.detect import cores
 from rigwise.layouts.layout import Layout
 from rigwise.run.board import Board, require_tensorboard
+from rigwise.run.chosen import Value
 from rigwise.run.hearing import Heard, OnStep
 from rigwise.run.job import Job
-from rigwise.run.launch import launch
+from rigwise.run.launch import ALONE, Place, launch
 from rigwise.run.limits import check_layout, read_layout
 from rigwise.run.output import PRINTS, Resume, choose, prepare
 from rigwise.run.result import RunResult
@@ -42,6 +44,9 @@ def run(
     tensorboard: bool = False,
     ideal_s: float | None = None,
     patience_s: float | None = None,
+    backend: str = "auto",
+    settings: Mapping[str, Value] = MappingProxyType({}),
+    place: Place = ALONE,
     shrink: bool = False,
     on_stop: Callable[[], None] | None = None,
 ) -> RunResult:
@@ -56,7 +61,8 @@ def run(
     only the last. loaders: processes that load data beside a rank; None decides by how long the first batch takes.
     trace: write trace.json, what a few steps of every rank consist of. tensorboard: write the log as TensorBoard reads
     it, too. ideal_s: seconds that a step's useful FLOP take at the devices' peak, for MFU. patience_s: how long a rank
-    waits for the others before it takes them for lost.
+    waits for the others before it takes them for lost. backend: "mpi" sends over the MPI whose mpirun started this
+    process. settings: keyword arguments of the task function. place: what a run beside others takes.
 
     Where this process is itself a rank that a launcher started (seats.py), it joins the others: rank 0 calls on_step,
     and all return the result. shrink: with fewer ranks than the layout has, dp is as much smaller. A rank that has
@@ -73,6 +79,10 @@ def run(
         if here:
             said = seated(said, here, shrink)
         check_layout(said)
+        if backend == "mpi":
+            from rigwise.run.mpi.library import start
+
+            start()
 
     def job(rendezvous: str) -> Job:
         folder, begun = choose(name, output, resume)
@@ -88,10 +98,12 @@ def run(
             device=device,
             checkpoint_every=checkpoint_every or 0,
             rendezvous=rendezvous,
-            threads=_threads(here.near if here else said.ranks),
+            threads=place.threads or _threads(here.near if here else said.ranks),
             loaders=loaders,
             ideal_s=ideal_s,
             trace=trace,
+            backend=backend,
+            settings=dict(settings),
             patience_s=patience_s or (PATIENCE_S if here else None),
         )
 
@@ -103,9 +115,9 @@ def run(
         result = join(here, Joining(task=task, job=job, on_step=on_step, on_stop=on_stop, tensorboard=tensorboard))
     else:
         with tempfile.TemporaryDirectory(prefix="rigwise-") as private:
-            result = _trained(task, job(f"file://{private}/ranks"), on_step, on_stop, tensorboard)
+            result = _trained(task, job(f"file://{private}/ranks"), on_step, on_stop, tensorboard, place)
     if result.steps < steps:
-        raise KeyboardInterrupt(_goes_on(result, seed, steps, device))
+        raise KeyboardInterrupt(_goes_on(result, seed, steps, device, settings))
     return result
 
 
@@ -128,7 +140,7 @@ def seated(layout: Layout, here: Seat, shrink: bool) -> Layout:
 
 
 def _trained(
-    task: str, job: Job, on_step: OnStep | None, on_stop: Callable[[], None] | None, tensorboard: bool
+    task: str, job: Job, on_step: OnStep | None, on_stop: Callable[[], None] | None, tensorboard: bool, place: Place
 ) -> RunResult:
     folder = Path(job.output)
     held = prepare(folder)
@@ -136,16 +148,17 @@ def _trained(
         with ExitStack() as stack:
             board = stack.enter_context(Board(folder)) if tensorboard else None
             heard = Heard(on_step, folder, board)
-            launch(job, folder / PRINTS, heard, on_stop)
+            launch(job, folder / PRINTS, heard, on_stop, place)
         return heard.result(task, job)
     finally:
         os.close(held)
 
 
-def _goes_on(result: RunResult, seed: int, steps: int, device: str) -> str:
+def _goes_on(result: RunResult, seed: int, steps: int, device: str, settings: Mapping[str, Value]) -> str:
     """Where a run that was stopped has been saved, and the command that goes on with it."""
     words = ["rigwise", "run", result.task, "--layout", str(result.layout), "--batch", str(result.batch)]
     words += ["--seed", str(seed), "--steps", str(steps), "--output", str(result.output), "--resume"]
+    words += [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
     words += ["--device", device] if device != "auto" else []
     return f"stopped after step {result.steps}, saved in {result.checkpoint}; go on with: {shlex.join(words)}"
 
