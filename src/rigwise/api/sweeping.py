@@ -87,7 +87,7 @@ def _common(task: str, layout: str, points: list[dict[str, Value]], same: Same) 
     from rigwise.run.sweep import Common
     from rigwise.run.task import locate, packaged
 
-    words = {"steps": 200, **same}
+    words: dict[str, Any] = {"steps": 200, **same}
     check_whole(**{name: words.get(name) for name in ("steps", "batch", "checkpoint_every")})
     said, _ = read_layout(layout)
     check_layout(said)

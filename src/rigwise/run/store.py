@@ -13,10 +13,11 @@ import sys
 def main() -> None:
     """Hold the store until nobody needs it."""
     import torch.distributed as dist
+    from torch._C._distributed_c10d import TCPStore
 
     host, port = sys.argv[1:3]
     try:
-        store = dist.TCPStore(host, int(port), is_master=True, wait_for_workers=False)
+        store = TCPStore(host, int(port), is_master=True, wait_for_workers=False)
     except (dist.DistError, RuntimeError) as error:
         _say(" ".join(str(error).split()))
         sys.exit(1)

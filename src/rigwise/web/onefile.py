@@ -92,7 +92,7 @@ def one_file(answers: Mapping[str, Any], address: str, page: Path = PAGE) -> str
 
 def _answer(verb: str, said: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     kind = VERBS[verb]
-    return payload(kind, kind.request(**said), folder, lambda done, total: None)
+    return payload(kind, kind.request(**said), folder, lambda done, total, step=None: None)
 
 
 def _version() -> str:

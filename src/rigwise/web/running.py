@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rigwise import api
 from rigwise.layouts.layout import Layout
-from rigwise.run.start import RESULT, RUNS
+from rigwise.run.output import RESULT, RUNS
 from rigwise.run.task import packaged
 
 if TYPE_CHECKING:

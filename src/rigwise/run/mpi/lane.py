@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch._C._distributed_c10d import _create_work_from_future
+from torch._C import _distributed_c10d as c10d
 
 _Exchange = Callable[[], object]
 
@@ -45,7 +45,8 @@ class Lane:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name="mpi", daemon=True)
                 self._thread.start()
-        return _create_work_from_future(future)
+        made: dist.Work = c10d._create_work_from_future(future)  # type: ignore[attr-defined]
+        return made
 
     def _now(self, later: bool) -> bool:
         if not self.threaded or threading.current_thread() is self._thread:
