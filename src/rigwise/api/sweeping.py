@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from rigwise.errors import NotFoundError, UsageError, check_whole
 
@@ -88,7 +88,7 @@ def _common(task: str, layout: str, points: list[dict[str, Value]], same: Same) 
     from rigwise.run.task import locate, packaged
 
     words: dict[str, Any] = {"steps": 200, **same}
-    check_whole(**{name: words.get(name) for name in ("steps", "batch", "checkpoint_every")})
+    check_whole(steps=words["steps"], batch=words.get("batch"), checkpoint_every=words.get("checkpoint_every"))
     said, _ = read_layout(layout)
     check_layout(said)
     path, function = locate(task)
