@@ -85,48 +85,41 @@ def run(
     started and that has nothing of its own to tell).
     """
     from rigwise.hardware.sensors import energy, joules_a_step
-    from rigwise.layouts.layout import Layout
-    from rigwise.run.limits import check_layout
     from rigwise.run.seats import once_a_host, seat
     from rigwise.run.start import run as train
-    from rigwise.run.task import locate
 
     here = seat()
     with once_a_host(here):
-        locate(task)
         layout = layout or (f"dp={here.world}" if here else layout)
-        check_layout(Layout.parse(layout) if isinstance(layout, str) else layout)
-        check_whole(steps=steps, batch=batch, checkpoint_every=checkpoint_every)
-        check_whole(0, loaders=loaders)
+        _check(task, layout, steps=steps, batch=batch, checkpoint_every=checkpoint_every, loaders=loaders)
     why_not = ""
     if here and (here.guarded or here.rank or not here.one_host):
         why_not = "what other machines do is not known here: `rigwise estimate` takes a cluster"
     elif predicted is None:
         predicted, why_not = _foretold(task, layout, batch, device)
     before, began = energy(), time.monotonic()
+    ideal_s = predicted.mfu * predicted.step_s if predicted and predicted.mfu else None
     result = train(
-        task,
-        layout,
-        steps=steps,
-        batch=batch,
-        seed=seed,
-        output=output,
-        resume=resume,
-        device=device,
-        checkpoint_every=checkpoint_every,
-        loaders=loaders,
-        trace=trace,
-        tensorboard=tensorboard,
-        patience_s=patience_s,
-        shrink=shrink,
-        ideal_s=predicted.mfu * predicted.step_s if predicted and predicted.mfu else None,
-        on_step=on_step,
-        on_stop=on_stop,
-    )
+        task, layout, steps=steps, batch=batch, seed=seed, output=output, resume=resume, device=device,
+        checkpoint_every=checkpoint_every, loaders=loaders, trace=trace, tensorboard=tensorboard, ideal_s=ideal_s,
+        patience_s=patience_s, shrink=shrink, on_step=on_step, on_stop=on_stop,
+    )  # fmt: skip
     after = energy()
     joules = joules_a_step(before, after, time.monotonic() - began, result.step_s)
     kept = history if here is None or here.rank == 0 else "off"  # one run is one line of the history
     return _reported(result, predicted, why_not, joules, after.missing, kept)
+
+
+def _check(task: str, layout: str | Layout, *, loaders: int | None, **sizes: int | None) -> None:
+    """Refuse what can be refused before torch is read."""
+    from rigwise.layouts.layout import Layout
+    from rigwise.run.limits import check_layout
+    from rigwise.run.task import locate
+
+    locate(task)
+    check_layout(Layout.parse(layout) if isinstance(layout, str) else layout)
+    check_whole(**sizes)
+    check_whole(0, loaders=loaders)
 
 
 def _reported(
