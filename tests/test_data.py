@@ -16,7 +16,9 @@ TABLES = sorted(PACKAGE.rglob("*.csv"))
 TOMLS = sorted(PACKAGE.rglob("*.toml"))
 JSONS = sorted(PACKAGE.rglob("*.json"))
 SERIES = {"convolution/data/sunspots.csv"}  # one source for all rows
-CHOICES = {f"hardware/catalog/{table}.csv" for table in ("aliases", "defaults", "words")}  # names, not facts
+CHOICES = {f"hardware/catalog/{table}.csv" for table in ("aliases", "defaults", "words")} | {
+    "cost/data/measured.csv"
+}  # names, not facts
 
 
 MEASURED = PACKAGE / "measurements" / "published"  # the folder's README tells when they were collected

@@ -114,6 +114,13 @@ def copies() -> None:
             dist.scatter(out, entries, 1, group=group)
             return [out]
 
+        for do in (cast, gathered, whole, inside, to_root, from_root):
+            both(do.__name__, dtype, do)
+
+
+def swaps() -> None:
+    for dtype in MOVED:
+
         def swapped(group: Group) -> list[torch.Tensor]:
             out = torch.empty(2 * world, 3, dtype=dtype)
             dist.all_to_all_single(out, numbers(dtype, 2 * world, 3), group=group)
@@ -138,7 +145,7 @@ def copies() -> None:
                 work.wait()
             return [out]
 
-        for do in (cast, gathered, whole, inside, to_root, from_root, swapped, uneven, lists, passed):
+        for do in (swapped, uneven, lists, passed):
             both(do.__name__, dtype, do)
 
 
@@ -223,7 +230,7 @@ if __name__ == "__main__":
     dist.init_process_group(NAME, init_method=f"file://{sys.argv[1]}", rank=rank, world_size=world)
     mpi, gloo = dist.group.WORLD, dist.new_group(backend="gloo")
     assert mpi is not None
-    parts = {"reductions": reductions, "copies": copies, "messages": messages, "training": training}
+    parts = {"reductions": reductions, "copies": copies, "swaps": swaps, "messages": messages, "training": training}
     for name in sys.argv[2:] or parts:
         parts[name]()
     dist.barrier()

@@ -84,9 +84,8 @@ def run(
 
     The arguments are those of run/start.py. predicted: an estimate that is there already; otherwise one is made before
     the run. history: a file in place of the user's own, "off" for none; by default what RIGWISE_HISTORY says. Raises
-    UsageError (task, layout, sizes), NotFoundError (task),
-    InfeasibleError (memory) and LaunchError (a rank died, torch missing; ToldElsewhere on a rank that a launcher
-    started and that has nothing of its own to tell).
+    UsageError (task, layout, sizes), NotFoundError (task), InfeasibleError (memory) and LaunchError (a rank died, torch
+    missing; ToldElsewhere on a rank that a launcher started and that has nothing of its own to tell).
     """
     from rigwise.hardware.sensors import energy, joules_a_step
     from rigwise.layouts.layout import Layout
@@ -108,27 +107,12 @@ def run(
     elif predicted is None:
         predicted, why_not = _foretold(task, layout, batch, device, settings)
     before, began = energy(), time.monotonic()
+    ideal_s = predicted.mfu * predicted.step_s if predicted and predicted.mfu else None
     result = train(
-        task,
-        layout,
-        steps=steps,
-        batch=batch,
-        seed=seed,
-        output=output,
-        resume=resume,
-        device=device,
-        checkpoint_every=checkpoint_every,
-        loaders=loaders,
-        trace=trace,
-        tensorboard=tensorboard,
-        patience_s=patience_s,
-        backend=backend,
-        settings=settings,
-        shrink=shrink,
-        ideal_s=predicted.mfu * predicted.step_s if predicted and predicted.mfu else None,
-        on_step=on_step,
-        on_stop=on_stop,
-    )
+        task, layout, steps=steps, batch=batch, seed=seed, output=output, resume=resume, device=device,
+        checkpoint_every=checkpoint_every, loaders=loaders, trace=trace, tensorboard=tensorboard, ideal_s=ideal_s,
+        patience_s=patience_s, backend=backend, settings=settings, shrink=shrink, on_step=on_step, on_stop=on_stop,
+    )  # fmt: skip
     after = energy()
     joules = joules_a_step(before, after, time.monotonic() - began, result.step_s)
     kept = history if here is None or here.rank == 0 else "off"  # one run is one line of the history

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 from rich.console import Console
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from rigwise.api import RunReport
     from rigwise.cost.record import Estimate
     from rigwise.run.job import StepRecord
-    from rigwise.run.output import Resume
     from rigwise.run.result import RunResult
 
 _LINES = 10  # lines of progress where nobody watches a bar
@@ -106,57 +105,48 @@ def run(
         A keyword argument of the task's function: lr=0.1. May be given several times.
     """
     from rigwise.run.chosen import read
+
+    options: dict[str, Any] = {
+        "steps": steps, "batch": batch, "seed": seed, "output": output, "device": device,
+        "resume": resume or ("auto" if several.resume_if_any else False), "checkpoint_every": checkpoint_every,
+        "loaders": loaders, "patience_s": several.patience,
+    }  # fmt: skip
+    if several.nnodes or several.rendezvous:
+        return _on_hosts(task, layout, options, several, watching, look)
+    options |= {"backend": several.backend, "settings": read(set_ or ()), "shrink": several.shrink}
+    options |= {"trace": watching.trace, "tensorboard": watching.tensorboard}
+    return _here(task, layout, options, look)
+
+
+def _on_hosts(task: str, layout: str, options: dict[str, Any], several: Several, watching: Watching, look: Look) -> int:
+    if not (several.nnodes and several.rendezvous):
+        raise UsageError("--nnodes and --rendezvous belong together", nearest="--nnodes 2 --rendezvous HOST:29400")
+    flags = {"json": look.json, "quiet": look.quiet, "no-color": look.no_color, "debug": look.debug}
+    flags |= {"trace": watching.trace, "tensorboard": watching.tensorboard}
+    return api.run_hosts(
+        task,
+        layout,
+        nnodes=several.nnodes,
+        rendezvous=several.rendezvous,
+        restarts=several.restarts,
+        words=tuple(f"--{flag}" for flag, wanted in flags.items() if wanted),
+        say=lambda words: look.note(Text(words)),
+        **options,
+    )
+
+
+def _here(task: str, layout: str, options: dict[str, Any], look: Look) -> int:
+    """All ranks of this machine, or the one that a launcher started; the exit code."""
     from rigwise.run.failures import ToldElsewhere
 
-    resumes: Resume = resume or ("auto" if several.resume_if_any else False)
-    if several.nnodes or several.rendezvous:
-        if not (several.nnodes and several.rendezvous):
-            raise UsageError("--nnodes and --rendezvous belong together", nearest="--nnodes 2 --rendezvous HOST:29400")
-        flags = {"json": look.json, "quiet": look.quiet, "no-color": look.no_color, "debug": look.debug,
-                 "trace": watching.trace, "tensorboard": watching.tensorboard}  # fmt: skip
-        return api.run_hosts(
-            task,
-            layout,
-            nnodes=several.nnodes,
-            rendezvous=several.rendezvous,
-            output=output,
-            restarts=several.restarts,
-            steps=steps,
-            batch=batch,
-            seed=seed,
-            resume=resumes,
-            device=device,
-            checkpoint_every=checkpoint_every,
-            loaders=loaders,
-            patience_s=several.patience,
-            words=tuple(f"--{flag}" for flag, wanted in flags.items() if wanted),
-            say=lambda words: look.note(Text(words)),
-        )
     first = api.speaks()
     try:
-        with stepping(look, steps) if first else nullcontext() as on_step:
-            report = api.run(
-                task,
-                layout,
-                steps=steps,
-                batch=batch,
-                seed=seed,
-                output=output,
-                resume=resumes,
-                device=device,
-                checkpoint_every=checkpoint_every,
-                loaders=loaders,
-                trace=watching.trace,
-                tensorboard=watching.tensorboard,
-                patience_s=several.patience,
-                backend=several.backend,
-                settings=read(set_ or ()),
-                shrink=several.shrink,
-                on_step=on_step,
-                on_stop=(lambda: _stopping(look)) if first else None,
-            )
+        with stepping(look, options["steps"]) if first else nullcontext() as on_step:
+            on_stop = (lambda: _stopping(look)) if first else None
+            report = api.run(task, layout, on_step=on_step, on_stop=on_stop, **options)
     except ToldElsewhere as told:
-        look.note(Text(told.says)) if told.says else None
+        if told.says:
+            look.note(Text(told.says))
         return told.exit_code
     except KeyboardInterrupt:
         if first:

@@ -96,20 +96,9 @@ def sweep(
 
     results.check()
     found = api.sweep(
-        task,
-        over,
-        layout,
-        steps=steps,
-        batch=batch,
-        seed=seed,
-        settings=read(set_ or ()),
-        output=output,
-        device=device,
-        checkpoint_every=checkpoint_every,
-        at_once=at_once,
-        on=on,
-        on_outcome=_telling(look),
-    )
+        task, over, layout, steps=steps, batch=batch, seed=seed, settings=read(set_ or ()), output=output,
+        device=device, checkpoint_every=checkpoint_every, at_once=at_once, on=on, on_outcome=_telling(look),
+    )  # fmt: skip
     results.write(found)
     look.answer(found.to_dict, lambda screen: _draw(screen, found, look.chatty))
     return _code(found, look)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,17 @@ from rigwise.run.output import CHECKPOINTS, RESULT
 from rigwise.run.result import RunResult
 
 OnStep = Callable[[StepRecord], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is to be trained. job: makes it, on rank 0, for a rendezvous. The rest is as run takes it."""
+
+    task: str
+    job: Callable[[str], Job]
+    on_step: OnStep | None = None
+    on_stop: Callable[[], None] | None = None
+    tensorboard: bool = False
 
 
 class Heard:

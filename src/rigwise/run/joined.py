@@ -12,7 +12,6 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from torch.distributed.rendezvous import rendezvous
 from rigwise.errors import LaunchError, RigwiseError, UsageError
 from rigwise.run.board import Board
 from rigwise.run.failures import LOST_CODE, ToldElsewhere, told
-from rigwise.run.hearing import Heard, OnStep
+from rigwise.run.hearing import Asked, Heard
 from rigwise.run.job import Job
 from rigwise.run.output import PRINTS, prepare
 from rigwise.run.ranks import Ranks, group_words, pick_device
@@ -36,17 +35,6 @@ from rigwise.run.worker import work
 
 _START_S = 120.0  # seconds that the ranks may take to come together: torch is read from a disk that all share
 _JOB = "rigwise/job"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Joining:
-    """What is to be trained. job: makes it, on rank 0, for a rendezvous. The rest is as run takes it."""
-
-    task: str
-    job: Callable[[str], Job]
-    on_step: OnStep | None = None
-    on_stop: Callable[[], None] | None = None
-    tensorboard: bool = False
 
 
 class _Direct(Reporter):
@@ -72,7 +60,7 @@ class _Direct(Reporter):
         """Nothing waits."""
 
 
-def join(here: Seat, joining: Joining) -> RunResult:
+def join(here: Seat, joining: Asked) -> RunResult:
     """Train as one rank of several; the result, on every rank.
 
     Raises what this rank failed with; ToldElsewhere where another rank has to say why.
@@ -101,7 +89,7 @@ def _store(here: Seat) -> Any:
     return next(iter(found))[0]
 
 
-def _agreed(here: Seat, joining: Joining, store: Any, stack: ExitStack) -> Job:
+def _agreed(here: Seat, joining: Asked, store: Any, stack: ExitStack) -> Job:
     """The job, made by rank 0 while the others wait; what it is refused for ends all."""
     if here.rank == 0:
         try:
@@ -126,7 +114,7 @@ def _agreed(here: Seat, joining: Joining, store: Any, stack: ExitStack) -> Job:
     return job
 
 
-def _train(here: Seat, joining: Joining, job: Job, stop: Stop, ranks: Ranks) -> RunResult:
+def _train(here: Seat, joining: Asked, job: Job, stop: Stop, ranks: Ranks) -> RunResult:
     folder = Path(job.output)
     with ExitStack() as stack:
         hear = None

@@ -15,7 +15,7 @@ from rigwise.hardware.detect import cores
 from rigwise.layouts.layout import Layout
 from rigwise.run.board import Board, require_tensorboard
 from rigwise.run.chosen import Value
-from rigwise.run.hearing import Heard, OnStep
+from rigwise.run.hearing import Asked, Heard, OnStep
 from rigwise.run.job import Job
 from rigwise.run.launch import ALONE, Place, launch
 from rigwise.run.limits import check_layout, read_layout
@@ -52,73 +52,68 @@ def run(
 ) -> RunResult:
     """Train a task and return what it came to.
 
-    task: a packaged name or `file.py:function`. layout: a Layout, taken as it is, or its spelling, where what is not
-    said is float32 and one micro-batch a step. steps: counted from the very first, also when resuming. batch: global,
-    in samples; None takes the task's. output: folder for log, checkpoints and what the ranks print; None makes one in
-    ./rigwise-runs. resume: go on from the last checkpoint in output; "auto" goes on where there is one. device:
-    "auto" takes GPUs where there are any.
-    on_step: called in this process with each StepRecord, soon after the step. checkpoint_every: steps; None writes
-    only the last. loaders: processes that load data beside a rank; None decides by how long the first batch takes.
-    trace: write trace.json, what a few steps of every rank consist of. tensorboard: write the log as TensorBoard reads
-    it, too. ideal_s: seconds that a step's useful FLOP take at the devices' peak, for MFU. patience_s: how long a rank
-    waits for the others before it takes them for lost. backend: "mpi" sends over the MPI whose mpirun started this
-    process. settings: keyword arguments of the task function. place: what a run beside others takes.
+    task: a packaged name or `file.py:function`; settings: its keyword arguments. layout: a Layout, taken as it is, or
+    its spelling, where what is not said is float32 and one micro-batch a step. steps: counted from the very first, also
+    when resuming. batch: global, in samples; None takes the task's. output: folder of the run; None makes one in
+    ./rigwise-runs. resume: go on from the last checkpoint in output; "auto": where there is one. device: "auto" takes
+    GPUs where there are any. on_step: hears each StepRecord. checkpoint_every: steps; None writes only the last.
+    loaders: processes that load beside a rank; None decides by the first batch. trace, tensorboard: write those files
+    too. ideal_s: seconds of a step's useful FLOP at the devices' peak, for MFU. patience_s: how long a rank waits for
+    others before it takes them for lost. backend: "mpi" sends over the MPI whose mpirun started this process. place:
+    what a run beside others takes.
 
-    Where this process is itself a rank that a launcher started (seats.py), it joins the others: rank 0 calls on_step,
-    and all return the result. shrink: with fewer ranks than the layout has, dp is as much smaller. A rank that has
-    nothing of its own to tell raises ToldElsewhere.
+    A rank that a launcher started (seats.py) joins the others; all return the result, or raise ToldElsewhere where
+    another says why. shrink: with fewer ranks than the layout has, dp is as much smaller.
 
     On the first Ctrl-C (or SIGTERM) on_stop is called, the step is finished and saved, and KeyboardInterrupt says how
     to go on; on the second, all ranks are ended first. Raises UsageError (task, layout, sizes, a loss that is not
     finite), NotFoundError (task), InfeasibleError (memory), LaunchError (a rank died, disk full, torch missing).
     """
-    spec, name = _spelt(task)
     here = seat()
     with once_a_host(here):
-        said, whole = read_layout(layout)
-        if here:
-            said = seated(said, here, shrink)
-        check_layout(said)
-        if backend == "mpi":
-            from rigwise.run.mpi.library import start
-
-            start()
+        said, whole = _placed(layout, here, shrink, backend)
+    (spec, name), patience_s = _spelt(task), patience_s or (PATIENCE_S if here else None)
+    threads = place.threads or _threads(here.near if here else said.ranks)
 
     def job(rendezvous: str) -> Job:
         folder, begun = choose(name, output, resume)
         return Job(
-            task=spec,
-            layout=said,
-            whole=whole,
-            steps=steps,
-            batch=batch,
-            seed=seed,
-            output=str(folder),
-            resume=begun,
-            device=device,
-            checkpoint_every=checkpoint_every or 0,
-            rendezvous=rendezvous,
-            threads=place.threads or _threads(here.near if here else said.ranks),
-            loaders=loaders,
-            ideal_s=ideal_s,
-            trace=trace,
-            backend=backend,
+            task=spec, layout=said, whole=whole, steps=steps, batch=batch, seed=seed, output=str(folder), resume=begun,
+            device=device, checkpoint_every=checkpoint_every or 0, rendezvous=rendezvous, threads=threads,
+            loaders=loaders, ideal_s=ideal_s, trace=trace, patience_s=patience_s, backend=backend,
             settings=dict(settings),
-            patience_s=patience_s or (PATIENCE_S if here else None),
-        )
+        )  # fmt: skip
 
-    if tensorboard:
-        require_tensorboard()
-    if here:
-        from rigwise.run.joined import Joining, join
-
-        result = join(here, Joining(task=task, job=job, on_step=on_step, on_stop=on_stop, tensorboard=tensorboard))
-    else:
-        with tempfile.TemporaryDirectory(prefix="rigwise-") as private:
-            result = _trained(task, job(f"file://{private}/ranks"), on_step, on_stop, tensorboard, place)
+    asked = Asked(task=task, job=job, on_step=on_step, on_stop=on_stop, tensorboard=tensorboard)
+    result = _done(here, asked, place)
     if result.steps < steps:
         raise KeyboardInterrupt(_goes_on(result, seed, steps, device, settings))
     return result
+
+
+def _done(here: Seat | None, asked: Asked, place: Place) -> RunResult:
+    """As one rank of several, or with ranks of our own."""
+    if asked.tensorboard:
+        require_tensorboard()
+    if here:
+        from rigwise.run.joined import join
+
+        return join(here, asked)
+    with tempfile.TemporaryDirectory(prefix="rigwise-") as private:
+        job = asked.job(f"file://{private}/ranks")
+        return _trained(asked.task, job, asked.on_step, asked.on_stop, asked.tensorboard, place)
+
+
+def _placed(layout: Layout | str, here: Seat | None, shrink: bool, backend: str) -> tuple[Layout, bool]:
+    """The layout, for as many ranks as a launcher has started, and whether it says nothing of micro-batches."""
+    said, whole = read_layout(layout)
+    said = seated(said, here, shrink) if here else said
+    check_layout(said)
+    if backend == "mpi":
+        from rigwise.run.mpi.library import start
+
+        start()
+    return said, whole
 
 
 def seated(layout: Layout, here: Seat, shrink: bool) -> Layout:
