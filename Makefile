@@ -2,6 +2,7 @@
 #
 #   make demo      install, recognise this machine, plan a network for it, train it as planned, compare
 #   make test      install, every test that this machine can run; what it cannot is skipped, with the reason
+#   make test-slow the tests that make test leaves out: the same proofs on more cases, some minutes
 #   make check     format, lint, types, floors, sizes
 #   make validate  the back-test over the tables it carries, written to docs/validation.md with its pictures
 #   make bench     the speed of the tool itself, and how well it predicts this machine, written to benchmarks/results/
@@ -17,7 +18,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := RIGWISE_PAGE=skip $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := src tests benchmarks docs conftest.py
 
-.PHONY: help demo page serve pictures test check validate bench docs format clean
+.PHONY: help demo page serve pictures test test-slow check validate bench docs format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -63,6 +64,9 @@ pictures: $(VENV)/dev.stamp
 test: $(VENV)/dev.stamp
 	@$(BIN)/python web/build.py
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-slow: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 check: $(VENV)/dev.stamp
 	@$(BIN)/ruff format --check $(SOURCES)

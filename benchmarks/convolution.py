@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def layers(state: State, cases: list[tuple[Any, ...]], title: str) -> Iterator[s
     yield f"| {title} | shape | torch ms | ours ms | times as fast | asked |\n|---|---|---:|---:|---:|---:|"
     for what, n, c, k, size, kernel, groups, asked in cases:
         shape = f"N{n} C{c} K{k} {size}x{size}"
-        row = state.get(f"{title} {what} {shape}", lambda a=(n, c, k, size, kernel, groups): layer(*a))
+        row = state.get(f"{title} {what} {shape}", partial(layer, n, c, k, size, kernel, groups))
         if row is None:
             return
         theirs = min(value for name, value in row.items() if name != "ours")
@@ -158,7 +159,7 @@ def regret(n: int, c: int, k: int, size: int, kernel: int, groups: int) -> list[
     """The seconds of auto's three passes over the best three's, both measured anew; and what they were."""
     import torch
 
-    from rigwise.convolution import geometry
+    from rigwise.convolution import PASSES, geometry
     from rigwise.convolution.torch_kernels import choice, passes
 
     shape = geometry((n, c, size, size), (k, c // groups, kernel, kernel), padding="same", groups=groups)
@@ -166,7 +167,7 @@ def regret(n: int, c: int, k: int, size: int, kernel: int, groups: int) -> list[
     chosen = (plan.forward, plan.input_gradient, plan.weight_gradient)
     every = [name for name in passes.OWN if not passes.cannot(name, shape)]
     every = every if any(before for before, _ in shape.pad) else [a for a in every if a != passes.PADDED]
-    times = choice.time_all(shape, torch.float32, torch.device("cpu"), dict.fromkeys(choice.PASSES, every))
+    times = choice.time_all(shape, torch.float32, torch.device("cpu"), dict.fromkeys(PASSES, every))
     best = choice.soonest(times)
     return [choice.total(times, chosen) / choice.total(times, best), list(chosen), list(best)]
 
@@ -175,7 +176,7 @@ def grid(state: State) -> Iterator[str]:
     """How often auto is within 5 % of the best."""
     found = []
     for shape in grid_shapes():
-        row = state.get(f"grid {shape}", lambda s=shape: regret(*s))
+        row = state.get(f"grid {shape}", partial(regret, *shape))
         if row is None:
             break
         found.append((row[0], shape, row[1], row[2]))
@@ -214,7 +215,7 @@ def scipys(state: State) -> Iterator[str]:
     yield "|---|---:|---:|---:|---:|---:|---:|"
     for size, kernel in SCIPY:
         for mode in ("same", "full"):
-            row = state.get(f"scipy {size} {kernel} {mode}", lambda a=(size, kernel, mode): beside_scipy(*a))
+            row = state.get(f"scipy {size} {kernel} {mode}", partial(beside_scipy, size, kernel, mode))
             if row is None:
                 return
             best = min(row["fftconvolve"], row["oaconvolve"])
@@ -234,7 +235,8 @@ def network() -> dict[str, Any]:
 
     class Padded(nn.Conv2d):
         def forward(self, input: torch.Tensor) -> torch.Tensor:
-            pads = [p for p in reversed(self.padding) for _ in range(2)]
+            rows, columns = (int(p) for p in self.padding)
+            pads = [columns, columns, rows, rows]
             return functional.conv2d(functional.pad(input, pads), self.weight, self.bias, groups=self.groups)
 
     def build(kind: str) -> Callable[[], float]:
@@ -316,7 +318,7 @@ def train_digits(swap: bool, epochs: int = 2) -> dict[str, Any]:
 
 def digits(state: State) -> Iterator[str]:
     """Both runs side by side."""
-    runs = {kind: state.get(f"digits {kind}", lambda s=kind == "ours": train_digits(s)) for kind in ("torch", "ours")}
+    runs = {kind: state.get(f"digits {kind}", partial(train_digits, kind == "ours")) for kind in ("torch", "ours")}
     if None in runs.values():
         return
     for kind, row in runs.items():

@@ -27,7 +27,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.mix(x)
-        return x + self.feed(x)
+        y: Tensor = x + self.feed(x)
+        return y
 
 
 def block_network(channels: int, kernel: int, blocks: int, classes: int = 10) -> nn.Module:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,11 @@ def ours(data: Slow, loaders: int) -> Iterator[Any]:
     return Ahead(Feed(data, 0, 0), wanted, torch.device("cpu"), lambda error: {})
 
 
+def peers(data: Slow) -> Iterator[Any]:
+    """The same by torch's DataLoader."""
+    return iter(DataLoader(data, batch_size=SAMPLES, num_workers=1))
+
+
 def timed(batches: Callable[[], Iterator[Any]], compute: Callable[[float], None]) -> tuple[float, float]:
     """Seconds of 100 batches from the opening on, and of them those that were waited for data after the first."""
     start, stall = time.perf_counter(), 0.0
@@ -96,11 +102,9 @@ def main() -> None:
     print(f"{BATCHES} batches, load {LOAD_S * 1e3:.0f} ms, compute {COMPUTE_S * 1e3:.0f} ms")
     for kind, (load, compute) in kinds.items():
         ways: dict[str, Callable[[], Iterator[Any]]] = {
-            "one after the other": lambda load=load: ours(Slow(load), 0),
-            "loaded beside": lambda load=load: ours(Slow(load), 1),
-            "torch DataLoader, 1 worker": lambda load=load: iter(
-                DataLoader(Slow(load), batch_size=SAMPLES, num_workers=1)
-            ),
+            "one after the other": partial(ours, Slow(load), 0),
+            "loaded beside": partial(ours, Slow(load), 1),
+            "torch DataLoader, 1 worker": partial(peers, Slow(load)),
         }
         for name, batches in ways.items():
             whole, stall = timed(batches, compute)

@@ -99,6 +99,22 @@ def beside() -> list[Figure]:
     return [Figure(what=f"{PEER}, one layout", value=rate, unit="/s", note="no bubble, no search; in its own venv")]
 
 
+def exchanging() -> list[Figure]:
+    """An all-reduce over gloo against MPI, ranks of this machine."""
+    from mpi import RANKS, measure
+
+    figures = []
+    for ranks in RANKS:
+        rows, why_not = measure(ranks)
+        if why_not:
+            print(f"MPI was not measured on {ranks} ranks: {why_not}", file=sys.stderr)
+        for row in rows:
+            note = f"MPI {row['mpi'] * 1e6:,.0f} µs: {row['gloo'] / row['mpi']:.1f} x as quick"
+            what = f"all-reduce of {row['bytes'] / 1024:,.0f} KiB on {ranks} ranks, gloo"
+            figures.append(Figure(what=what, value=row["gloo"] * 1e6, unit="µs", note=note))
+    return figures
+
+
 def convolving(quick: bool) -> str:
     """Convolution beside torch and SciPy, in processes of one thread and of two."""
     script = str(Path(__file__).parent / "convolution.py")
@@ -150,6 +166,7 @@ def main(argv: list[str]) -> int:
     figures += estimating(3 if quick else 50)
     figures += drawing(3 if quick else 9)
     figures += beside() if "--peer" in argv else []
+    figures += exchanging()
     figures += searching(SEARCHES[:1] if quick else SEARCHES)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     text = f"# rigwise {today}\n\n{machine()}, one thread.\n\n{table(figures)}\n"

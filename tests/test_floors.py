@@ -63,6 +63,8 @@ FOREIGN = {
     "anyio": {"web"},
     "PIL": {"run/readers/images.py"},
     "tensorboard": {"run/board.py"},
+    "mpi4py": {"run/mpi"},
+    "ray": {"run/sweep_ray.py"},
 }
 ONLY_LAZILY = {
     "models/trace.py": {"torch"},

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 from subprocess import PIPE, Popen
+from tempfile import TemporaryDirectory
 
 from playwright.sync_api import sync_playwright
 
@@ -19,17 +20,23 @@ ROOMS = {
     "plan-pipeline": "plan?model=gpt3-175b&cluster=512xa100-sxm-80gb&batch=1536&whynot=dp=512",
     "gpu": "gpu?budget=3000",
     "machine": "machine",
+    "run": "run?steps=100",
+    "convolution": "convolution",
     "parallel": "parallel",
     "brain": "brain",
     "validation": "validation",
 }
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
-READY = {"validation": "[data-view=points]", "brain": "[data-view=ahead]"}
+READY = {"validation": "[data-view=points]", "brain": "[data-view=ahead]", "run": "[data-view=compared]"}
+READY["convolution"] = "[data-view=maps] img"
+PRESSED = {"run": "Start"}
 
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    server = Popen([sys.executable, "-m", "rigwise", "serve", "--port", "0", "--quiet"], stdout=PIPE, text=True)
+    runs = TemporaryDirectory(prefix="rigwise-pictures-")
+    command = [sys.executable, "-m", "rigwise", "serve", "--port", "0", "--quiet"]
+    server = Popen(command, stdout=PIPE, text=True, cwd=runs.name)
     assert server.stdout
     address = server.stdout.readline().strip()
     place = os.environ.get("RIGWISE_CHROMIUM") or shutil.which("chromium")
@@ -45,6 +52,8 @@ def main(folder: Path) -> None:
                     if len(sys.argv) > 2 and name not in sys.argv[2:]:
                         continue
                     page.goto(address.split("#")[0] + "#/" + path)
+                    if name in PRESSED:
+                        page.get_by_role("button", name=PRESSED[name]).click()
                     wanted = READY.get(name, "[data-answer]")
                     page.wait_for_selector(wanted, timeout=180_000)
                     page.wait_for_load_state("networkidle")
@@ -58,6 +67,7 @@ def main(folder: Path) -> None:
     finally:
         server.terminate()
         server.wait()
+        runs.cleanup()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 SMALL = "plan?model=gpt2&cluster=4xrtx-3090&batch=64"
-STATES = (SMALL, "gpu", "machine?device=rtx-3090&count=2", "parallel", "brain")
+STATES = (SMALL, "gpu", "machine?device=rtx-3090&count=2", "run", "convolution", "parallel", "brain")
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -21,7 +21,7 @@ def test_a_room_answers_and_fits_a_desk_and_a_telephone(visit, state) -> None:
         assert page.evaluate("() => document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", [state for state in STATES if state != "run"])  # its charts come with a run
 def test_every_chart_has_its_table(visit, state) -> None:
     page = visit.go(state)
     views = page.locator("[data-view]")
@@ -135,6 +135,48 @@ def test_what_is_chosen_is_not_forgotten_in_dark(visit) -> None:
     page.get_by_role("button", name="Dark colours").click()
     page.reload()
     assert page.evaluate("() => document.documentElement.dataset.theme") == "dark"
+
+
+def test_a_run_is_watched_and_its_link_shows_it_again(visit, monkeypatch, tmp_path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: pip install rigwise[run]")
+    monkeypatch.chdir(tmp_path)
+    page = visit.go("run?task=mlp&steps=20")
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_selector("[data-view=compared]", timeout=60_000)
+    page.wait_for_url("**job=**")
+    page.locator("[data-history] tbody tr").wait_for()
+    page.reload()
+    page.wait_for_selector("[data-view=compared]")
+    view = page.locator("[data-view=loss]")
+    view.get_by_role("button", name="Table").click()
+    assert view.locator("tbody tr").count() == 20
+
+
+def test_an_output_pixel_is_chosen_by_keys_and_by_pointing(visit) -> None:
+    page = visit.go("convolution?at=3.3")
+    out = page.locator("[data-output]")
+    out.focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_url("**at=4.3**")
+    box = out.bounding_box()
+    page.mouse.move(box["x"] + 2, box["y"] + 2)
+    page.wait_for_url("**at=0.0**")
+    assert "in the padding" in page.locator("[data-view=pixel] [role=status]").inner_text()
+
+
+def test_kernels_are_laid_on_a_picture_of_ones_own(visit, tmp_path) -> None:
+    import numpy as np
+
+    from rigwise.convolution.png import encode
+
+    (tmp_path / "mine.png").write_bytes(encode(np.full((300, 600, 3), 120, dtype=np.uint8)))
+    page = visit.go("convolution?kernels=blur")
+    page.locator("#file").set_input_files(tmp_path / "mine.png")
+    page.wait_for_url("**image=own**")
+    page.get_by_text("your picture, 256 × 128 pixels").wait_for()
+    page.locator("#map-kernel").fill("0 0 0; 0 2 0; 0 0 0")
+    page.keyboard.press("Enter")
+    page.get_by_alt_text("under own: from 240 to 240").wait_for()
 
 
 def test_validation_tells_its_progress_and_can_be_cancelled(visit) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from drawn import BATCH, train_each
 from nets import PIXELS, TOKENS
 from rigwise.layouts.exchange import all_reduce, by_batch
 from rigwise.layouts.layout import Layout
@@ -20,7 +21,6 @@ from rigwise.models.transformer import transformer
 from training import train
 
 DOUBLE = 8  # bytes
-BATCH = 12
 
 GPT = {"kind": "transformer", "heads": 4, "kv": 4, "width": 4, "ffn": 24, "layers": 2, "vocab": 48}
 CASES: list[tuple[dict[str, Any], Model]] = [
@@ -46,16 +46,6 @@ CASES: list[tuple[dict[str, Any], Model]] = [
 ]
 
 
-def sent(net: dict[str, Any], layout: Layout, rank: int = 0) -> Counter[str]:
-    """Bytes that a rank sent in its first step, by pass."""
-    Path("net.json").write_text(json.dumps(net))
-    train(":counted", layout, batch=BATCH, steps=1)
-    total: Counter[str] = Counter()
-    for of, _, _, _, size in json.loads(Path(f"sent-{rank}.json").read_text()):
-        total[of] += size
-    return total
-
-
 def told(model: Model, layout: Layout) -> Counter[str]:
     """Bytes that the laws give for the additions among tensor ranks in a step, by pass."""
     total: Counter[str] = Counter()
@@ -66,27 +56,41 @@ def told(model: Model, layout: Layout) -> Counter[str]:
     return total
 
 
-@pytest.mark.parametrize(("net", "model"), CASES, ids=["gpt", "gated", "mlp", "deeper", "conv"])
 @pytest.mark.parametrize("tp", [2, 4])
-def test_tensor_ranks_send_what_the_laws_say(net: dict[str, Any], model: Model, tp: int) -> None:
-    if net.get("kv", tp) < tp:
-        pytest.skip("fewer key-value heads than ranks: the run leaves attention whole, the laws copy heads")
+def test_tensor_ranks_send_what_the_laws_say(tp: int) -> None:
+    """All but attention with fewer key-value heads than ranks: a run leaves it whole, the laws copy heads."""
     layout = Layout(tp=tp, micro=6, precision="float32")
-    assert sent(net, layout, rank=tp - 1) == told(model, layout)
+    cases = [(net, model) for net, model in CASES if net.get("kv", tp) >= tp]
+    found = train_each([(net, layout) for net, _ in cases], steps=1)
+    for (net, model), (*_, ranks) in zip(cases, found, strict=True):
+        assert ranks == [told(model, layout)] * tp, net
 
 
-@pytest.mark.parametrize(("net", "model"), CASES[:1], ids=["gpt"])
-def test_a_cut_sequence_sends_as_much(net: dict[str, Any], model: Model) -> None:
+def test_a_cut_sequence_sends_as_much() -> None:
     """All but the norms' weights, whose gradients each rank has a part of: they are told as gradients."""
+    net, model = CASES[0]
     layout = Layout(tp=2, micro=6, sp="keep", precision="float32")
-    found = sent(net, layout)
-    assert {of: found[of] for of in ("forward", "backward")} == told(model, layout)
+    ((*_, ranks),) = train_each([(net, layout)], steps=1)
+    assert [{of: sent[of] for of in ("forward", "backward")} for sent in ranks] == [told(model, layout)] * 2
 
 
-@pytest.mark.parametrize(("net", "model"), CASES, ids=["gpt", "gated", "mlp", "deeper", "conv"])
-def test_data_ranks_send_their_gradients(net: dict[str, Any], model: Model) -> None:
-    if net["kind"] != "mlp":
-        pytest.skip("norms of this net are not those of the model")
+def test_data_ranks_send_their_gradients() -> None:
+    """Of networks without norms: those of the others are not those of the model."""
     layout = Layout(dp=3, micro=2, precision="float32")
-    (move,) = by_batch(model.parameters, layout.dp)
-    assert sent(net, layout) == Counter(gradient=float(move.sent) * DOUBLE)
+    cases = [(net, model) for net, model in CASES if net["kind"] == "mlp"]
+    found = train_each([(net, layout) for net, _ in cases], steps=1)
+    for (net, model), (*_, ranks) in zip(cases, found, strict=True):
+        (move,) = by_batch(model.parameters, layout.dp)
+        assert ranks == [Counter(gradient=float(move.sent) * DOUBLE)] * 3, net
+
+
+def test_a_run_sends_as_much() -> None:
+    """The first case again, through `run`: each rank writes down what it sent in its first step."""
+    net, model = CASES[0]
+    layout = Layout(tp=2, micro=6, precision="float32")
+    Path("net.json").write_text(json.dumps(net))
+    train(":counted", layout, batch=BATCH, steps=1)
+    total: Counter[str] = Counter()
+    for of, _, _, _, size in json.loads(Path("sent-1.json").read_text()):
+        total[of] += size
+    assert total == told(model, layout)

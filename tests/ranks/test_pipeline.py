@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-from pipes import agree
+from pipes import Case, agree
 
 import pytest
 
 from rigwise.layouts.layout import Layout
 
-
-@pytest.mark.parametrize("kind", ["gpipe", "1f1b", "zero_bubble"])
-@pytest.mark.parametrize(("pp", "micros"), [(2, 3), (3, 4), (4, 2)])
-def test_every_schedule_trains_as_one_process(kind: str, pp: int, micros: int) -> None:
-    agree("crossed", Layout(pp=pp, schedule=kind), micros)
-
-
-@pytest.mark.parametrize(("pp", "vpp", "micros"), [(2, 2, 4), (3, 2, 3)])
-def test_interleaved_chunks_train_as_one_process(pp: int, vpp: int, micros: int) -> None:
-    agree("crossed", Layout(pp=pp, vpp=vpp), micros)
+KINDS = ("gpipe", "1f1b", "zero_bubble")
+SCHEDULES: dict[int, list[Case]] = {
+    2: [*(("crossed", Layout(pp=2, schedule=kind), 3) for kind in KINDS), ("crossed", Layout(pp=2, vpp=2), 4)],
+    3: [*(("crossed", Layout(pp=3, schedule=kind), 4) for kind in KINDS), ("crossed", Layout(pp=3, vpp=2), 3)],
+    4: [("crossed", Layout(pp=4, schedule=kind), 2) for kind in KINDS],
+}
 
 
-@pytest.mark.parametrize("kind", ["1f1b", "zero_bubble"])
-def test_convolutions_of_unequal_cost(kind: str) -> None:
-    agree("images", Layout(pp=3, schedule=kind), 4)
+@pytest.mark.parametrize("ranks", SCHEDULES)
+def test_every_schedule_trains_as_one_process(ranks: int) -> None:
+    """Fewer micro-batches than stages among them, and chunks that take turns."""
+    agree(*SCHEDULES[ranks])
 
 
-@pytest.mark.parametrize(
-    "layout", [Layout(pp=2, dp=2), Layout(pp=2, dp=2, zero=1), Layout(pp=2, dp=2, zero=3), Layout(pp=2, tp=2)]
-)
-def test_pipelines_of_several_ranks_a_stage(layout: Layout) -> None:
-    agree("words", layout, 2)
+def test_convolutions_of_unequal_cost() -> None:
+    agree(*(("images", Layout(pp=3, schedule=kind), 4) for kind in KINDS[1:]))
+
+
+def test_pipelines_of_several_ranks_a_stage() -> None:
+    layouts = [Layout(pp=2, dp=2), Layout(pp=2, dp=2, zero=1), Layout(pp=2, dp=2, zero=3), Layout(pp=2, tp=2)]
+    agree(*(("words", layout, 2) for layout in layouts))
 
 
 def test_eight_ranks() -> None:
-    agree("words", Layout(pp=2, dp=2, tp=2), 2)
+    agree(("words", Layout(pp=2, dp=2, tp=2), 2))
+
+
+def test_twenty_steps() -> None:
+    agree(("crossed", Layout(pp=2), 3), ("crossed", Layout(pp=2, schedule="zero_bubble"), 3), steps=20)

@@ -25,7 +25,7 @@ def boundary() -> float:
 
 @pytest.mark.parametrize(("pp", "vpp", "micros"), [(3, 1, 4), (2, 2, 2)])
 def test_stages_send_one_boundary_each_way_for_each_micro_batch(pp: int, vpp: int, micros: int) -> None:
-    ranks = agree("words", Layout(pp=pp, vpp=vpp), micros, steps=1, layers=4)
+    ranks = agree(("words", Layout(pp=pp, vpp=vpp), micros), steps=1, layers=4)
     each = boundary() * 2 * DOUBLE * micros
     for stage, (_, _, (_, sent, _), _) in enumerate(ranks):
         assert sent["F"] == each * (vpp - (stage == pp - 1))
@@ -35,7 +35,7 @@ def test_stages_send_one_boundary_each_way_for_each_micro_batch(pp: int, vpp: in
 @pytest.mark.parametrize("cp", [2, 4])
 def test_context_ranks_send_keys_and_values_as_the_law_has_it(cp: int) -> None:
     layers, micros, micro = 3, 2, 2
-    ranks = agree("words", Layout(cp=cp), micros, steps=1)
+    ranks = agree(("words", Layout(cp=cp), micros), steps=1)
     law = {move.of + move.collective: float(move.sent) for move in by_context(micro, TOKENS, WIDE, cp)}
     for *_, ledger in ranks:
         found: Counter[str] = Counter()

@@ -106,7 +106,8 @@ def test_running_statistics_move_once_a_step() -> None:
         ({"resume": True}, "resume without an output folder"),
         ({"batch": 50, "layout": "dp=4"}, "batch 50 does not divide by dp 4"),
         ({"batch": 240}, "the dataset has 200 samples, the global batch 240"),
-        ({"layout": "tp=2,dp=2"}, "tp=2"),
+        ({"layout": "dp=2,offload=all"}, "offload=all"),
+        ({"batch": 48, "layout": "pp=2,micro=10"}, "batch 48 does not divide by dp 1 x micro 10"),
         ({"layout": "dp=2,precision=tf32"}, "precision=tf32 on a CPU"),
     ],
 )

@@ -188,34 +188,41 @@ def piped(name: str, layout: Layout, micros: int, steps: int, dtype: Any, other:
     return losses, held, report, sent
 
 
-FLOAT32, FLOAT64 = 1e-5, 1e-12
+def each(cases: list[tuple[Any, ...]]) -> list[Any]:
+    """Several cases, one after the other, on a rank."""
+    return [piped(*case) for case in cases]
+
+
+FLOAT64 = 1e-12
+Case = tuple[str, Layout, int]  # a network of this file, a layout, micro-batches of two samples
 reference = cache(alone)
 
 
-def agree(
-    name: str,
-    layout: Layout,
-    micros: int,
-    steps: int = 3,
-    within: float = FLOAT64,
-    dtype: torch.dtype = torch.float64,
-    **other: Any,
-) -> list[Any]:
-    """Train on a layout's ranks and on one process with the same micro-batches; what every rank reported."""
-    layout = layout.but(micro=2, precision="float32")
-    ranks = together(layout.ranks, piped, name, layout, micros, steps, dtype, other)
+def agree(*cases: Case, steps: int = 3, within: float = FLOAT64, dtype: Any = torch.float64, **other: Any) -> list[Any]:
+    """Train on ranks as layouts of equally many say, and on one process with the same micro-batches; what every rank
+    reported of the last case. One start of the ranks serves all cases.
+    """
+    whole = [(name, layout.but(micro=2, precision="float32"), micros) for name, layout, micros in cases]
+    (world,) = {layout.ranks for _, layout, _ in whole}
+    given = [(*case, steps, dtype, other) for case in whole]
+    found = together(world, each, given)
+    for number, case in enumerate(whole):
+        _compare(case, [rank[number] for rank in found], steps, within, dtype, other)
+    return [rank[-1] for rank in found]
+
+
+def _compare(case: Case, ranks: list[Any], steps: int, within: float, dtype: Any, other: dict[str, Any]) -> None:
+    name, layout, micros = case
     losses, weights = reference(name, micros * layout.dp, steps, dtype=dtype, **other)
-    held: dict[str, list[Any]] = {}
+    held = set()
     for rank, (own, pieces, report, _) in enumerate(ranks):
-        assert own == pytest.approx(losses, rel=within)
+        assert own == pytest.approx(losses, rel=within), (name, layout)
         for piece, value in pieces:
-            held.setdefault(piece.name, []).append((piece, value))
+            held.add(piece.name)
             whole = piece.cut(torch.from_numpy(weights[piece.name]))
-            assert float((torch.from_numpy(value) - whole).abs().max()) <= within * max(
-                1.0, float(whole.abs().max())
-            ), piece.name
+            apart = float((torch.from_numpy(value) - whole).abs().max())
+            assert apart <= within * max(1.0, float(whole.abs().max())), (name, layout, piece.name)
         if report:
             stage = rank * layout.pp // layout.ranks
             assert report[0] / layout.vpp == in_flight(layout.pipeline, stage, layout.pp, micros, layout.vpp)
-    assert set(held) == set(weights) - ({"head.weight"} if name in ("crossed", "words") else set())
-    return ranks
+    assert held == set(weights) - ({"head.weight"} if name in ("crossed", "words") else set()), (name, layout)

@@ -48,6 +48,11 @@ def plain() -> Task:
     return made()
 
 
+def deep() -> Task:
+    """Layers enough for four chunks."""
+    return made(model=network(nn.Linear(16, 16), nn.Tanh(), nn.Dropout(0.3), nn.Linear(16, 16)))
+
+
 def dropout() -> Task:
     return made(model=network(nn.Dropout(0.3)), optimizer=lambda parameters: torch.optim.Adam(parameters, lr=0.01))
 
@@ -198,6 +203,48 @@ def noisy() -> Task:
 
 def broken_sample() -> Task:
     return made(data=Noisy(broken=7))
+
+
+class Reader(nn.Module):
+    """A recurrent layer, which cannot be traced."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells, self.head = nn.LSTM(INPUTS, 16, batch_first=True), nn.Linear(16, 1)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.head(self.cells(inputs.unsqueeze(1))[0][:, -1])
+        return out
+
+
+class Deciding(nn.Module):
+    """Which way it goes depends on its data."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs.tanh() if float(inputs.detach().sum()) > 0 else inputs.sin()
+
+
+def recurrent() -> Task:
+    return made(model=nn.Sequential(nn.Linear(INPUTS, INPUTS), Reader()))
+
+
+def deciding() -> Task:
+    return made(model=network(Deciding()))
+
+
+class Resting(torch.optim.Adam):
+    """Adam that rests after its third step: a checkpoint of any later step holds what was read from an older one."""
+
+    def step(self, closure: Any = None) -> None:
+        if not self.state or max(float(state["step"]) for state in self.state.values()) < 3:
+            super().step(closure)
+
+
+def tied() -> Task:
+    """A small language model whose head is its table."""
+    net = {"kind": "transformer", "heads": 2, "kv": 2, "width": 4, "ffn": 9, "layers": 3, "vocab": 21}
+    made = nets.task_of({**net, "gated": False, "tied": True})
+    return Task(made.model, made.loss, made.data, lambda p: Resting(p, lr=0.01, amsgrad=True), batch=12)
 
 
 def drawn() -> Task:

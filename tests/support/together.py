@@ -17,7 +17,9 @@ _PRELOAD = [
     "torch.nn.parallel",
     "torch._dynamo",
     "torch.distributed.fsdp",
-    "torch.export",
+    "torch.export._trace",
+    "sympy.tensor.tensor",
+    "rigwise.run.parallel.parallel",
 ]
 _LONGEST_S, _STUCK_S = 90.0, 60.0
 
@@ -34,7 +36,7 @@ def _rank(pipe: Connection, meet: str, rank: int, world: int, function: Callable
                 "gloo", init_method=f"file://{meet}", rank=rank, world_size=world, timeout=timedelta(seconds=60)
             )
         pipe.send((True, function(*args)))
-        if world > 1:
+        if dist.is_initialized():
             dist.barrier()
             dist.destroy_process_group()
     except BaseException:

@@ -14,7 +14,20 @@ import pytest
 from rigwise.web.verbs import VERBS
 
 BODIES = int(os.environ.get("RIGWISE_FUZZ", "1500"))
-QUICK = ("plan", "estimate", "timeline", "split", "advise", "rig", "rig-check", "brain-estimate", "jobs", "none")
+QUICK = (
+    "plan",
+    "estimate",
+    "timeline",
+    "split",
+    "advise",
+    "rig",
+    "rig-check",
+    "brain-estimate",
+    "conv-pixel",
+    "conv-map",
+    "jobs",
+    "none",
+)
 WORDS = [
     "gpt2",
     "8xh100",
@@ -39,6 +52,8 @@ SEEDS = {
     "rig": {"gpus": "1xrtx-3090"},
     "rig-check": {"parts_list": "kind,name,count\ngpu,GeForce RTX 3090,2\n"},
     "brain-estimate": {"draws": 10},
+    "conv-pixel": {"kernel": "blur", "stride": 2},
+    "conv-map": {"device": "h100", "channels": 16},
     "jobs": {"verb": "split", "request": {"shape": 3}},
     "none": {},
 }

@@ -6,6 +6,8 @@ import json
 import time
 from http.client import HTTPConnection
 
+import pytest
+
 
 def events(server, job: str):
     """(event, data) of a job, until its end."""
@@ -79,3 +81,32 @@ def test_who_asks_the_same_listens_to_the_same_job(server) -> None:
     first = start(server, "brain-compare", seed=7)
     assert start(server, "brain-compare", seed=7)["id"] == first["id"]
     assert start(server, "brain-compare", seed=8)["id"] != first["id"]
+
+
+def test_a_run_tells_every_step_and_is_set_beside_its_prediction(server, monkeypatch, tmp_path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: pip install rigwise[run]")
+    monkeypatch.chdir(tmp_path)  # the runs of a server lie below its folder
+    job = start(server, "run", task="mlp", steps=12, device="cpu")
+    status, _, body = server.send("POST", "/api/jobs", {"verb": "run", "request": {"task": "digits"}})
+    assert status == 503, body
+    news = list(events(server, job["id"]))
+    assert news[-1][1]["state"] == "done", news[-1]
+    steps = [row for _, told in news for row in told["steps"]]
+    assert [row["step"] for row in steps] == list(range(1, 13))
+    answer = json.loads(server.send("GET", f"/api/jobs/{job['id']}")[2])["answer"]
+    assert answer["losses"] == [row["loss"] for row in steps]
+    assert "whole step" in [row["part"] for row in answer["comparison"]]
+    past = server.ask("runs")[1]
+    assert {task["name"] for task in past["tasks"]} >= {"digits", "mlp"}
+    assert [(row["task"], row["steps"]) for row in past["runs"]] == [("mlp", 12)]
+    again = start(server, "run", task="mlp", steps=12, device="cpu")
+    server.send("DELETE", f"/api/jobs/{again['id']}")
+    assert again["id"] != job["id"], "a run is no answer to keep"
+
+
+def test_task_files_come_from_the_command_line_only(server, tmp_path) -> None:
+    (tmp_path / "mine.py").write_text("raise SystemExit(9)\n")
+    job = start(server, "run", task=f"{tmp_path}/mine.py:task")
+    *_, (_, told) = events(server, job["id"])
+    assert (told["state"], told["problem"]["exit_code"]) == ("failed", 2)
+    assert "command line" in told["problem"]["rule"]

@@ -6,6 +6,7 @@ import { nearest, powers } from '../src/lib/steps';
 import * as u from '../src/lib/units';
 import { alike, cluster, oneLayout, parts, question } from '../src/rooms/plan/question';
 import { pieces, sizesOf } from '../src/rooms/parallel/matrices';
+import { inside, reads } from '../src/rooms/convolution/grid';
 import { ticks } from '../src/rooms/plan/gantt';
 
 describe('amounts', () => {
@@ -59,4 +60,12 @@ describe('matrices', () => {
     expect(boxes.map((box) => pieces(box).map((piece) => piece.faint))).toEqual([[false, false], [true, true], [false, false]]);
     for (const box of boxes) expect(pieces(box).reduce((all, piece) => all + piece.w * piece.h, 0)).toBeCloseTo(box.w * box.h);
   });
+});
+
+describe('the inputs of an output', () => {
+  it('lie stride apart, dilation between them, less the padding', () => {
+    expect(reads([2, 3], [1, 0], { stride: 2, padding: 1, dilation: 2 })).toEqual([5, 5]);
+    expect(reads([0, 0], [0, 0], { stride: 1, padding: 1, dilation: 1 })).toEqual([-1, -1]);
+  });
+  it('stay inside the table', () => expect(inside([-1, 9], 4, 4)).toEqual([0, 3]));
 });

@@ -66,6 +66,7 @@ from rigwise.api.remembering import history_csv as history_csv
 from rigwise.api.running import RunReport as RunReport
 from rigwise.api.running import run as run
 from rigwise.api.running import speaks as speaks
+from rigwise.api.sweeping import sweep as sweep
 from rigwise.api.verbs import calibrate as calibrate
 from rigwise.api.verbs import cross_validate as cross_validate
 from rigwise.api.verbs import estimate as estimate

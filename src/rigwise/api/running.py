@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from rigwise.api.names import HERE, load_cluster
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rigwise.calibration.diagnosis import Cause
     from rigwise.cost.record import Estimate
     from rigwise.layouts.layout import Layout
+    from rigwise.run.chosen import Value
     from rigwise.run.job import StepRecord
     from rigwise.run.output import Resume
     from rigwise.run.result import RunResult
@@ -70,6 +72,8 @@ def run(
     trace: bool = False,
     tensorboard: bool = False,
     patience_s: float | None = None,
+    backend: str = "auto",
+    settings: Mapping[str, Value] = MappingProxyType({}),
     shrink: bool = False,
     on_step: Callable[[StepRecord], None] | None = None,
     on_stop: Callable[[], None] | None = None,
@@ -96,13 +100,13 @@ def run(
     if here and (here.guarded or here.rank or not here.one_host):
         why_not = "what other machines do is not known here: `rigwise estimate` takes a cluster"
     elif predicted is None:
-        predicted, why_not = _foretold(task, layout, batch, device)
+        predicted, why_not = _foretold(task, layout, batch, device, settings)
     before, began = energy(), time.monotonic()
     ideal_s = predicted.mfu * predicted.step_s if predicted and predicted.mfu else None
     result = train(
         task, layout, steps=steps, batch=batch, seed=seed, output=output, resume=resume, device=device,
         checkpoint_every=checkpoint_every, loaders=loaders, trace=trace, tensorboard=tensorboard, ideal_s=ideal_s,
-        patience_s=patience_s, shrink=shrink, on_step=on_step, on_stop=on_stop,
+        patience_s=patience_s, backend=backend, settings=settings, shrink=shrink, on_step=on_step, on_stop=on_stop,
     )  # fmt: skip
     after = energy()
     joules = joules_a_step(before, after, time.monotonic() - began, result.step_s)
@@ -149,11 +153,13 @@ def _reported(
     )
 
 
-def _foretold(task: str, layout: str | Layout, batch: int | None, device: str) -> tuple[Estimate | None, str]:
+def _foretold(
+    task: str, layout: str | Layout, batch: int | None, device: str, settings: Mapping[str, Value]
+) -> tuple[Estimate | None, str]:
     """The estimate of a run before it is made, or why there is none."""
     from rigwise.run.settings import settled, told
 
-    what = told(task)
+    what = told(task, settings)
     if what is None:
         return None, f"{task} could not be asked for its batch and its optimizer"
     said = settled(layout, batch or what.batch)  # a batch that does not divide is refused before a rank starts

@@ -57,7 +57,7 @@ def launch(
     Parameters
     ----------
     task
-        A packaged task (digits, characters, mlp) or file.py:function, as every node finds it.
+        A packaged task (digits, characters, mlp, experts) or file.py:function, as every node finds it.
     launcher
         torchrun, slurm, mpi, ray, kubernetes, jobset or skypilot.
     layout

@@ -39,6 +39,7 @@ _COMMANDS = {
     "scale": "Speed-up over the number of devices, and where adding more hurts.",
     "split": "What the ways to split one dense layer hold and exchange.",
     "run": "Train a task on this machine as a layout says; predicted beside measured.",
+    "sweep": "A task under many settings, side by side: a table, a picture, and going on later.",
     "export": "A layout in the words of torchtitan, Megatron-LM, DeepSpeed or Accelerate.",
     "launch": "The script of Slurm, MPI, Ray, Kubernetes and others that starts a run, and starting it.",
     "measure": "Measure this machine: products, convolutions, memory, optimizers, links; or replay a task.",

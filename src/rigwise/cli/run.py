@@ -49,6 +49,8 @@ class Several:
     """With fewer ranks than the layout has, go on with a smaller dp."""
     patience: float | None = None
     """Seconds that a rank waits for the others before it takes them for lost; 30 where ranks are joined."""
+    backend: Literal["auto", "mpi"] = "auto"
+    """mpi sends over the MPI whose mpirun started the ranks; auto is gloo or NCCL."""
     nnodes: str | None = None
     """Hosts, or fewest:most; the same command is started on each."""
     rendezvous: str | None = None
@@ -70,6 +72,7 @@ def run(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     checkpoint_every: int | None = None,
     loaders: int | None = None,
+    set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     watching: Watching = Watching(),
     several: Several = Several(),
     look: Look = Look(),
@@ -79,7 +82,7 @@ def run(
     Parameters
     ----------
     task
-        A packaged task (digits, characters, mlp) or file.py:function that returns rigwise.Task.
+        A packaged task (digits, characters, mlp, experts) or file.py:function that returns rigwise.Task.
     layout
         How to split it: dp=2; one rank by default.
     steps
@@ -98,30 +101,45 @@ def run(
         Steps between checkpoints, from which --resume goes on; only after the last step by default.
     loaders
         Processes beside each rank that load ahead; 0 loads between the steps; by the first batch's time by default.
+    set_
+        A keyword argument of the task's function: lr=0.1. May be given several times.
     """
+    from rigwise.run.chosen import read
+
     options: dict[str, Any] = {
         "steps": steps, "batch": batch, "seed": seed, "output": output, "device": device,
         "resume": resume or ("auto" if several.resume_if_any else False), "checkpoint_every": checkpoint_every,
         "loaders": loaders, "patience_s": several.patience,
     }  # fmt: skip
     if several.nnodes or several.rendezvous:
-        return _on_hosts(task, layout, options, several, watching, look)
+        return _on_hosts(task, layout, options, tuple(set_ or ()), several, watching, look)
     options |= {"trace": watching.trace, "tensorboard": watching.tensorboard, "shrink": several.shrink}
+    options |= {"backend": several.backend, "settings": read(set_ or ())}
     return _here(task, layout, options, look)
 
 
-def _on_hosts(task: str, layout: str, options: dict[str, Any], several: Several, watching: Watching, look: Look) -> int:
+def _on_hosts(
+    task: str,
+    layout: str,
+    options: dict[str, Any],
+    settings: tuple[str, ...],
+    several: Several,
+    watching: Watching,
+    look: Look,
+) -> int:
     if not (several.nnodes and several.rendezvous):
         raise UsageError("--nnodes and --rendezvous belong together", nearest="--nnodes 2 --rendezvous HOST:29400")
     flags = {"json": look.json, "quiet": look.quiet, "no-color": look.no_color, "debug": look.debug}
     flags |= {"trace": watching.trace, "tensorboard": watching.tensorboard}
+    words = [f"--{flag}" for flag, wanted in flags.items() if wanted]
+    words += [word for one in settings for word in ("--set", one)]
     return api.run_hosts(
         task,
         layout,
         nnodes=several.nnodes,
         rendezvous=several.rendezvous,
         restarts=several.restarts,
-        words=tuple(f"--{flag}" for flag, wanted in flags.items() if wanted),
+        words=tuple(words),
         say=lambda words: look.note(Text(words)),
         **options,
     )

@@ -15,7 +15,8 @@ from rigwise.convolution.geometry import Geometry, geometry, transposed_geometry
 from rigwise.convolution.operation import conv, convolve, correlate
 
 if TYPE_CHECKING:
-    from rigwise.convolution.torch_kernels import Conv, replace, tune
+    from rigwise.convolution.torch_kernels.module import Conv, replace
+    from rigwise.convolution.torch_kernels.tuning import tune
 
 __all__ = [
     "ALGORITHMS",

@@ -90,4 +90,5 @@ def _winograd(m: int, which: Pass, shape: Geometry, count: int, roundoff: float)
     if which == "weight_gradient":
         growth = prod(float(np.abs(matrix).sum(axis=1).max()) for matrix in (a.T, b, g.T))
     inside = count / shape.taps if which != "weight_gradient" else count / m**shape.dims
-    return growth**shape.dims * gamma(inside + 3 * (m + 2) * shape.dims, roundoff) * (m + 2) ** (shape.dims / 2)
+    rounding = gamma(inside + 3 * (m + 2) * shape.dims, roundoff)
+    return float(growth**shape.dims * rounding * (m + 2) ** (shape.dims / 2))

@@ -109,7 +109,8 @@ def spread(w: Floats, shape: Geometry) -> Floats:
 
 def unspread(dw: Floats, shape: Geometry) -> Floats:
     """The taps of a dilated kernel's gradient."""
-    return dw[inside(slice(None, None, d) for d in shape.dilation)]
+    taps: Floats = dw[inside(slice(None, None, d) for d in shape.dilation)]
+    return taps
 
 
 def spread_output(g: Floats, shape: Geometry) -> Floats:
@@ -191,7 +192,8 @@ def contract_weight_gradient(x: Spectrum, g: Spectrum, groups: int) -> Spectrum:
     grads = np.conj(_by_group(g, groups)).swapaxes(-1, -2)
     product_ = np.matmul(grads, _by_group(x, groups))  # (f, G, K/G, C/G)
     _, _, k, c = product_.shape
-    return product_.transpose(1, 2, 3, 0).reshape(groups * k, c, *x.shape[2:])
+    dw: Spectrum = product_.transpose(1, 2, 3, 0).reshape(groups * k, c, *x.shape[2:])
+    return dw
 
 
 def fft_forward(x: Floats, w: Floats, shape: Geometry) -> Floats:

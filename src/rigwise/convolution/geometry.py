@@ -130,7 +130,7 @@ class Geometry:
         """FLOP of the definition, a multiplication and an addition a tap; each of the three passes has as many."""
         return 2.0 * self.batch * prod(self.out) * self.k * (self.c // self.groups) * self.taps
 
-    def bytes(self, element: int = 4) -> float:
+    def bytes(self, element: float = 4) -> float:
         """Bytes of input, kernels and output, each once."""
         return float(element * (prod(self.x_shape) + prod(self.w_shape) + prod(self.y_shape)))
 
@@ -245,12 +245,12 @@ def pads(padding: Padding, reach: tuple[int, ...], stride: tuple[int, ...], kind
     if isinstance(padding, int):
         check_whole(least=0, padding=padding)
         return ((padding, padding),) * len(reach)
-    given = tuple(padding)
+    given: tuple[int | Sequence[int], ...] = tuple(padding)
     if len(given) != len(reach):
         raise UsageError(f"padding={given}", rule=f"one number, or one a dim ({len(reach)}), or a word", nearest="same")
     pairs = []
     for entry in given:
-        pair = (entry, entry) if isinstance(entry, int) else tuple(entry)
+        pair: tuple[int, ...] = (entry, entry) if isinstance(entry, int) else tuple(entry)
         if len(pair) != 2:
             raise UsageError(f"padding={given}", rule="a number, or a pair (before, after), for each dim")
         check_whole(least=0, padding_before=pair[0], padding_after=pair[1])

@@ -39,7 +39,8 @@ def pad(x: Floats, shape: Geometry) -> Floats:
 
 def crop(x: Floats, shape: Geometry) -> Floats:
     """The input's part of a padded input."""
-    return x[inside(slice(before, before + h) for (before, _), h in zip(shape.pad, shape.size))]
+    part: Floats = x[inside(slice(before, before + h) for (before, _), h in zip(shape.pad, shape.size))]
+    return part
 
 
 def taps(shape: Geometry) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
@@ -98,7 +99,8 @@ def columns(x: Floats, shape: Geometry) -> Floats:
 def im2col_forward(x: Floats, w: Floats, shape: Geometry) -> Floats:
     """Patches written out, then one matrix product an image and group."""
     banks = w.reshape(shape.groups, shape.k // shape.groups, -1)
-    return np.matmul(banks, columns(x, shape)).reshape(shape.y_shape)
+    y: Floats = np.matmul(banks, columns(x, shape)).reshape(shape.y_shape)
+    return y
 
 
 def im2col_input_gradient(g: Floats, w: Floats, shape: Geometry) -> Floats:
@@ -117,4 +119,5 @@ def im2col_weight_gradient(x: Floats, g: Floats, shape: Geometry) -> Floats:
     """Output gradients times patches."""
     groups = shape.groups
     grads = g.reshape(shape.batch, groups, shape.k // groups, prod(shape.out))
-    return np.matmul(grads, columns(x, shape).swapaxes(-1, -2)).sum(axis=0).reshape(shape.w_shape)
+    dw: Floats = np.matmul(grads, columns(x, shape).swapaxes(-1, -2)).sum(axis=0).reshape(shape.w_shape)
+    return dw

@@ -21,6 +21,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from rigwise.convolution.counts import COMPLEX_MULTIPLY_ADD, frequencies, transform_flops, windows
 from rigwise.cost.convolution import Convs, implicit_seconds, winograd_fused, winograd_unfused
 from rigwise.cost.matmul import Engine
 from rigwise.models.operations import Conv
@@ -28,8 +29,6 @@ from rigwise.models.operations import Conv
 ALGORITHMS = ("implicit", "im2col", "direct", "winograd-2", "winograd-4", "fft", "fft-tiles")
 _SIDES = (16, 32, 64, 128, 256, 512)
 _COMPLEX = 8.0  # bytes of a complex number of single precision
-_MULTIPLY_ADD = 8.0  # FLOP of a complex one
-_TRANSFORM = 2.5  # FLOP of a real transform of n values over n log2 n
 
 
 def algorithm_seconds(
@@ -87,24 +86,24 @@ def _fourier(shape: Conv, batch: float, on: Engine) -> tuple[float, float]:
     if shape.transposed:
         return math.nan, math.nan
     spread = shape.dilation or (1,) * len(shape.kernel)
-    reach = [d * (r - 1) + 1 for r, d in zip(shape.kernel, spread, strict=True)]
+    reach = tuple(d * (r - 1) + 1 for r, d in zip(shape.kernel, spread, strict=True))
     padded = [h + 2 * p for h, p in zip(shape.size, shape.pad, strict=True)]
-    whole = _windowed(shape, batch, [_even(n) for n in padded], [1] * len(padded), on)
+    whole = _windowed(shape, batch, [_even(n) for n in padded], 1, on)
+    dense = tuple(n - r + 1 for n, r in zip(padded, reach, strict=True))
     tiled = math.inf
     for side in _SIDES:
         if side >= max(reach) and side < max(padded):
-            count = [-(-(n - r + 1) // (side - r + 1)) for n, r in zip(padded, reach, strict=True)]
+            count = windows(dense, reach, side)
             tiled = min(tiled, _windowed(shape, batch, [side] * len(padded), count, on))
     return whole, tiled if math.isfinite(tiled) else math.nan
 
 
-def _windowed(shape: Conv, batch: float, sides: Sequence[int], count: Sequence[int], on: Engine) -> float:
+def _windowed(shape: Conv, batch: float, sides: Sequence[int], count: int, on: Engine) -> float:
     """T = (8 F w C K/G + 2.5 n log2 n (w (C + K) + C K/G)) / (e_f vector rate) + bytes / BW + 4 t_kernel."""
-    bins, points = prod(sides[:-1]) * (sides[-1] // 2 + 1), prod(sides)
-    windows = batch * prod(count)
+    bins, images = frequencies(tuple(sides)), batch * count
     banks = shape.c * shape.k / shape.groups
-    maps = windows * (shape.c + shape.k) + banks
-    work = _MULTIPLY_ADD * bins * windows * banks + _TRANSFORM * points * math.log2(points) * maps
+    maps = images * (shape.c + shape.k) + banks
+    work = COMPLEX_MULTIPLY_ADD * bins * images * banks + transform_flops(tuple(sides)) * maps
     moved = on.activation * batch * (shape.c * prod(shape.size) + shape.k * prod(shape.out))
     through = 2 * _COMPLEX * bins * maps  # written and read
     rate = float(on.vector * np.maximum(on.eff.fourier, 1e-9))

@@ -243,19 +243,23 @@ def estimates(question: Question, layouts: Sequence[Layout]) -> list[Estimate]:
 
 def records(answer: Answer) -> list[Estimate]:
     """The rows of a flat table as records."""
-    return [_record(answer, i) for i in range(answer.table.size)]
-
-
-def _record(answer: Answer, i: int) -> Estimate:
-    q, layout = answer.question, answer.table.layout(i)
-    seconds = _at(answer, answer.seconds, i)
+    if not answer.table.size:
+        return []
+    q = answer.question
     spread = interval(q.model, q.cluster, answer.step.eff, q.known)
-    memory = _fullest(answer, i)
+    stages = list(answer.step.memory.stages())  # of all rows at once
+    return [_record(answer, spread, stages, i) for i in range(answer.table.size)]
+
+
+def _record(answer: Answer, spread: Interval, stages: Sequence[Mapping[str, Floats]], i: int) -> Estimate:
+    q, layout = answer.question, answer.table.layout(i)
+    seconds = _at(answer.seconds, i)
+    memory = _fullest(stages, i)
     held, limit = sum(memory.values()), q.cluster.device.memory
     loader, around = _loader(answer, spread, i)
     useful = (q.model.flops + q.model.flops_backward) * q.batch
     peak = answer.question.cluster.device.peak.get(layout.precision)
-    joules = None if answer.joules is None else _at(answer, answer.joules, i)
+    joules = None if answer.joules is None else _at(answer.joules, i)
     ends = widened((around[0] / seconds, around[1] / seconds), answer.step.eff.interval["power"])
     usd = answer.usd
     return Estimate(
@@ -271,7 +275,7 @@ def _record(answer: Answer, i: int) -> Estimate:
         if q.model.unit == "token"
         else None,
         mfu=useful / (seconds * q.cluster.devices * peak) if peak else None,
-        time={key: _at(answer, value, i) for key, value in answer.parts.items()},
+        time={key: _at(value, i) for key, value in answer.parts.items()},
         memory=memory,
         memory_total=held,
         memory_interval=_scaled(held, memory_interval(q.cluster, answer.step.eff)),
@@ -279,7 +283,7 @@ def _record(answer: Answer, i: int) -> Estimate:
         fits=held <= limit,
         energy_j=joules,
         energy_interval=None if joules is None else _scaled(joules, ends),
-        cost_usd=None if usd is None else _at(answer, usd, i),
+        cost_usd=None if usd is None else _at(usd, i),
         cost_interval=None if usd is None else _cost_interval(q, around, joules, ends),
         basis=spread.basis if loader is None else "; ".join((spread.basis, *_taken(loader))),
         warnings=(*_warnings(answer, spread, layout, held / limit), *_starved(loader)),
@@ -289,7 +293,7 @@ def _record(answer: Answer, i: int) -> Estimate:
 
 def _loader(answer: Answer, spread: Interval, i: int) -> tuple[LoaderReport | None, tuple[float, float]]:
     """The loader's report, and the interval of the step with it."""
-    step = _at(answer, answer.seconds, i) - _at(answer, answer.parts["loader"], i)
+    step = _at(answer.seconds, i) - _at(answer.parts["loader"], i)
     around = step * spread.low, step * spread.high
     if answer.supply is None:
         return None, around
@@ -322,14 +326,16 @@ def _starved(loader: LoaderReport | None) -> tuple[str, ...]:
     return () if loader is None or not loader.advice else (f"{loader.says}; what helps: {', or '.join(loader.advice)}",)
 
 
-def _at(answer: Answer, values: Floats, i: int) -> float:
-    return float(np.broadcast_to(values, answer.table.shape)[i])
+def _at(values: Floats, i: int) -> float:
+    """A row's value; one value stands for all rows."""
+    flat = np.ravel(values)
+    return float(flat[i if flat.size > 1 else 0])
 
 
-def _fullest(answer: Answer, i: int) -> dict[str, float]:
+def _fullest(stages: Sequence[Mapping[str, Floats]], i: int) -> dict[str, float]:
     """The parts of the stage that holds most."""
-    stages = [{key: _at(answer, np.asarray(v), i) for key, v in s.items()} for s in answer.step.memory.stages()]
-    fullest = max(stages, key=lambda parts: sum(parts.values()))
+    here = [{key: _at(v, i) for key, v in stage.items()} for stage in stages]
+    fullest = max(here, key=lambda parts: sum(parts.values()))
     return {key: fullest[key] for key in MEMORY_PARTS}
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rigwise.convolution.geometry import Geometry
 from rigwise.convolution.receptive import Layer
 from rigwise.cost.algorithms import ALGORITHMS, algorithm_seconds, why_not
 from rigwise.cost.convolution import PASSES, Convs, conv_seconds
@@ -57,13 +58,12 @@ class LayerCost:
     @property
     def flops(self) -> float:
         """FLOP of one pass; each of the three has as many."""
-        return self.batch * self.shape.flops
+        return Geometry.of(self.shape, self.batch).flops
 
     @property
     def bytes(self) -> float:
         """Bytes of input, kernels and output, each once."""
-        s = self.shape
-        return self.element * (self.batch * (s.c * prod(s.size) + s.k * prod(s.out)) + s.weights)
+        return Geometry.of(self.shape, self.batch).bytes(self.element)
 
     @property
     def intensity(self) -> float:

@@ -246,7 +246,8 @@ class LayoutTable:
 
     def layout(self, *index: int) -> Layout:
         """One row as a Layout."""
-        at = {key: int(np.broadcast_to(getattr(self, key), self.shape)[index]) for key in _SPELT}
+        shape = self.shape
+        at = {key: int(_one(getattr(self, key), shape, index)) for key in _SPELT}
         words: dict[str, Any] = {key: values[at[key]] for key, values in _WORDS.items()}
         return Layout(**{**at, **words, "fused": bool(at["fused"])}, blocks=self.blocks)
 
@@ -264,6 +265,14 @@ class LayoutTable:
             for key in _SPELT
         }
         return LayoutTable(**cut, blocks=self.blocks)
+
+
+def _one(column: Ints, shape: tuple[int, ...], index: tuple[int, ...]) -> Any:
+    """A value of a column at a place of the table, as broadcasting has it."""
+    if len(index) != len(shape):
+        return np.broadcast_to(column, shape)[index]
+    apart = len(shape) - column.ndim
+    return column[tuple(i if n > 1 else 0 for i, n in zip(index[apart:], column.shape, strict=True))]
 
 
 def _cut(column: Ints, start: int, stop: int, dims: int) -> Ints:

@@ -8,9 +8,13 @@ from typing import Any, Protocol, Self
 
 from rigwise.errors import UsageError, check_whole
 from rigwise.layouts.layout import Layout
+from rigwise.run.chosen import Value
 
 DEVICES = ("auto", "cpu", "cuda")
+BACKENDS = ("auto", "mpi")
 MOST_LOADERS = 64  # processes beside one rank; more are a slip of the keyboard
+# What torch.export reads at its first use: 0.9 s of every rank otherwise.
+_CAPTURE = ("torch.export._trace", "sympy.tensor.tensor")
 MOST_PATIENCE_S = 86_400.0
 PARTS = ("loader", "forward", "backward", "communication", "optimizer")
 
@@ -85,7 +89,9 @@ class Job:
     one rank. checkpoint_every: steps between checkpoints; 0 writes only the last. loaders: processes that load for a
     rank; None decides by the first batch. ideal_s: seconds that a step's useful FLOP take at the devices' peak; None
     where unknown. trace: write what a few steps consist of. patience_s: how long a rank waits for the others before it
-    takes them for lost; None leaves that to torch.
+    takes them for lost; None leaves that to torch. backend: what the exchanges go over: "auto" is gloo between CPUs and
+    NCCL between GPUs, "mpi" is the MPI whose mpirun started the ranks. settings: keyword arguments of
+    the task function.
     """
 
     task: str
@@ -104,6 +110,8 @@ class Job:
     ideal_s: float | None = None
     trace: bool = False
     patience_s: float | None = None
+    backend: str = "auto"
+    settings: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_whole(steps=self.steps, batch=self.batch)
@@ -114,6 +122,8 @@ class Job:
             raise UsageError(f"patience={self.patience_s:g}", rule="seconds above 0, and at most a day")
         if self.device not in DEVICES:
             raise UsageError(f"device={self.device!r}", rule=f"device is one of {', '.join(DEVICES)}")
+        if self.backend not in BACKENDS:
+            raise UsageError(f"backend={self.backend!r}", rule=f"backend is one of {', '.join(BACKENDS)}")
 
     @property
     def world(self) -> int:
@@ -128,13 +138,14 @@ class Job:
     @property
     def needs(self) -> tuple[str, ...]:
         """What the ranks of the layout import besides."""
-        wanted = {"torch.export": self.layout.tp > 1, "torch.distributed.fsdp": bool(self.layout.zero)}
-        return tuple(module for module, needed in wanted.items() if needed)
+        layout = self.layout
+        captured = layout.tp > 1 or layout.pp > 1 or layout.cp > 1 or bool(layout.blocks)
+        return _CAPTURE * captured + ("torch.distributed.fsdp",) * bool(layout.zero)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         values = {name: getattr(self, name) for name in self.__slots__}
-        return {**values, "layout": self.layout.to_dict()}
+        return {**values, "layout": self.layout.to_dict(), "settings": dict(self.settings)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:

@@ -75,7 +75,7 @@ def join(here: Seat, joining: Asked) -> RunResult:
             job = _agreed(here, joining, store, stack)
             device = pick_device(job.device, here.local, here.near)
             dist.init_process_group(
-                store=store, rank=here.rank, world_size=here.world, **group_words(device, job.patience_s)
+                store=store, rank=here.rank, world_size=here.world, **group_words(device, job.patience_s, job.backend)
             )
         except (dist.DistError, RuntimeError) as error:
             raise _lost(here, " ".join(str(error).split())) from error

@@ -8,8 +8,9 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,22 +24,40 @@ _GRACE_S = 2.0  # a rank that lost its neighbour may be heard before the neighbo
 _KILL_S = 5.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What a run takes that goes beside others. threads: of a rank; None is a rank's share of all cores. environment:
+    of its ranks, beside this process's. asked: is it to finish its step, save and leave? Asked whenever a rank reports.
+    """
+
+    threads: int | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    asked: Callable[[], bool] = bool
+
+
+ALONE = Place()
+
+
 def launch(
-    job: Start, prints: Path, hear: Callable[[dict[str, Any]], None], on_stop: Callable[[], None] | None = None
+    job: Start,
+    prints: Path,
+    hear: Callable[[dict[str, Any]], None],
+    on_stop: Callable[[], None] | None = None,
+    place: Place = ALONE,
 ) -> None:
     """Run a job to its end. hear: called with every report of a rank, in the order of the ranks' telling.
 
     prints: the folder for what each rank prints. The first Ctrl-C (or SIGTERM) asks the ranks to finish their step and
     save, and on_stop is called; the second ends them. Raises the error of the rank that failed first; KeyboardInterrupt
-    and whatever hear raises end all ranks and go on up.
+    and whatever hear raises end all ranks and go on up. place: as Place has it.
     """
     with borrowed() as server:
         watch = _Watch(job, prints, hear)
         server.busy = True
         try:
-            server.tell(**_start(job, watch.id, prints))
+            server.tell(**_start(job, watch.id, prints, place))
             with _asked_twice(lambda: watch.stop(server, on_stop)):
-                watch.until_the_end(server)
+                watch.until_the_end(server, place.asked)
         finally:
             server.busy = not watch.clear(server)
     if watch.failures:
@@ -74,7 +93,7 @@ def _asked_twice(first: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, how)
 
 
-def _start(job: Start, identity: str, prints: Path) -> dict[str, Any]:
+def _start(job: Start, identity: str, prints: Path, place: Place) -> dict[str, Any]:
     threads = str(job.threads)
     loopback = {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
     return {
@@ -84,7 +103,13 @@ def _start(job: Start, identity: str, prints: Path) -> dict[str, Any]:
         "start": job.to_dict(),
         "needs": list(job.needs),
         "prints": str(prints / "rank-{rank}.txt"),
-        "environment": {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, **loopback, **os.environ},
+        "environment": {
+            "OMP_NUM_THREADS": threads,
+            "MKL_NUM_THREADS": threads,
+            **loopback,
+            **os.environ,
+            **place.environment,
+        },
         "folder": str(Path.cwd()),
         "path": [entry for entry in sys.path if isinstance(entry, str)],
     }
@@ -112,7 +137,7 @@ class _Watch:
         if on_stop:
             on_stop()
 
-    def until_the_end(self, server: ServerProcess) -> None:
+    def until_the_end(self, server: ServerProcess, asked: Callable[[], bool]) -> None:
         """Take reports until every rank is done, or one has failed and it is clear which was the first."""
         deadline: float | None = None
         while self.living and not self.left_early and not any(failure.certain for failure in self.failures):
@@ -123,6 +148,8 @@ class _Watch:
                 return
             for report in server.hear(left):
                 self._take(report)
+            if not self.stopping and asked():
+                self.stop(server, None)
 
     def _take(self, report: dict[str, Any]) -> None:
         if report["job"] != self.id:

@@ -10,7 +10,10 @@ from rigwise.layouts.layout import Layout, said_keys
 from rigwise.layouts.schedule import schedule
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
-_TODAY = "run takes dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, in float32, tf32 or bfloat16"
+_TODAY = (
+    "run takes dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, and of dp, micro and an "
+    "ep that divides dp, in float32, tf32 or bfloat16"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,14 +25,6 @@ class Limit:
     instead: Callable[[Layout], Layout]
 
 
-def _degree(key: str) -> Limit:
-    def instead(layout: Layout) -> Layout:
-        ranks_kept = layout.dp if key in ("vpp", "ep") else layout.dp * int(getattr(layout, key))
-        return layout.but(**{key: 1, "dp": ranks_kept})
-
-    return Limit(key=key, broken=lambda layout: getattr(layout, key) > 1, instead=instead)
-
-
 def _word(key: str, off: str | int) -> Limit:
     return Limit(
         key=key, broken=lambda layout: getattr(layout, key) != off, instead=lambda layout: layout.but(**{key: off})
@@ -38,11 +33,25 @@ def _word(key: str, off: str | int) -> Limit:
 
 def _replicas(layout: Layout) -> bool:
     """Whether gradients of whole replicas are averaged, bucket by bucket, which is what can be packed."""
-    return layout.dp > 1 and not layout.zero and layout.pp == 1 and layout.cp == 1 and not layout.blocks
+    return layout.dp > 1 and _plain(layout)
+
+
+def _plain(layout: Layout) -> bool:
+    """Whether ranks hold whole replicas but for what tp cuts."""
+    return not layout.zero and layout.pp == 1 and layout.cp == 1 and not layout.blocks and layout.ep == 1
+
+
+def _experts(layout: Layout) -> bool:
+    """Whether experts can be shared out: over runs of data-parallel ranks that are replicas but for them."""
+    return layout.dp % layout.ep == 0 and layout.tp == 1 and layout.compress == "none" and _plain(layout.but(ep=1))
 
 
 LIMITS = (
-    _degree("ep"),
+    Limit(
+        key="ep",
+        broken=lambda layout: layout.ep > 1 and not _experts(layout),
+        instead=lambda layout: layout.but(ep=1),
+    ),
     Limit(key="sp", broken=lambda layout: layout.sp == "on", instead=lambda layout: layout.but(sp="keep")),
     _word("recompute", "none"),
     _word("offload", "none"),
@@ -71,8 +80,9 @@ def check_layout(layout: Layout) -> None:
     Traceback (most recent call last):
     ...
     rigwise.errors.UsageError: layout dp=1,ep=2,micro=1,recompute=full cannot be run: ep=2, recompute=full; rule: run \
-takes dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, in float32, tf32 or bfloat16; nearest: \
-dp=1,micro=1
+takes dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, and of dp, micro and an ep that \
+divides dp, in float32, tf32 or bfloat16; \
+nearest: dp=1,micro=1
     """
     broken = [limit for limit in LIMITS if limit.broken(layout)]
     if not broken:

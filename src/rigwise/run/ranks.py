@@ -107,8 +107,13 @@ def pick_device(wanted: str, rank: int, world: int) -> torch.device:
     return device
 
 
-def group_words(device: torch.device, patience_s: float | None) -> dict[str, Any]:
+def group_words(device: torch.device, patience_s: float | None, backend: str = "auto") -> dict[str, Any]:
     """How a process group is asked for: its backend, whose device this is, and how long it waits for others."""
+    if backend == "mpi":
+        from rigwise.run.mpi import group
+
+        group.register()
+        return {"backend": group.NAME}
     nccl = device.type == "cuda"
     patience = {"timeout": timedelta(seconds=patience_s)} if patience_s else {}
     return {"backend": "nccl" if nccl else "gloo", "device_id": device if nccl else None, **patience}

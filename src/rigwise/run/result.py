@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from rigwise.layouts.layout import Layout
+from rigwise.run.chosen import Value
 from rigwise.run.job import PARTS, StepRecord
 from rigwise.units import GIBI
 
@@ -24,7 +25,8 @@ class RunResult:
     (exposed only), loader, optimizer, and other, which closes the sum to step_s. peak_memory: bytes on the largest
     rank; base_memory: what of it the process held before the model and its data came (0 on a GPU, where only tensors
     count). tokens_per_s and mfu: None where not known. slowest_rank: the one with the most work of its own, all but
-    waiting for others; slowest_ratio: its time over the median rank's. threads: of a rank.
+    waiting for others; slowest_ratio: its time over the median rank's. threads: of a rank. settings: of the task
+    function.
     evidence: cores that other programs kept busy meanwhile ("others"), and on the busiest rank page faults and
     involuntary switches of a step ("faults", "switches").
     """
@@ -51,6 +53,7 @@ class RunResult:
     mfu: float | None = None
     slowest_rank: int = 0
     slowest_ratio: float = 1.0
+    settings: Mapping[str, Value] = field(default_factory=dict)
     threads: int = 1
     evidence: Mapping[str, float] = field(default_factory=dict)
 
@@ -84,6 +87,7 @@ class RunResult:
             "mfu": self.mfu,
             "slowest_rank": self.slowest_rank,
             "slowest_ratio": self.slowest_ratio,
+            "settings": dict(self.settings),
             "threads": self.threads,
             "evidence": dict(self.evidence),
         }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from rigwise.errors import RigwiseError
 from rigwise.layouts.layout import Layout
 from rigwise.models.python_file import aside, function_of
+from rigwise.run.chosen import Value
 from rigwise.run.limits import read_layout, settle
 from rigwise.run.task import Task, locate
 
@@ -31,7 +33,7 @@ class Told:
 
 
 @aside()
-def told(spec: str) -> Told | None:
+def told(spec: str, settings: Mapping[str, Value] = MappingProxyType({})) -> Told | None:
     """What a packaged task or `file.py:function` says; None for anything else, or where torch is missing.
 
     The task is made on the meta device, so that a large model costs no memory; where its code needs real tensors it is
@@ -41,7 +43,7 @@ def told(spec: str) -> Told | None:
         path, function = locate(spec)
         import torch
 
-        make = function_of(path, function)
+        make = partial(function_of(path, function), **settings)
     except (RigwiseError, ImportError):
         return None
     task = _made(make, torch.device("meta")) or _made(make, torch.device("cpu"))

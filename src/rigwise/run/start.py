@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import shlex
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 
 from rigwise.errors import UsageError
 from rigwise.hardware.detect import cores
 from rigwise.layouts.layout import Layout
 from rigwise.run.board import Board, require_tensorboard
+from rigwise.run.chosen import Value
 from rigwise.run.hearing import Asked, Heard, OnStep
 from rigwise.run.job import Job
-from rigwise.run.launch import launch
+from rigwise.run.launch import ALONE, Place, launch
 from rigwise.run.limits import check_layout, read_layout
 from rigwise.run.output import PRINTS, Resume, choose, prepare
 from rigwise.run.result import RunResult
@@ -42,6 +44,9 @@ def run(
     tensorboard: bool = False,
     ideal_s: float | None = None,
     patience_s: float | None = None,
+    backend: str = "auto",
+    settings: Mapping[str, Value] = MappingProxyType({}),
+    place: Place = ALONE,
     shrink: bool = False,
     on_stop: Callable[[], None] | None = None,
 ) -> RunResult:
@@ -55,7 +60,8 @@ def run(
     checkpoint_every: steps; None writes only the last. loaders: processes that load data beside a rank; None decides by
     how long the first batch takes. trace: write trace.json, what a few steps of every rank consist of. tensorboard:
     write the log as TensorBoard reads it, too. ideal_s: seconds that a step's useful FLOP take at the devices' peak,
-    for MFU. patience_s: how long a rank waits for the others before it takes them for lost.
+    for MFU. patience_s: how long a rank waits for the others before it takes them for lost. backend: "mpi" sends over
+    the MPI whose mpirun started this process. settings: keywords of the task function. place: of a run beside others.
 
     A rank that a launcher started (seats.py) joins the others; all return the result, or raise ToldElsewhere where
     another says why. shrink: with fewer ranks than the layout has, dp is as much smaller.
@@ -66,22 +72,20 @@ def run(
     """
     here = seat()
     with once_a_host(here):
-        said, whole = _placed(layout, here, shrink)
-    (spec, name), patience_s = _spelt(task), patience_s or (PATIENCE_S if here else None)
-    threads = _threads(here.near if here else said.ranks)
+        said, whole = _placed(layout, here, shrink, backend)
+    (spec, name), waits_s = _spelt(task), patience_s or (PATIENCE_S if here else None)
+    threads = place.threads or _threads(here.near if here else said.ranks)
 
     def job(rendezvous: str) -> Job:
         folder, begun = choose(name, output, resume)
         return Job(
             task=spec, layout=said, whole=whole, steps=steps, batch=batch, seed=seed, output=str(folder), resume=begun,
             device=device, checkpoint_every=checkpoint_every or 0, rendezvous=rendezvous, threads=threads,
-            loaders=loaders, ideal_s=ideal_s, trace=trace, patience_s=patience_s,
+            loaders=loaders, ideal_s=ideal_s, trace=trace, patience_s=waits_s, backend=backend, settings=dict(settings),
         )  # fmt: skip
 
-    result = _done(here, Asked(task=task, job=job, on_step=on_step, on_stop=on_stop, tensorboard=tensorboard))
-    if result.steps < steps:
-        raise KeyboardInterrupt(_goes_on(result, seed, steps, device))
-    return result
+    asked = Asked(task=task, job=job, on_step=on_step, on_stop=on_stop, tensorboard=tensorboard, place=place)
+    return _whole(_done(here, asked), seed, steps, device, settings)
 
 
 def _done(here: Seat | None, asked: Asked) -> RunResult:
@@ -94,14 +98,18 @@ def _done(here: Seat | None, asked: Asked) -> RunResult:
         return join(here, asked)
     with tempfile.TemporaryDirectory(prefix="rigwise-") as private:
         job = asked.job(f"file://{private}/ranks")
-        return _trained(asked.task, job, asked.on_step, asked.on_stop, asked.tensorboard)
+        return _trained(asked.task, job, asked.on_step, asked.on_stop, asked.tensorboard, asked.place)
 
 
-def _placed(layout: Layout | str, here: Seat | None, shrink: bool) -> tuple[Layout, bool]:
+def _placed(layout: Layout | str, here: Seat | None, shrink: bool, backend: str) -> tuple[Layout, bool]:
     """The layout, for as many ranks as a launcher has started, and whether it says nothing of micro-batches."""
     said, whole = read_layout(layout)
     said = seated(said, here, shrink) if here else said
     check_layout(said)
+    if backend == "mpi":
+        from rigwise.run.mpi.library import start
+
+        start()
     return said, whole
 
 
@@ -124,7 +132,7 @@ def seated(layout: Layout, here: Seat, shrink: bool) -> Layout:
 
 
 def _trained(
-    task: str, job: Job, on_step: OnStep | None, on_stop: Callable[[], None] | None, tensorboard: bool
+    task: str, job: Job, on_step: OnStep | None, on_stop: Callable[[], None] | None, tensorboard: bool, place: Place
 ) -> RunResult:
     folder = Path(job.output)
     held = prepare(folder)
@@ -132,16 +140,24 @@ def _trained(
         with ExitStack() as stack:
             board = stack.enter_context(Board(folder)) if tensorboard else None
             heard = Heard(on_step, folder, board)
-            launch(job, folder / PRINTS, heard, on_stop)
+            launch(job, folder / PRINTS, heard, on_stop, place)
         return heard.result(task, job)
     finally:
         os.close(held)
 
 
-def _goes_on(result: RunResult, seed: int, steps: int, device: str) -> str:
+def _whole(result: RunResult, seed: int, steps: int, device: str, settings: Mapping[str, Value]) -> RunResult:
+    """The result of a run that was not stopped."""
+    if result.steps < steps:
+        raise KeyboardInterrupt(_goes_on(result, seed, steps, device, settings))
+    return result
+
+
+def _goes_on(result: RunResult, seed: int, steps: int, device: str, settings: Mapping[str, Value]) -> str:
     """Where a run that was stopped has been saved, and the command that goes on with it."""
     words = ["rigwise", "run", result.task, "--layout", str(result.layout), "--batch", str(result.batch)]
     words += ["--seed", str(seed), "--steps", str(steps), "--output", str(result.output), "--resume"]
+    words += [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
     words += ["--device", device] if device != "auto" else []
     return f"stopped after step {result.steps}, saved in {result.checkpoint}; go on with: {shlex.join(words)}"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rigwise.errors import NotFoundError, UsageError, not_found
 from rigwise.models.python_file import blame, function_of
+from rigwise.run.chosen import Value, fitted
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +46,7 @@ def packaged() -> Mapping[str, Path]:
     """The tasks that come with rigwise: name -> file; the function in it is `task`.
 
     >>> sorted(packaged())
-    ['characters', 'digits', 'mlp']
+    ['characters', 'digits', 'experts', 'mlp']
     """
     files = sorted(path for path in _TASKS.glob("*.py") if path.stem != "__init__")
     return MappingProxyType({path.stem: path for path in files})
@@ -71,12 +72,16 @@ def locate(spec: str) -> tuple[Path, str]:
     return path.resolve(), function
 
 
-def load_task(spec: str) -> Task:
-    """Run the task's file and its function; whatever goes wrong in it is a UsageError with file, line and message."""
+def load_task(spec: str, settings: Mapping[str, Value] = MappingProxyType({})) -> Task:
+    """Run the task's file and its function; whatever goes wrong in it is a UsageError with file, line and message.
+
+    settings: keyword arguments of the function, checked against its signature first.
+    """
     path, function = locate(spec)
     make = function_of(path, function)
+    given = fitted(make, settings, f"{path.name}:{function}")
     try:
-        task = make()
+        task = make(**given)
     except Exception as error:
         raise blame(error, path, f"the task function {function}") from error
     return _checked(task, path, function)

@@ -105,7 +105,7 @@ def _train(job: Job, rank: int, reporter: Reporter, stop: Stop, group: AbstractC
     with group as ranks:
         _set_precision(job.layout.precision, ranks.device)
         reseed(BUILDING, job.seed, 0)
-        task = load_task(job.task)
+        task = load_task(job.task, job.settings)
         held = sum(tensor.nbytes for tensor in (*task.model.parameters(), *task.model.buffers()))
         base = max(0, memory.resident(ranks.device) - (held if ranks.device.type == "cpu" else 0))
         task.model.to(ranks.device).train()
@@ -137,7 +137,7 @@ def _train_task(
     clock = Clock(ranks.device)
     parallel = _parallel(task, mesh, feed, batch, share, job.seed, clock)
     layout = parallel.layout
-    own = {"task": job.task, "batch": batch, "seed": job.seed}
+    own = {"task": job.task, "batch": batch, "seed": job.seed, "settings": dict(job.settings)}
     setting = Setting(
         layout=layout,
         batch=batch,

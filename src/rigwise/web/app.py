@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,7 @@ def create_app(*, token: str, folder: Path | None = None, static: Path = built.P
         redoc_url=None,
         responses=_PROBLEMS,
     )
+    app.state.memo = memo
     handle_errors(app)
     for verb in VERBS.values():
         if not verb.long:
@@ -89,21 +91,32 @@ def create_app(*, token: str, folder: Path | None = None, static: Path = built.P
 
 def _add(app: FastAPI, verb: Verb, folder: Path | None, memo: Memo) -> None:
     def route(body: Request) -> Response:
-        day = datetime.now(tz=UTC).date()
-        key = (verb.name, day, body.model_dump_json(exclude_none=True))
-        return Response(memo.get(key, lambda: _dumped(verb, body, folder)), media_type="application/json")
+        return Response(answer(verb, body, folder, memo), media_type="application/json")
 
     route.__annotations__["body"] = verb.request
     responses: dict[int | str, dict[str, Any]] = {200: {"description": "what `--json` prints", "content": _JSON}}
     app.post(f"/api/{verb.name}", summary=verb.says, name=verb.name, responses=responses)(route)
 
 
+def _unheard(done: int, total: int, step: Mapping[str, Any] | None = None) -> None:
+    """Progress of an answer that is given at once."""
+
+
 _JSON = {"application/json": {"schema": {"type": "object", "required": ["schema_version", "same"]}}}
+
+
+def answer(verb: Verb, body: Request, folder: Path | None, memo: Memo) -> bytes:
+    """The answer as JSON, kept for whoever asks the same on the same day. Raises the errors of the Python API."""
+    if verb.fresh:
+        return _dumped(verb, body, folder)
+    said = sha256(body.model_dump_json(exclude_none=True).encode()).digest()
+    key = (verb.name, datetime.now(tz=UTC).date(), said)
+    return memo.get(key, lambda: _dumped(verb, body, folder))
 
 
 def _dumped(verb: Verb, body: Request, folder: Path | None) -> bytes:
     try:
-        found = payload(verb, body, folder, lambda done, total: None)
+        found = payload(verb, body, folder, _unheard)
     except RigwiseError:
         raise
     except Exception as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 from starlette.responses import Response
 
@@ -18,6 +17,7 @@ def _text() -> bytes:
     from rigwise.advise.charts import works
     from rigwise.advise.needs import personas
     from rigwise.brain.parameters import parameters
+    from rigwise.convolution.filters import named
     from rigwise.layouts.layout import PRECISIONS
     from rigwise.models.optimizers import optimizers
 
@@ -42,6 +42,7 @@ def _text() -> bytes:
         "precisions": list(PRECISIONS),
         "optimizers": list(optimizers()),
         "brain_inputs": sorted(parameters()),
+        "kernels": {name: kernel.says for name, kernel in named().items()},
     }
     return json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -49,8 +50,3 @@ def _text() -> bytes:
 def names() -> Response:
     """All of them, as JSON; the same as long as the server runs."""
     return Response(_text(), media_type="application/json", headers={"cache-control": "no-cache"})
-
-
-def warm() -> dict[str, Any]:
-    """Read the catalogues before the first person asks."""
-    return {"bytes": len(_text())}

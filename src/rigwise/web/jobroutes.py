@@ -30,7 +30,7 @@ def add_jobs(app: FastAPI, jobs: Jobs) -> None:
 
     @app.post("/api/jobs", status_code=201, summary="Start a long answer.")
     async def start(body: requests.Job) -> dict[str, Any]:
-        return (await jobs.start(body.verb, checked(body))).to_dict()
+        return (await jobs.start(body.verb, checked(body), doing=VERBS[body.verb].doing)).to_dict()
 
     @app.get("/api/jobs/{job_id}", summary="A job, with its answer when it is there.")
     async def look(job_id: Id) -> dict[str, Any]:

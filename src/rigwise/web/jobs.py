@@ -25,7 +25,10 @@ State = Literal["running", "done", "failed", "cancelled"]
 
 @dataclass(kw_only=True)
 class Job:
-    """A question that is being answered. id: random, and all that one needs to listen. progress: (done, all)."""
+    """A question that is being answered. id: random, and all that one needs to listen. progress: (done, all).
+
+    doing: it makes the machine work, and is not the answer to the same question again. steps: what a run told so far.
+    """
 
     verb: str
     request: dict[str, Any]
@@ -36,11 +39,14 @@ class Job:
     problem: dict[str, Any] | None = None
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
     process: asyncio.subprocess.Process | None = None
+    doing: bool = False
+    steps: list[dict[str, Any]] = field(default_factory=list)
 
     def to_dict(self, *, whole: bool = False) -> dict[str, Any]:
         """The job for JSON; whole: with its answer."""
         told = {"id": self.id, "verb": self.verb, "state": self.state, "progress": self.progress}
-        return {**told, "problem": self.problem, **({"answer": self.answer} if whole else {})}
+        more = {"request": self.request, "steps": self.steps, "answer": self.answer} if whole else {}
+        return {**told, "problem": self.problem, **more}
 
     async def tell(self, **changes: Any) -> None:
         """Change something and wake those who listen."""
@@ -58,16 +64,21 @@ class Jobs:
         self.by_id: dict[str, Job] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self, verb: str, request: dict[str, Any]) -> Job:
-        """A new job, or the one that answers the same already. Raises LaunchError while too many run."""
+    async def start(self, verb: str, request: dict[str, Any], *, doing: bool = False) -> Job:
+        """A new job, or the one that answers the same already. Raises LaunchError while too many run.
+
+        doing: only one such job at a time, for two would measure each other.
+        """
         for job in self.by_id.values():
-            if job.verb == verb and job.request == request and job.state in ("running", "done"):
+            if job.verb == verb and job.request == request and job.state in ("running", "" if doing else "done"):
                 return job
+        if doing and any(job.doing and job.state == "running" for job in self.by_id.values()):
+            raise LaunchError("a run is underway already", rule="one at a time: two would measure each other")
         if sum(job.state == "running" for job in self.by_id.values()) >= MOST_RUNNING:
             raise LaunchError(
                 f"{MOST_RUNNING} jobs run already", rule=f"{MOST_RUNNING} at a time", nearest="cancel one"
             )
-        job = Job(verb=verb, request=request)
+        job = Job(verb=verb, request=request, doing=doing)
         self.by_id[job.id] = job
         for old in [j for j in self.by_id.values() if j.state != "running"][:-_MOST_KEPT]:
             del self.by_id[old.id]
@@ -126,6 +137,7 @@ class Jobs:
 
 async def _heard(job: Job, line: dict[str, Any]) -> None:
     if "progress" in line:
+        job.steps += line.get("steps", ())
         await job.tell(progress=tuple(line["progress"]))
     elif "answer" in line:
         await job.tell(answer=line["answer"], state="done")
@@ -145,9 +157,14 @@ def _end(process: asyncio.subprocess.Process | None) -> None:
 
 
 async def events(job: Job) -> AsyncIterator[str]:
-    """Server-sent events of a job: `progress` now and at every change, and `end` once; a comment as a sign of life."""
+    """Server-sent events of a job: `progress` now and at every change, and `end` once; a comment as a sign of life.
+
+    Each carries the steps that this listener has not heard of.
+    """
+    heard = 0
     while True:
-        state, said = job.state, json.dumps(job.to_dict())
+        state, said = job.state, json.dumps({**job.to_dict(), "steps": job.steps[heard:]})
+        heard = len(job.steps)
         if state != "running":
             yield f"event: end\ndata: {said}\n\n"
             return

@@ -13,6 +13,7 @@ from pathlib import Path
 from rigwise.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*(/[A-Za-z0-9][\w.+-]*)?")
+_STRIPES = re.compile(r"stripes(:-?[\d.]{1,8}){0,2}")
 _READABLE = (".toml", ".json")
 _RULE = "over HTTP: a name of the catalogue, or a .toml or .json in the folder of `rigwise serve --folder`"
 
@@ -33,6 +34,20 @@ def cluster_name(text: str, folder: Path | None) -> str:
     """The cluster's spelling, or the checked path of its file. Raises UsageError for any other path."""
     name = text.strip()
     return _inside(name, folder) if _is_path(name) else name
+
+
+def task_name(text: str) -> str:
+    """A packaged task. Raises UsageError for a file: it would run what the sender wrote."""
+    if ".py" in text.lower() or ":" in text:
+        raise UsageError(f"task {text!r}", rule="task files are run from the command line only", nearest="digits")
+    return text
+
+
+def image_name(text: str) -> str:
+    """An image that comes along. Raises UsageError for a path."""
+    if text != "cat" and not _STRIPES.fullmatch(text):
+        raise UsageError(f"image {text!r}", rule="over HTTP: cat, stripes:30:8, or a PNG that is sent along")
+    return text
 
 
 def told_run(text: str) -> str:

@@ -34,7 +34,7 @@ def plan_report(said: Mapping[str, Any], folder: Path | None = None, page: Path 
     """
     found = _answer("plan", said, folder)
     answers = {key_of("plan", said): found, "names": {"models": [], "devices": [], "personas": {}, "works": {}}}
-    answers["names"] |= {"precisions": [], "optimizers": [], "brain_inputs": [], "version": _version()}
+    answers["names"] |= {"precisions": [], "optimizers": [], "brain_inputs": [], "kernels": {}, "version": _version()}
     words = {key: "|".join(value) if isinstance(value, list) else value for key, value in said.items()}
     address = f"#/plan?{urlencode(words)}"
     text = one_file(answers, address, page)

@@ -17,6 +17,8 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+MOST_PICTURE = 220_000  # characters of base64, so that a body with it stays below what a body may have
+MOST_STEPS = 20_000
 Whole = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=1, le=MOST)]
 Count = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=0, le=MOST)]
 Seed = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=0, le=2**31 - 1)]
@@ -232,6 +234,84 @@ class BrainNeuron(Request):
     burst: Annotated[float, Field(strict=True, ge=0, le=1000)] = 4.0
     wait: Annotated[float, Field(strict=True, ge=0, le=1000)] = 0.5
     seed: Seed = 0
+
+
+class Picture(Request):
+    """An image: one that has a name (cat, stripes:30:8), or a PNG, base64, that is sent along."""
+
+    image: Annotated[str, Field(min_length=1, max_length=40)] = "cat"
+    picture: Annotated[str, Field(max_length=MOST_PICTURE)] | None = None
+
+
+class ConvFeatures(Picture):
+    """An image under kernels: figures and maps."""
+
+    kernels: Annotated[list[Annotated[str, Field(min_length=1, max_length=2000)]], Field(min_length=1, max_length=12)]
+    normalise: Annotated[bool, Field(strict=True)] = False
+    colour: Annotated[bool, Field(strict=True)] = False
+    size: Literal["valid", "same", "full"] = "same"
+    border: Literal["zero", "periodic", "reflecting"] = "reflecting"
+    kind: Literal["convolution", "cross-correlation"] = "convolution"
+
+
+class ConvSpectrum(Picture):
+    """An image's frequencies: spectrum, low pass and high pass."""
+
+    radius: Annotated[float, Field(strict=True, ge=0, le=4096, allow_inf_nan=False)] | None = None
+
+
+class ConvPixel(Picture):
+    """A small image under one kernel, to look at pixel by pixel."""
+
+    kernel: Annotated[str, Field(min_length=1, max_length=2000)] = "sobel-x"
+    stride: Annotated[Whole, Field(le=8)] = 1
+    padding: Annotated[Count, Field(le=8)] = 1
+    dilation: Annotated[Whole, Field(le=8)] = 1
+    kind: Literal["convolution", "cross-correlation"] = "convolution"
+
+
+class ConvLayers(Request):
+    """The convolutions of a network."""
+
+    model: Word
+
+
+class On(Request):
+    """What a convolution runs on."""
+
+    device: Word = "h100"
+    precision: Word | None = None
+    batch: Annotated[Whole, Field(le=65536)] = 32
+
+
+class ConvLayer(On):
+    """A convolution of a network: its sizes, and what each algorithm takes."""
+
+    model: Word
+    layer: Word
+
+
+class ConvMap(On):
+    """Which algorithm is soonest, over kernel and image."""
+
+    channels: Annotated[Whole, Field(le=65536)] = 64
+    groups: Annotated[Whole, Field(le=65536)] = 1
+    which: Literal["forward", "input_gradient", "weight_gradient"] = "forward"
+
+
+class Runs(Request):
+    """The tasks that come along, and what was run from this folder."""
+
+
+class Run(Request):
+    """Train a packaged task on the machine of the server. Long: ask for it as a job."""
+
+    task: Word
+    layout: Annotated[str, Field(max_length=400)] = ""
+    steps: Annotated[Whole, Field(le=MOST_STEPS)] = 200
+    batch: Annotated[Whole, Field(le=1_000_000)] | None = None
+    seed: Seed = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
 class Validation(Request):

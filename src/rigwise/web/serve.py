@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import errno
+import json
 import socket
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from secrets import token_urlsafe
+from threading import Thread
 
 import uvicorn
 
-from rigwise.errors import LaunchError, UsageError
-from rigwise.web.app import create_app
+from rigwise.errors import LaunchError, RigwiseError, UsageError
+from rigwise.web.app import answer, create_app
 from rigwise.web.built import missing
+from rigwise.web.memo import Memo
+from rigwise.web.verbs import VERBS
 
 ADDRESS = "127.0.0.1"
+FIRST = {"model": "llama-3-8b", "cluster": "8xh100-sxm-80gb"}
+"""What the page asks first; web/src/rooms/plan/question.ts says the same."""
 
 
 def serve(port: int, folder: Path | None, tell: Callable[[str, str], None]) -> None:
@@ -30,8 +36,17 @@ def serve(port: int, folder: Path | None, tell: Callable[[str, str], None]) -> N
     app = create_app(token=token, folder=folder)
     with closing(listening(port)) as taken:
         tell(f"http://{ADDRESS}:{taken.getsockname()[1]}/#token={token}", missing())
+        Thread(target=warm, args=(app.state.memo,), daemon=True).start()
         config = uvicorn.Config(app, log_level="warning", access_log=False, ws="none", server_header=False)
         uvicorn.Server(config).run(sockets=[taken])
+
+
+def warm(memo: Memo) -> None:
+    """Answer the page's first question before it is asked: catalogues are read the first time they are used."""
+    with suppress(RigwiseError):
+        said = answer(VERBS["plan"], VERBS["plan"].request(**FIRST), None, memo)
+        best = {**FIRST, "layout": json.loads(said)["layouts"][0]["spelling"]}
+        answer(VERBS["timeline"], VERBS["timeline"].request(**best), None, memo)
 
 
 def listening(port: int) -> socket.socket:

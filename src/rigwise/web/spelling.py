@@ -19,12 +19,19 @@ _COMMANDS = {
     "brain-machines": "brain machines",
     "brain-forecast": "brain forecast",
     "brain-neuron": "brain neuron",
+    "conv-features": "conv image",
+    "conv-spectrum": "conv spectrum",
+    "conv-layer": "conv",
+    "conv-map": "conv map",
+    "run": "run",
     "validation": "validate",
 }
 _FIRST = {"plan": "model", "estimate": "model", "scale": "model", "split": "shape", "advise": "model"}
 _FIRST |= {"export": "model"}
 _FIRST |= {"brain-neuron": "cell"}
+_FIRST |= {"conv-features": "image", "conv-spectrum": "image", "conv-layer": "model", "run": "task"}
 _VERBS = {"validation": "validate"}
+_APART = "conv-"  # verbs that live in rigwise.api alone
 _POSITIONAL = {"plan": ("model", "cluster"), "estimate": ("model", "layout", "cluster"), "scale": ("model", "cluster")}
 _POSITIONAL |= {
     "split": ("shape",),
@@ -32,6 +39,10 @@ _POSITIONAL |= {
     "rig": ("gpus",),
     "export": ("model", "cluster", "layout"),
     "brain-neuron": ("cell",),
+    "run": ("task", "layout"),
+    "conv-features": ("image",),
+    "conv-spectrum": ("image",),
+    "conv-layer": ("model", "layer"),
 }
 _OPTIONS = {
     ("advise", "vendors"): "vendor",
@@ -40,6 +51,8 @@ _OPTIONS = {
     ("advise", "chart"): "chart",
     ("rig", "limit"): "power-limit",
     ("brain-machines", "devices"): "device",
+    ("conv-features", "kernels"): "kernel",
+    ("conv-map", "which"): "pass",
 }
 _ONLY_COMMAND = {("advise", "why_not"), ("estimate", "explain")}
 """What the command line says in one go, and Python with a verb of its own."""
@@ -72,6 +85,8 @@ def _command(verb: str, said: Mapping[str, Any]) -> str:
 def _option(verb: str, key: str, value: Any) -> list[str]:
     if key == "pinned":
         return ["--pinned" if value else "--unpinned"]
+    if key == "kind":
+        return ["--correlate"] if value == "cross-correlation" else []
     name = f"--{_OPTIONS.get((verb, key), 'set' if key == 'sets' else key).replace('_', '-')}"
     if key == "devices" and verb == "scale":
         return [name, ",".join(str(n) for n in value)]
@@ -88,4 +103,5 @@ def _python(verb: str, said: Mapping[str, Any]) -> str:
     words = [repr(said[key]) for key in places if key in said]
     words += [f"{key}={value!r}" for key, value in rest.items()]
     name = "explain" if verb == "estimate" and said.get("explain") else _VERBS.get(verb, verb.replace("-", "_"))
-    return f"rigwise.{name}({', '.join(words)})"
+    home = "rigwise.api" if verb.startswith(_APART) else "rigwise"
+    return f"{home}.{name}({', '.join(words)})"

@@ -5,27 +5,40 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rigwise import api
 from rigwise.report.payload import SCHEMA_VERSION, plain
-from rigwise.web import drawings, requests
-from rigwise.web.names import cluster_name, model_name, told_run
+from rigwise.web import convolving, drawings, requests, running
+from rigwise.web.names import cluster_name, image_name, model_name, task_name, told_run
 from rigwise.web.spelling import same
 
-Progress = Callable[[int, int], None]
 Said = dict[str, Any]
+
+
+class Progress(Protocol):
+    """What hears how far an answer is; step: what a run tells of a step."""
+
+    def __call__(self, done: int, total: int, step: Mapping[str, Any] | None = None) -> None:
+        """Hear it."""
+
+
 Answer = Callable[[Said, Progress], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verb:
-    """name: its path under /api. request: what it takes. answer: what it gives. long: only as a job."""
+    """name: its path under /api. request: what it takes. answer: what it gives. long: only as a job.
+
+    fresh: the next answer may be another one, so none is kept. doing: it makes the machine work, so one at a time.
+    """
 
     name: str
     request: type[requests.Request]
     answer: Answer
     long: bool = False
+    fresh: bool = False
+    doing: bool = False
 
     @property
     def says(self) -> str:
@@ -46,6 +59,12 @@ def payload(verb: Verb, request: requests.Request, folder: Path | None, progress
         said["cluster"] = cluster_name(said["cluster"], folder)
     if "like" in said:
         said["like"] = [told_run(text) for text in said["like"]]
+    if "task" in said:
+        said["task"] = task_name(said["task"])
+    if "image" in said:
+        said["image"] = image_name(said["image"])
+    if shown.pop("picture", None):
+        shown["image"] = "PICTURE.png"
     found = verb.answer(said, progress)
     return {"schema_version": SCHEMA_VERSION, **plain(found), "same": same(verb.name, shown)}
 
@@ -151,6 +170,18 @@ VERBS: Mapping[str, Verb] = {
             request=requests.BrainNeuron,
             answer=lambda said, _: api.brain_neuron(said.pop("cell", "purkinje"), **said).to_dict(),
         ),
+        Verb(name="conv-features", request=requests.ConvFeatures, answer=lambda said, _: convolving.features(said)),
+        Verb(name="conv-spectrum", request=requests.ConvSpectrum, answer=lambda said, _: convolving.spectrum(said)),
+        Verb(name="conv-pixel", request=requests.ConvPixel, answer=lambda said, _: convolving.pixel(said)),
+        Verb(name="conv-layers", request=requests.ConvLayers, answer=lambda said, _: convolving.layers(said)),
+        Verb(
+            name="conv-layer",
+            request=requests.ConvLayer,
+            answer=lambda said, _: api.conv_layer(said.pop("model"), said.pop("layer"), **said).to_dict(),
+        ),
+        Verb(name="conv-map", request=requests.ConvMap, answer=lambda said, _: api.conv_map(**said).to_dict()),
+        Verb(name="runs", request=requests.Runs, answer=lambda _, __: running.runs(), fresh=True),
+        Verb(name="run", request=requests.Run, answer=running.run, long=True, fresh=True, doing=True),
         Verb(name="validation", request=requests.Validation, answer=_validation, long=True),
     )
 }

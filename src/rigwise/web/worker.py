@@ -2,13 +2,16 @@
 
     python -m rigwise.web.worker < {"verb": "plan", "request": {...}, "folder": null}
 
-A line is {"progress": [done, all]}, {"answer": {...}} or {"problem": {...}}; the last one is one of the latter two.
+A line is {"progress": [done, all], "steps": [...]}, {"answer": {...}} or {"problem": {...}}; the last one is one of the
+latter two. Steps of a run are told a few at a time.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ from pydantic import ValidationError
 from rigwise.web.problems import known, problem, unread
 from rigwise.web.verbs import VERBS, payload
 
+_PAUSE_S = 0.1
+
 
 def work(question: dict[str, Any]) -> dict[str, Any]:
     """The last line of a job."""
@@ -24,11 +29,27 @@ def work(question: dict[str, Any]) -> dict[str, Any]:
     folder = Path(question["folder"]) if question.get("folder") else None
     try:
         request = verb.request(**question["request"])
-        return {"answer": payload(verb, request, folder, lambda done, total: _say({"progress": [done, total]}))}
+        return {"answer": payload(verb, request, folder, Teller())}
     except ValidationError as error:
         return {"problem": problem(unread(list(error.errors())))}
     except Exception as error:  # whatever happens is told as a problem
         return {"problem": problem(known(error))}
+
+
+class Teller:
+    """Tells progress at most ten times a second, and at the end; no step is left out."""
+
+    def __init__(self) -> None:
+        self.steps: list[Mapping[str, Any]] = []
+        self.told = 0.0
+
+    def __call__(self, done: int, total: int, step: Mapping[str, Any] | None = None) -> None:
+        """Hear it."""
+        self.steps += [step] if step else []
+        now = time.monotonic()
+        if now - self.told >= _PAUSE_S or done == total:
+            _say({"progress": [done, total], "steps": self.steps})
+            self.steps, self.told = [], now
 
 
 def _say(line: dict[str, Any]) -> None:

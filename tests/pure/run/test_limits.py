@@ -19,7 +19,15 @@ def test_threads_of_a_rank_sleep_while_they_wait_unless_told_otherwise(monkeypat
 
 @pytest.mark.parametrize(
     "spelling",
-    ["dp=1", "dp=8,micro=4", "dp=2,precision=fp32", "dp=2,precision=tf32,overlap=none", "dp=2,compress=auto"],
+    [
+        "dp=1",
+        "dp=8,micro=4",
+        "dp=2,precision=fp32",
+        "dp=2,precision=tf32,overlap=none",
+        "dp=2,compress=auto",
+        "dp=4,ep=2",
+        "dp=4,ep=4,micro=2",
+    ],
 )
 def test_data_parallel_layouts_run(spelling: str) -> None:
     check_layout(Layout.parse(spelling))
@@ -28,7 +36,10 @@ def test_data_parallel_layouts_run(spelling: str) -> None:
 @pytest.mark.parametrize(
     ("spelling", "asked", "nearest"),
     [
-        ("dp=4,ep=4", "ep=4", "dp=4,micro=1"),
+        ("dp=4,ep=3", "ep=3", "dp=4,micro=1"),
+        ("dp=4,ep=2,tp=2", "ep=2", "dp=4,tp=2,micro=1"),
+        ("dp=4,ep=4,zero=1", "ep=4", "dp=4,micro=1,zero=1"),
+        ("dp=4,ep=4,compress=8bit", "ep=4, compress=8bit", "dp=4,micro=1,compress=8bit"),
         ("dp=2,zero=3,recompute=full", "recompute=full", "dp=2,micro=1,zero=3"),
         ("dp=2,compress=8bit,offload=all,sp=on", "sp=on, offload=all", "dp=2,micro=1,sp=keep,compress=8bit"),
         ("dp=2,precision=fp8", "precision=float8", "dp=2,micro=1"),

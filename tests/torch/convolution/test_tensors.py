@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -162,6 +164,30 @@ def test_replace_swaps_where_it_pays_and_keeps_the_parameters():
     assert all(a is b for a, b in zip(net.parameters(), weights))
     assert isinstance(net[2], Conv)
     assert torch.allclose(net(x), expected, atol=1e-5)
+
+
+def test_small_layers_are_torchs_own_at_once_and_what_does_not_fit_is_still_refused():
+    x, w = torch.randn(2, 4, 8, 8), torch.randn(4, 4, 3, 3)
+    for _ in range(2):  # planned, then looked up
+        assert torch.equal(conv(x, w, padding=1), F.conv2d(x, w, padding=1))
+        with pytest.raises(UsageError):
+            conv(x[:, :3], w, padding=1)
+        with pytest.raises(UsageError):
+            conv(x[0], w, padding=1)
+        with pytest.raises(UsageError):
+            conv(x, w, padding=1, output_padding=1)
+
+
+def test_a_layer_remembers_by_shape_and_forgets_in_a_copy():
+    layer, x = Conv(2, 4, 4, 3, padding=1), torch.randn(2, 4, 8, 8)
+    y = layer(x)
+    assert len(layer._native) == 1
+    assert torch.equal(layer(x), y)
+    assert layer(x[:1, :, :5]).shape == (1, 4, 5, 8)
+    assert len(layer._native) == 2
+    again = deepcopy(layer)
+    assert again._native == {}
+    assert torch.equal(again(x), y)
 
 
 def test_a_layer_used_twice_stays_one_layer():

@@ -6,12 +6,15 @@ interface Told {
   state: 'running' | 'done' | 'failed' | 'cancelled';
   progress: [number, number] | null;
   problem: Problem | null;
+  steps?: unknown[];
 }
 
-export class LongAnswer<T> {
+export class LongAnswer<T, Step = never> {
   answer = $state.raw<T | undefined>();
   problem = $state.raw<Problem | undefined>();
   told = $state.raw<Told | undefined>();
+  /** What a run told of its steps so far. */
+  steps = $state.raw<Step[]>([]);
   #news: EventSource | undefined;
 
   constructor(readonly verb: string) {}
@@ -21,7 +24,7 @@ export class LongAnswer<T> {
   }
 
   async start(request: object = {}): Promise<void> {
-    this.problem = undefined;
+    this.#forget();
     try {
       if (report) {
         this.answer = await ask<T>(this.verb, request);
@@ -31,6 +34,22 @@ export class LongAnswer<T> {
     } catch (problem) {
       this.problem = problem as Problem;
     }
+  }
+
+  /** Listen to a job that runs already, or take the answer of one that is done. */
+  async follow(id: string): Promise<void> {
+    this.#forget();
+    try {
+      this.#hear(await call<Told>('GET', `/api/jobs/${id}`));
+    } catch (problem) {
+      this.problem = problem as Problem;
+    }
+  }
+
+  #forget(): void {
+    this.close();
+    this.answer = this.problem = this.told = undefined;
+    this.steps = [];
   }
 
   async cancel(): Promise<void> {
@@ -45,12 +64,19 @@ export class LongAnswer<T> {
   #hear(told: Told): void {
     this.told = told;
     this.#news = new EventSource(`/api/jobs/${told.id}/events`);
-    this.#news.addEventListener('progress', (event) => (this.told = JSON.parse(event.data) as Told));
+    this.#news.addEventListener('open', () => (this.steps = [])); // who listens anew is told all of it again
+    this.#news.addEventListener('progress', (event) => this.#took(JSON.parse(event.data) as Told));
     this.#news.addEventListener('end', (event) => void this.#end(JSON.parse(event.data) as Told));
+  }
+
+  #took(told: Told): void {
+    this.told = told;
+    if (told.steps?.length) this.steps = [...this.steps, ...(told.steps as Step[])];
   }
 
   async #end(told: Told): Promise<void> {
     this.close();
+    this.#took({ ...told, state: 'running' });
     if (told.state === 'done') {
       const whole = await call<Told & { answer: T }>('GET', `/api/jobs/${told.id}`);
       this.answer = whole.answer;

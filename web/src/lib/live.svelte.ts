@@ -49,9 +49,15 @@ export class Live<T> {
   }
 }
 
-/** Ask for what will probably be asked next, so that it is there when it is. */
+const foreseen = new Map<string, object>();
+
+/** Ask for what will probably be asked next, so that it is there when it is. A newer guess takes the place of an older. */
 export function foresee(verb: string, bodies: object[]): void {
+  foreseen.set(verb, bodies);
   void (async () => {
-    for (const body of bodies) await ask(verb, body).catch(() => undefined);
+    for (const body of bodies) {
+      if (foreseen.get(verb) !== bodies) return;
+      await ask(verb, body).catch(() => undefined);
+    }
   })();
 }

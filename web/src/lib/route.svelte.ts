@@ -4,6 +4,8 @@ export const ROOMS = {
   plan: 'Plan',
   gpu: 'Which GPU',
   machine: 'Machine',
+  run: 'Run',
+  convolution: 'Convolution',
   parallel: 'Parallelism explained',
   brain: 'Brain',
   validation: 'Validation',

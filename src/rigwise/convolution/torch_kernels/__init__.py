@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from rigwise.convolution.torch_kernels.function import conv
 from rigwise.convolution.torch_kernels.module import Conv, replace
-from rigwise.convolution.torch_kernels.tune import tune
+from rigwise.convolution.torch_kernels.tuning import tune
 
 __all__ = ["Conv", "conv", "replace", "tune"]

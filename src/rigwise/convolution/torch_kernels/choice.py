@@ -8,9 +8,11 @@ in memory and by `remember` in a file. A choice is of one geometry, type, device
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
+from math import prod
 from typing import Any
 
 import torch
@@ -44,6 +46,7 @@ _RUNS, _LONG, _LONG_S = 5, 2, 0.1
 _ENOUGH_S = 3e-3  # what is short runs until it ran as long
 _MOST_RUNS = 30
 _NO_DOUBT = 2.5
+_FEW, _FEW_TAPS = 3, 9
 _TOGETHER = "both gradients"
 
 
@@ -79,9 +82,19 @@ def forced(name: str, shape: Geometry) -> Plan:
     return Plan(shape=shape, forward=name, input_gradient=name, weight_gradient=name, basis="asked")
 
 
+def small(w: Sequence[int]) -> bool:
+    """Whether kernels (K, C/G, sizes) are so few taps that no other algorithm saves work: 1x1, 3x3 of channels.
+
+    >>> small((8, 8, 1, 1)), small((8, 1, 3, 3)), small((1, 1, 3, 3)), small((8, 8, 5, 5))
+    (True, True, False, False)
+    """
+    taps = prod(w[2:])
+    return taps == 1 or (taps <= _FEW_TAPS and max(w[2:]) <= _FEW and w[0] * w[1] > 1)
+
+
 def candidates(which: Pass, shape: Geometry, element: int, threads: int, device: str = "cpu") -> list[str]:
     """What is worth timing for a pass, soonest predicted first. The closed forms are of CPUs: elsewhere all is."""
-    if shape.strided:  # every position would be computed to throw most away
+    if shape.strided or small(shape.w_shape):  # strided: every position would be computed to throw most away
         return [LIBRARY]
     padded = max(max(pair) for pair in shape.pad) >= _MUCH_PADDING
     names = [name for name in OWN if (padded or name != PADDED) and not cannot(name, shape)]
@@ -161,8 +174,7 @@ def time_all(shape: Geometry, dtype: torch.dtype, device: torch.device, worth: d
         for which, names in worth.items():
             best = float("inf")
             for name in names:
-                first, second = given[which]
-                took = _timed(lambda a=name, p=which, f=first, s=second: run_pass(p, a, f, s, shape), best, device)
+                took = _timed(partial(run_pass, which, name, *given[which], shape), best, device)
                 times[which, name] = took
                 best = min(best, took)
         _time_shared(shape, times, x, w, g, device)

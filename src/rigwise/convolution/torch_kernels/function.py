@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from rigwise.convolution.geometry import Geometry, Kind, Padding, Sizes, geometry, transposed_geometry
-from rigwise.convolution.torch_kernels.choice import Plan, by_model, by_trial, forced
+from rigwise.convolution.torch_kernels.choice import Plan, by_model, by_trial, forced, small
 from rigwise.convolution.torch_kernels.memory import KERNELS, Kept
 from rigwise.convolution.torch_kernels.passes import (
     LIBRARY,
@@ -36,6 +37,9 @@ _TRANSPOSED = (functional.conv_transpose1d, functional.conv_transpose2d, functio
 _FLOATS = (torch.float32, torch.float64)
 _plans: OrderedDict[Any, Plan] = OrderedDict()
 _MOST_PLANS = 4096
+_OWN = (functional.conv1d, functional.conv2d, functional.conv3d)
+_straight: dict[Any, float] = {}  # by the kernels' shape, elements of an input up to which torch's own is the soonest
+_SMALL_TAPS, _SMALL_WORK = 9, 1 << 16  # products of a step that is over before a transform's operations were called
 
 
 def conv(
@@ -53,48 +57,102 @@ def conv(
 ) -> Tensor:
     """`rigwise.convolution.conv` for tensors, with gradients. algorithm: "auto" times what is worth it once a
     geometry and keeps the soonest; "model" takes the closed forms' choice; else a name of `passes.NAMES`."""
+    plain = algorithm == "auto" and kind == "cross-correlation" and not transposed and output_padding == 0
+    if plain and type(padding) is int:
+        y = _at_once(x, w, bias, stride, padding, dilation, groups)
+        if y is not None:
+            return y
     if not isinstance(w, Tensor):
         raise UsageError(f"kernels of type {type(w).__name__} for a tensor", rule="both tensors, or both arrays")
     if kind == "convolution":
         w = w.flip(tuple(range(2, w.ndim)))
     gradients = torch.is_grad_enabled() and (x.requires_grad or w.requires_grad)
-    threads = torch.get_num_threads()
+    sizes = (stride, padding, dilation, groups)
+    plan = plan_of(x, w, bias, sizes, gradients, algorithm, kind, transposed, output_padding)
+    return apply_transposed(x, w, bias, plan, gradients) if transposed else apply(x, w, bias, plan, gradients)
+
+
+def plan_of(
+    x: Tensor,
+    w: Tensor,
+    bias: Tensor | None,
+    sizes: tuple[Sizes, Padding, Sizes, int],
+    gradients: bool,
+    algorithm: str = "auto",
+    kind: Kind = "cross-correlation",
+    transposed: bool = False,
+    output_padding: Sizes = 0,
+) -> Plan:
+    """The plan of a convolution of tensors, made at its first. sizes: stride, padding, dilation, groups."""
+    if output_padding != 0 and not transposed:
+        raise UsageError(f"output_padding={output_padding}", rule="output_padding is of a transposed convolution")
     what = (algorithm, transposed, kind, output_padding) if transposed or algorithm != "auto" else kind
-    key = (x.shape, w.shape, x.dtype, x.device, gradients, threads, stride, padding, dilation, groups, what)
+    key = (x.shape, w.shape, x.dtype, x.device, gradients, torch.get_num_threads(), *sizes, what)
     try:
         plan = _plans.get(key)
     except TypeError:  # lists cannot be looked up
         key = tuple(_word(part) for part in key)
         plan = _plans.get(key)
-    if plan is None:
-        _check(x, w, bias)
-        cast = torch.is_autocast_enabled(x.device.type)
-        if cast and algorithm in ("auto", "model"):
-            algorithm = LIBRARY  # torch casts its own as it likes
-        sizes: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        if transposed:
-            shape = transposed_geometry(x.shape, w.shape, output_padding=output_padding, kind=kind, **sizes)
-        elif output_padding != 0:
-            raise UsageError(f"output_padding={output_padding}", rule="output_padding is of a transposed convolution")
-        else:
-            shape = geometry(x.shape, w.shape, kind=kind, **sizes)
-        plan = plan_for(shape, x, algorithm, gradients)
-        if not cast:
-            _keep(key, plan)
-    return apply_transposed(x, w, bias, plan, gradients) if transposed else apply(x, w, bias, plan, gradients)
+    if plan is not None:
+        return plan
+    _check(x, w, bias)
+    cast = torch.is_autocast_enabled(x.device.type)
+    if cast and algorithm in ("auto", "model"):
+        algorithm = LIBRARY  # torch casts its own as it likes
+    named: dict[str, Any] = dict(zip(("stride", "padding", "dilation", "groups"), sizes))
+    if transposed:
+        shape = transposed_geometry(x.shape, w.shape, output_padding=output_padding, kind=kind, **named)
+    else:
+        shape = geometry(x.shape, w.shape, kind=kind, **named)
+    plan = plan_for(shape, x, algorithm, gradients)
+    if not cast:
+        _keep(key, plan, w.shape)
+    return plan
+
+
+def _at_once(
+    x: Tensor, w: Tensor, bias: Tensor | None, stride: Sizes, padding: int, dilation: Sizes, groups: int
+) -> Tensor | None:
+    """Torch's own, looked up by the kernels' shape alone, where a look-up by all that matters would be felt.
+
+    None where that does not hold, and where torch refuses: the longer road says what is wrong.
+    """
+    try:
+        if 0 < x.numel() <= _straight.get(w.shape, 0) and x.ndim == w.ndim and x.dtype in _FLOATS:
+            y: Tensor = _OWN[w.ndim - 3](x, w, bias, stride, padding, dilation, groups)
+            return y
+    except (AttributeError, RuntimeError, TypeError, ValueError):
+        return None
+    return None
+
+
+def _most(w: torch.Size) -> float:
+    """Elements of an input up to which no other algorithm than torch's own can win, whatever its shape.
+
+    >>> [_most(torch.Size(w)) for w in ((8, 8, 3, 3), (1, 1, 3, 3), (1, 1, 5, 5))]
+    [inf, 7281.0, 0.0]
+    """
+    if small(w):
+        return inf
+    taps = w[2:].numel()
+    return float(_SMALL_WORK // (taps * w[0])) if taps <= _SMALL_TAPS else 0.0
 
 
 def _word(part: Any) -> Any:
     return tuple(_word(entry) for entry in part) if isinstance(part, list | tuple) else part
 
 
-def _keep(key: Any, plan: Plan) -> None:
+def _keep(key: Any, plan: Plan, kernels: torch.Size) -> None:
     _plans[key] = plan
+    if len(_straight) >= _MOST_PLANS:
+        _straight.clear()
+    _straight[kernels] = _most(kernels)
     if len(_plans) > _MOST_PLANS:
         _plans.popitem(last=False)
 
 
 def _check(x: Tensor, w: Tensor, bias: Tensor | None) -> None:
+    """Refuse tensors that do not go together."""
     cast = torch.is_autocast_enabled(x.device.type)
     if (x.dtype != w.dtype and not cast) or x.device != w.device:
         raise UsageError(f"an input of {x.dtype} on {x.device}, kernels of {w.dtype} on {w.device}", rule="the same")
@@ -142,10 +200,15 @@ def apply(x: Tensor, w: Tensor, bias: Tensor | None, plan: Plan, gradients: bool
     if forward_only or plan.forward == plan.input_gradient == plan.weight_gradient == PADDED:
         y = library_forward(x, w, plan.shape, plan.forward == PADDED)
     elif gradients:
-        return Convolution.apply(x, w, bias, plan)
+        return _applied(Convolution, x, w, bias, plan)
     else:
         y = _evaluate(x, w, plan)
     return _with_bias(y, bias)
+
+
+def _applied(kind: type[torch.autograd.Function], *given: Any) -> Tensor:
+    run: Callable[..., Tensor] = kind.apply
+    return run(*given)
 
 
 def apply_transposed(x: Tensor, w: Tensor, bias: Tensor | None, plan: Plan, gradients: bool) -> Tensor:
@@ -159,7 +222,7 @@ def apply_transposed(x: Tensor, w: Tensor, bias: Tensor | None, plan: Plan, grad
         y: Tensor = run(x, w, bias, shape.stride, pad, extra, shape.groups, shape.dilation)
         return y
     if gradients:
-        return Transposed.apply(x, w, bias, plan)
+        return _applied(Transposed, x, w, bias, plan)
     return _with_bias(run_pass("input_gradient", plan.input_gradient, x, w, shape), bias)
 
 
@@ -207,7 +270,7 @@ class Convolution(torch.autograd.Function):
         return _with_bias(by.output(*spectra), bias)
 
     @staticmethod
-    @once_differentiable  # type: ignore[misc,untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of x, w and bias from g."""
         x, w = ctx.saved_tensors
@@ -253,7 +316,7 @@ class Transposed(torch.autograd.Function):
         return _with_bias(run_pass("input_gradient", plan.input_gradient, x, w, plan.shape), bias)
 
     @staticmethod
-    @once_differentiable  # type: ignore[misc,untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         """G goes forward; the kernels' gradient has g as its input and x as its output's gradient."""
         x, w = ctx.saved_tensors

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from rigwise.convolution.geometry import geometry
 from rigwise.convolution.torch_kernels.choice import Plan, by_model
-from rigwise.convolution.torch_kernels.function import conv
+from rigwise.convolution.torch_kernels.function import apply, plan_of
 from rigwise.errors import UsageError
 
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_MOST_SHAPES = 256  # that a layer remembers
 
 
 class Conv(nn.Module):
@@ -43,6 +44,7 @@ class Conv(nn.Module):
         self.weight, self.bias = plain.weight, plain.bias
         self.stride, self.padding, self.dilation = plain.stride, padding, plain.dilation
         self.groups, self.algorithm = groups, algorithm
+        self._native: dict[Any, tuple[Any, ...]] = {}
 
     @classmethod
     def like(cls, layer: nn.Module, algorithm: str = "auto") -> Conv:
@@ -56,22 +58,35 @@ class Conv(nn.Module):
         made.weight, made.bias = layer.weight, layer.bias
         made.stride, made.padding, made.dilation = layer.stride, layer.padding, layer.dilation
         made.groups, made.algorithm, made.training = layer.groups, algorithm, layer.training
+        made._native = {}
         return made
 
     def forward(self, x: Tensor) -> Tensor:
         """X (N, C, sizes) or (C, sizes), as torch's layers take it."""
-        if x.ndim == self.weight.ndim - 1:
+        w, bias = self.weight, self.bias
+        grown = torch.is_grad_enabled() and (x.requires_grad or w.requires_grad)
+        key = (x.shape, x.dtype, x.device, grown, torch.get_num_threads(), self.algorithm)
+        native = self._native.get(key)
+        if native is not None:
+            y: Tensor = torch.convolution(x, w, bias, *native)
+            return y
+        if x.ndim == w.ndim - 1:
             return self.forward(x.unsqueeze(0)).squeeze(0)
-        return conv(
-            x,
-            self.weight,
-            self.bias,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
-            algorithm=self.algorithm,
-        )
+        return self._planned(x, key, grown)
+
+    def _planned(self, x: Tensor, key: Any, grown: bool) -> Tensor:
+        """The longer road; a shape for which torch's own is the soonest takes it once."""
+        sizes = (self.stride, self.padding, self.dilation, self.groups)
+        plan = plan_of(x, self.weight, self.bias, sizes, grown, self.algorithm)
+        if plan.native is not None and not torch.is_autocast_enabled(x.device.type):
+            if len(self._native) >= _MOST_SHAPES:
+                self._native.clear()
+            self._native[key] = plan.native
+        return apply(x, self.weight, self.bias, plan, grown)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what was timed here."""
+        return {**self.__dict__, "_native": {}}
 
     def extra_repr(self) -> str:
         """What torch prints of a layer."""

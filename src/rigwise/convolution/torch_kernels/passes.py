@@ -14,6 +14,7 @@ from rigwise.convolution.algorithms import Pass
 from rigwise.convolution.counts import window_of
 from rigwise.convolution.fourier import exact_lengths, lengths
 from rigwise.convolution.geometry import Geometry
+from rigwise.convolution.kernels import inside
 from rigwise.convolution.torch_kernels.transforms import Dft, Fast, Transform
 from rigwise.convolution.torch_kernels.windows import Windows
 from rigwise.errors import UsageError, not_found
@@ -86,7 +87,7 @@ def library_backward(
         g, x, w, None, shape.stride, pad, shape.dilation, False, zeros, shape.groups, ask
     )
     if around and mask[0]:
-        dx = dx[(..., *(slice(before, before + h) for (before, _), h in zip(shape.pad, shape.size)))]
+        dx = dx[inside(slice(before, before + h) for (before, _), h in zip(shape.pad, shape.size))]
     return dx, dw
 
 

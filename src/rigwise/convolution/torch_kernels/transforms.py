@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from rigwise.convolution.fourier import exact_lengths, lengths
 from rigwise.convolution.geometry import Geometry
+from rigwise.convolution.kernels import inside
 
 
 class Transform(Protocol):
@@ -51,7 +52,7 @@ def dilate(w: Tensor, shape: Geometry) -> Tensor:
 
 def undilate(dw: Tensor, shape: Geometry) -> Tensor:
     """The taps of a dilated kernel's gradient."""
-    return dw[(..., *(slice(None, None, d) for d in shape.dilation))].contiguous() if shape.dilated else dw
+    return dw[inside(slice(None, None, d) for d in shape.dilation)].contiguous() if shape.dilated else dw
 
 
 def unstride(g: Tensor, shape: Geometry) -> Tensor:
@@ -61,14 +62,18 @@ def unstride(g: Tensor, shape: Geometry) -> Tensor:
 
 def keep_strided(y: Tensor, shape: Geometry) -> Tensor:
     """The outputs that the stride keeps."""
-    return y[(..., *(slice(None, None, s) for s in shape.stride))].contiguous() if shape.strided else y
+    return y[inside(slice(None, None, s) for s in shape.stride)].contiguous() if shape.strided else y
 
 
 def _insert(values: Tensor, size: tuple[int, ...], steps: tuple[int, ...]) -> Tensor:
     wide = values.new_zeros((*values.shape[:2], *size))
-    places = (slice(None, (v - 1) * s + 1, s) for v, s in zip(values.shape[2:], steps))
-    wide[(..., *places)] = values
+    wide[inside(slice(None, (v - 1) * s + 1, s) for v, s in zip(values.shape[2:], steps))] = values
     return wide
+
+
+def _rfft(x: Tensor, n: tuple[int, ...]) -> Tensor:
+    spectrum: Tensor = torch.fft.rfftn(x, s=n, dim=tuple(range(-len(n), 0)))
+    return spectrum
 
 
 def is_depthwise(shape: Geometry) -> bool:
@@ -93,15 +98,15 @@ class Fast:
         widths: list[int] = []
         for h, (before, _), n in reversed(list(zip(self.shape.size, self.shape.pad, self.n))):
             widths += [before, n - before - h]
-        return torch.fft.rfftn(functional.pad(x, widths) if any(widths) else x, dim=self._dims)
+        return _rfft(functional.pad(x, widths) if any(widths) else x, self.n)
 
     def of_kernels(self, w: Tensor) -> Tensor:
         """(K, C/G, f)."""
-        return torch.fft.rfftn(dilate(w, self.shape), s=self.n, dim=self._dims)
+        return _rfft(dilate(w, self.shape), self.n)
 
     def of_output(self, g: Tensor) -> Tensor:
         """(N, K, f)."""
-        return torch.fft.rfftn(unstride(g, self.shape), s=self.n, dim=self._dims)
+        return _rfft(unstride(g, self.shape), self.n)
 
     def output(self, x: Tensor, w: Tensor) -> Tensor:
         """(N, K, out)."""
@@ -133,10 +138,6 @@ class Fast:
             spectrum = product.permute(1, 2, 3, 0).reshape(shape.k, shape.c // shape.groups, *x.shape[2:])
         return undilate(self._cut(spectrum, (0,) * shape.dims, shape.reach), shape)
 
-    @property
-    def _dims(self) -> tuple[int, ...]:
-        return tuple(range(-self.shape.dims, 0))
-
     def _rows(self, spectrum: Tensor) -> Tensor:
         """(N, G C/G, f) as (f, G, N, C/G)."""
         first, channels, count = spectrum.shape[0], spectrum.shape[1], prod(spectrum.shape[2:])
@@ -160,7 +161,7 @@ class Fast:
         dims = self.shape.dims
         for axis in range(dims - 1):
             spectrum = torch.fft.ifft(spectrum, dim=2 + axis).narrow(2 + axis, starts[axis], counts[axis])
-        image = torch.fft.irfft(spectrum, n=self.n[-1], dim=-1)
+        image: Tensor = torch.fft.irfft(spectrum, n=self.n[-1], dim=-1)
         return image.narrow(-1, starts[-1], counts[-1]).contiguous()
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rigwise.convolution.geometry import Geometry
+from rigwise.convolution.kernels import inside
 from rigwise.convolution.torch_kernels.transforms import Dft, Fast, Transform, keep_strided, unstride
 
 
@@ -69,7 +70,7 @@ class Windows:
         y = tiles.permute(order).reshape(
             shape.batch, shape.k, *(count * step for count, step in zip(self.counts, self.steps))
         )
-        return keep_strided(y[(..., *(slice(out) for out in shape.dense_out))].contiguous(), shape)
+        return keep_strided(y[inside(slice(out) for out in shape.dense_out)].contiguous(), shape)
 
     def input(self, g: Tensor, w: Tensor) -> Tensor:
         """Windows added where they overlap, one dim after the other."""
@@ -78,8 +79,7 @@ class Windows:
         parts = parts.view(shape.batch, *self.counts, shape.c, *parts.shape[2:]).movedim(1 + dims, 1)
         for axis in range(dims - 1, -1, -1):
             parts = self._add(parts, 2 + axis, parts.ndim - (dims - axis), axis)
-        cut = (slice(before, before + h) for (before, _), h in zip(shape.pad, shape.size))
-        return parts[(..., *cut)].contiguous()
+        return parts[inside(slice(before, before + h) for (before, _), h in zip(shape.pad, shape.size))].contiguous()
 
     def _add(self, parts: Tensor, tiles: int, within: int, axis: int) -> Tensor:
         """Join the tiles of one dim: axis `tiles` counts them, axis `within` runs inside them."""

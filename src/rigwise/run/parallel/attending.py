@@ -52,7 +52,7 @@ class ContextAttention(nn.Module):
     def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
         """q, k, v [.., S of this rank, E], mask [.., S, S] of all tokens: as q."""
         if k.shape != v.shape:
-            return self._attend(q, *(exchanges.collect(t, self.cut) for t in (k, v)), mask)
+            return self._attend(q, exchanges.collect(k, self.cut), exchanges.collect(v, self.cut), mask)
         pair = torch.stack([k, v])
         both = Cut(
             dim=self.cut.dim + 1, size=self.cut.size, held=self.cut.held, group=self.cut.group, rank=self.cut.rank

@@ -37,13 +37,13 @@ def _with_loss(model: nn.Module, loss: Callable[[Any, Any], torch.Tensor] | None
     def forward(inputs: Any, targets: Any) -> torch.Tensor:
         return loss(call(own, inputs), targets)
 
-    model.forward = forward  # type: ignore[method-assign]
+    model.forward = forward
     try:
         yield
     finally:
         del model.forward
         if patched is not None:
-            model.forward = patched  # type: ignore[method-assign]
+            model.forward = patched
 
 
 def capture(

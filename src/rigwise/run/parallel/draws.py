@@ -82,8 +82,8 @@ def number_draws(graph: fx.GraphModule) -> None:
 def seed_draws(part: fx.GraphModule, draws: Draws) -> None:
     """Give each numbered operation of a part its own seed, in place."""
     for node in part.graph.nodes:
-        if "draw" not in node.meta:
-            continue
+        if "draw" not in node.meta or node.op not in ("call_module", "call_function"):
+            continue  # what arrives from another part was drawn there
         if node.op == "call_module":
             plain = part.get_submodule(str(node.target))
             plant(part, str(node.target), _DrawingModule(plain, node.meta["draw"], draws))

@@ -35,17 +35,22 @@ _LAW = {"all_reduce": all_reduce, "all_gather": all_gather, "reduce_scatter": re
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """One collective. elements: of the whole tensor (all_to_all: of what a rank holds); item: bytes of an element."""
+    """One collective. elements: of the whole tensor (all_to_all: of what a rank holds); item: bytes of an element.
+    leaving: elements that left this rank, where they are no equal parts.
+    """
 
     of: Pass
     collective: Collective
     elements: int
     ranks: int
     item: int
+    leaving: int | None = None
 
     @property
     def bytes(self) -> float:
-        """Bytes that each rank sends, by the law that a cost reads (layouts/exchange.py)."""
+        """Bytes that this rank sends: counted, or by the law that a cost reads (layouts/exchange.py)."""
+        if self.leaving is not None:
+            return float(self.leaving) * self.item
         return float(_LAW[self.collective](self.elements, self.ranks)) * self.item
 
 
@@ -63,11 +68,20 @@ def counting() -> Iterator[list[Sent]]:
         _ledgers.remove(ledger)
 
 
-def count(of: Pass, collective: Collective, tensor: torch.Tensor, ranks: int, elements: int | None = None) -> None:
-    """Write a collective down where somebody counts; elements: of the whole where that is not the tensor's own."""
+def count(
+    of: Pass,
+    collective: Collective,
+    tensor: torch.Tensor,
+    ranks: int,
+    elements: int | None = None,
+    leaving: int | None = None,
+) -> None:
+    """Write a collective down where somebody counts; elements: of the whole where that is not the tensor's own;
+    leaving: as Sent has it.
+    """
     for ledger in _ledgers:
-        size = tensor.numel() if elements is None else elements
-        ledger.append(Sent(of=of, collective=collective, elements=size, ranks=ranks, item=tensor.element_size()))
+        size, item = tensor.numel() if elements is None else elements, tensor.element_size()
+        ledger.append(Sent(of=of, collective=collective, elements=size, ranks=ranks, item=item, leaving=leaving))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,10 +106,10 @@ class Later:
             return self.plain(*args, **keywords)
         x, bias = args[0], args[2] if len(args) > 2 else keywords.get("bias")
         if self.kind == "linear":
-            made = _Linear.apply(self.store, x, weight, bias)
+            made: Tensor = _Linear.apply(self.store, x, weight, bias)  # type: ignore[no-untyped-call]
             return made.clone() if self.rewritten else made
         how = _how(x, args, keywords, weight.dim() - 2)
-        return _Convolution.apply(self.store, x, weight, bias, *how)
+        return _Convolution.apply(self.store, x, weight, bias, *how)  # type: ignore[no-untyped-call]
 
 
 def _how(x: Tensor, args: Any, keywords: Any, dims: int) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
-from typing import Self, cast
+from typing import Self
 
 import numpy as np
 import torch
@@ -146,10 +146,11 @@ def _one_of(rows: tuple[tuple[int, ...], ...], rank: int) -> dist.ProcessGroup:
     if len(rows) == 1:
         world = dist.group.WORLD
         assert isinstance(world, dist.ProcessGroup)
-        return cast(dist.ProcessGroup, world)
-    own = None
+        return world
+    own: dist.ProcessGroup | None = None
     for row in rows:
         group = dist.new_group(list(row))
-        own = group if rank in row else own
+        if rank in row:
+            own = group
     assert own is not None
     return own

@@ -22,6 +22,7 @@ from rigwise.run.limits import check_layout
 from rigwise.run.parallel.agreement import check_draws, check_models, check_samples
 from rigwise.run.parallel.capture import capture
 from rigwise.run.parallel.context import context_parallel
+from rigwise.run.parallel.experts import ExpertGradients, expert_parallel
 from rigwise.run.parallel.held import Held
 from rigwise.run.parallel.line import Line
 from rigwise.run.parallel.mesh import Mesh
@@ -89,8 +90,11 @@ class Parallel:
             return None
         if self.exchange:
             return self.exchange.take_sent()
-        trained = sum(parameter.nbytes for parameter in self.parameters() if parameter.requires_grad)
-        return ring_bytes(trained, self.mesh.size("dp", "cp"))
+        sizes = [0, 0]  # of what every replica has, and of experts
+        for held in self._book:
+            if isinstance(held.parameter, nn.Parameter) and held.parameter.requires_grad:
+                sizes[self.layout.ep > 1 and not held.is_whole] += held.parameter.nbytes
+        return ring_bytes(sizes[0], self.mesh.size("dp", "cp")) + ring_bytes(sizes[1], self.mesh.size("edp"))
 
     def close(self) -> None:
         """End the thread that averages compressed gradients."""
@@ -169,40 +173,68 @@ def parallelize(
             rule="gradients are packed as they lie after a pass with inputs, targets and loss",
             nearest="parallelize(..., inputs=..., targets=..., loss=...)",
         )
-    if wanted.tp > 1 or wanted.zero or wanted.blocks:
+    if wanted.tp > 1 or wanted.ep > 1 or wanted.zero or wanted.blocks:
         check_models(model, where)
     seen = probe(model, loss, place(inputs, where.device), place(targets, where.device)) if loss is not None else None
     names = state_names(model)
     module, book = _cut(model, where, inputs, targets, loss, cuts)
     if wanted.pp > 1:
-        order = [name for name, _ in model.named_parameters()]
-        assert isinstance(module, fx.GraphModule)
-        line = Line(module, where, _AUTOCAST.get(wanted.precision), clock)
-        return Parallel(
-            nn.ModuleList(line.stages.modules),
-            line.book(book),
-            where,
-            names=names,
-            whole=True,
-            seen=seen,
-            line=line,
-            order=order,
-        )
+        return _piped(model, module, book, where, names, seen, clock)
     exchange = None
     if where.size("dp", "cp") > 1:
         if wanted.zero:
             module = shard(module, where)
             book = shards(book, module, where)
         else:
-            changed = bool(seen.changed) if seen else any(True for _ in module.buffers())
             exchange = _exchange(where, clock)
-            unused = bool(seen and seen.unused)
-            module = replicate(module, where, changed=changed, unused=unused, clock=clock, exchange=exchange)
+            module = _replicas(module, book, where, seen, clock, exchange)
     whole = _is_cut(wanted) and loss is not None
     made = Parallel(module, book, where, names=names, whole=whole, seen=seen, clock=clock, exchange=exchange)
     if exchange and loss is not None:
         made.layout = _prepared(made, exchange, inputs, targets, loss)
     return made
+
+
+def _replicas(
+    module: nn.Module,
+    book: Sequence[Held],
+    mesh: Mesh,
+    seen: Probe | None,
+    clock: Clock | None,
+    exchange: Exchange | None,
+) -> nn.Module:
+    """Copies over dp x cp, but for experts that are shared out among them."""
+    changed = bool(seen.changed) if seen else any(True for _ in module.buffers())
+    unused = bool(seen and seen.unused)
+    made = replicate(module, mesh, changed=changed, unused=unused, clock=clock, exchange=exchange)
+    if mesh.layout.ep > 1:
+        pieces = (held.parameter for held in book if not held.is_whole)
+        ExpertGradients([piece for piece in pieces if isinstance(piece, nn.Parameter)], mesh, made)
+    return made
+
+
+def _piped(
+    model: nn.Module,
+    graph: nn.Module,
+    book: Sequence[Held],
+    mesh: Mesh,
+    names: Mapping[str, str],
+    seen: Probe | None,
+    clock: Clock | None,
+) -> Parallel:
+    """A rank's stages of a pipeline."""
+    assert isinstance(graph, fx.GraphModule)
+    line = Line(graph, mesh, _AUTOCAST.get(mesh.layout.precision), clock)
+    return Parallel(
+        nn.ModuleList(line.stages.modules),
+        line.book(book),
+        mesh,
+        names=names,
+        whole=True,
+        seen=seen,
+        line=line,
+        order=[name for name, _ in model.named_parameters()],
+    )
 
 
 def _exchange(mesh: Mesh, clock: Clock | None) -> Exchange | None:
@@ -270,6 +302,9 @@ def _cut(
         cut_names = [name for name, held in book.items() if not held.is_whole]
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, cut_names)
         return module, [book.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
+    if mesh.layout.ep > 1:
+        pieces = expert_parallel(model, mesh)
+        return model, [pieces.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
     if not _is_cut(mesh.layout):
         return model, [Held.whole(name, tensor) for name, tensor in tensors.items()]
     layout = mesh.layout

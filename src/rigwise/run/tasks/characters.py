@@ -83,14 +83,14 @@ def loss(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return nn.functional.cross_entropy(scores.flatten(0, 1), targets.flatten())
 
 
-def task() -> Task:
-    """The characters task: 4 layers of 128, sequences of 128 characters, 16 a batch, AdamW."""
+def task(lr: float = _LEARNING_RATE) -> Task:
+    """The characters task: 4 layers of 128, sequences of 128 characters, 16 a batch, AdamW. lr: its learning rate."""
     inputs, targets, vocabulary = samples()
     return Task(
         Transformer(vocabulary),
         loss,
         TensorDataset(inputs, targets),
-        lambda parameters: torch.optim.AdamW(parameters, lr=_LEARNING_RATE),
+        lambda parameters: torch.optim.AdamW(parameters, lr=lr),
         batch=16,
         tokens=_SEQUENCE,
     )

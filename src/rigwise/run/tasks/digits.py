@@ -47,11 +47,11 @@ def network(channels: int = 32, classes: int = 10) -> nn.Module:
     )
 
 
-def task() -> Task:
-    """The digits task: cross entropy, SGD with momentum, 64 images a batch."""
+def task(lr: float = _LEARNING_RATE) -> Task:
+    """The digits task: cross entropy, SGD with momentum, 64 images a batch. lr: its learning rate."""
     return Task(
         network(),
         nn.functional.cross_entropy,
         TensorDataset(*images()),
-        lambda parameters: torch.optim.SGD(parameters, lr=_LEARNING_RATE, momentum=_MOMENTUM),
+        lambda parameters: torch.optim.SGD(parameters, lr=lr, momentum=_MOMENTUM),
     )

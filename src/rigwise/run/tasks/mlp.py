@@ -23,8 +23,8 @@ def samples() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(inputs), torch.from_numpy(answers.argmax(axis=1))
 
 
-def task() -> Task:
-    """The mlp task: two hidden layers of 512, cross entropy, Adam, 128 samples a batch."""
+def task(lr: float = _LEARNING_RATE) -> Task:
+    """The mlp task: two hidden layers of 512, cross entropy, Adam, 128 samples a batch. lr: its learning rate."""
     model = nn.Sequential(
         nn.Linear(_INPUTS, _WIDTH),
         nn.ReLU(),
@@ -36,6 +36,6 @@ def task() -> Task:
         model,
         nn.functional.cross_entropy,
         TensorDataset(*samples()),
-        lambda parameters: torch.optim.Adam(parameters, lr=_LEARNING_RATE),
+        lambda parameters: torch.optim.Adam(parameters, lr=lr),
         batch=128,
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
 from rigwise.convolution import choose, remembered
-from rigwise.convolution.algorithms import PASSES, Pass
+from rigwise.convolution.algorithms import PASSES
 from rigwise.convolution.counts import transform_flops
 from rigwise.convolution.geometry import Geometry
 from rigwise.convolution.torch_kernels.passes import LIBRARY, run_pass
@@ -29,16 +30,21 @@ def tune() -> dict[str, float]:
     The closed forms of `choose` take them from then on. Takes some seconds; a machine that does other work meanwhile
     gives slow rates.
     """
+    found = measure()
+    remembered.remember_rates("torch", found)
+    choose.rates.cache_clear()
+    return found
+
+
+def measure() -> dict[str, float]:
+    """The rates of this machine, and nothing kept."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with torch.no_grad():
-            found = {**_library(), **_products()}
+            return {**_library(), **_products()}
     finally:
         torch.set_num_threads(threads)
-    remembered.remember_rates("torch", found)
-    choose.rates.cache_clear()
-    return found
 
 
 def _library() -> dict[str, float]:
@@ -47,14 +53,8 @@ def _library() -> dict[str, float]:
         x, w, g = (torch.rand(size) for size in (shape.x_shape, shape.w_shape, shape.y_shape))
         given = {"forward": (x, w), "input_gradient": (g, w), "weight_gradient": (x, g)}
         for which in PASSES:
-            first, second = given[which]
-            run: Callable[[], object] = lambda p=which, a=first, b=second, s=shape: _pass(p, a, b, s)  # noqa: E731
-            found[f"{kind}-{which}"] = shape.flops / _least(run)
+            found[f"{kind}-{which}"] = shape.flops / _least(partial(run_pass, which, LIBRARY, *given[which], shape))
     return found
-
-
-def _pass(which: Pass, first: torch.Tensor, second: torch.Tensor, shape: Geometry) -> torch.Tensor:
-    return run_pass(which, LIBRARY, first, second, shape)
 
 
 def _products() -> dict[str, float]:
@@ -69,11 +69,11 @@ def _products() -> dict[str, float]:
         "pointwise": 8.0 * spectrum.numel() / 2 / _least(lambda: _complex(spectrum)),
         "fft": 128 * transform_flops((72, 72)) / _least(lambda: torch.fft.rfft2(image)),
         "bandwidth": 8.0 * much.numel() / _least(lambda: much.mul(1.5)),
-        "call": _least(lambda: single.add(1.0)) * _SMALL_CALLS,
+        "call": _least(lambda: single.add(1.0)) * SMALL_CALLS,
     }
 
 
-_SMALL_CALLS = 3.0  # of torch's operations in what `counts` calls one call
+SMALL_CALLS = 3.0  # of torch's operations in what `counts` calls one call
 
 
 def _complex(spectrum: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,1 @@
+"""torch.distributed over MPI: a backend on mpi4py, for ranks that mpirun has started."""
