@@ -112,24 +112,34 @@ def run(
         "loaders": loaders, "patience_s": several.patience,
     }  # fmt: skip
     if several.nnodes or several.rendezvous:
-        return _on_hosts(task, layout, options, several, watching, look)
-    options |= {"backend": several.backend, "settings": read(set_ or ()), "shrink": several.shrink}
-    options |= {"trace": watching.trace, "tensorboard": watching.tensorboard}
+        return _on_hosts(task, layout, options, tuple(set_ or ()), several, watching, look)
+    options |= {"trace": watching.trace, "tensorboard": watching.tensorboard, "shrink": several.shrink}
+    options |= {"backend": several.backend, "settings": read(set_ or ())}
     return _here(task, layout, options, look)
 
 
-def _on_hosts(task: str, layout: str, options: dict[str, Any], several: Several, watching: Watching, look: Look) -> int:
+def _on_hosts(
+    task: str,
+    layout: str,
+    options: dict[str, Any],
+    settings: tuple[str, ...],
+    several: Several,
+    watching: Watching,
+    look: Look,
+) -> int:
     if not (several.nnodes and several.rendezvous):
         raise UsageError("--nnodes and --rendezvous belong together", nearest="--nnodes 2 --rendezvous HOST:29400")
     flags = {"json": look.json, "quiet": look.quiet, "no-color": look.no_color, "debug": look.debug}
     flags |= {"trace": watching.trace, "tensorboard": watching.tensorboard}
+    words = [f"--{flag}" for flag, wanted in flags.items() if wanted]
+    words += [word for one in settings for word in ("--set", one)]
     return api.run_hosts(
         task,
         layout,
         nnodes=several.nnodes,
         rendezvous=several.rendezvous,
         restarts=several.restarts,
-        words=tuple(f"--{flag}" for flag, wanted in flags.items() if wanted),
+        words=tuple(words),
         say=lambda words: look.note(Text(words)),
         **options,
     )

@@ -14,6 +14,7 @@ from rigwise.hardware.detect import cores
 from rigwise.layouts.layout import Layout
 from rigwise.run.board import Board
 from rigwise.run.job import Job, StepRecord
+from rigwise.run.launch import ALONE, Place
 from rigwise.run.log import NAME, losses
 from rigwise.run.output import CHECKPOINTS, RESULT
 from rigwise.run.result import RunResult
@@ -30,6 +31,7 @@ class Asked:
     on_step: OnStep | None = None
     on_stop: Callable[[], None] | None = None
     tensorboard: bool = False
+    place: Place = ALONE
 
 
 class Heard:

@@ -52,15 +52,16 @@ def run(
 ) -> RunResult:
     """Train a task and return what it came to.
 
-    task: a packaged name or `file.py:function`; settings: its keyword arguments. layout: a Layout, taken as it is, or
-    its spelling, where what is not said is float32 and one micro-batch a step. steps: counted from the very first, also
-    when resuming. batch: global, in samples; None takes the task's. output: folder of the run; None makes one in
+    task: a packaged name or `file.py:function`. layout: a Layout, taken as it is, or its spelling, where what is not
+    said is float32 and one micro-batch a step. steps: counted from the very first, also when resuming. batch: global,
+    in samples; None takes the task's. output: folder for log, checkpoints and what the ranks print; None makes one in
     ./rigwise-runs. resume: go on from the last checkpoint in output; "auto": where there is one. device: "auto" takes
-    GPUs where there are any. on_step: hears each StepRecord. checkpoint_every: steps; None writes only the last.
-    loaders: processes that load beside a rank; None decides by the first batch. trace, tensorboard: write those files
-    too. ideal_s: seconds of a step's useful FLOP at the devices' peak, for MFU. patience_s: how long a rank waits for
-    others before it takes them for lost. backend: "mpi" sends over the MPI whose mpirun started this process. place:
-    what a run beside others takes.
+    GPUs where there are any. on_step: called in this process with each StepRecord, soon after the step.
+    checkpoint_every: steps; None writes only the last. loaders: processes that load data beside a rank; None decides by
+    how long the first batch takes. trace: write trace.json, what a few steps of every rank consist of. tensorboard:
+    write the log as TensorBoard reads it, too. ideal_s: seconds that a step's useful FLOP take at the devices' peak,
+    for MFU. patience_s: how long a rank waits for the others before it takes them for lost. backend: "mpi" sends over
+    the MPI whose mpirun started this process. settings: keywords of the task function. place: of a run beside others.
 
     A rank that a launcher started (seats.py) joins the others; all return the result, or raise ToldElsewhere where
     another says why. shrink: with fewer ranks than the layout has, dp is as much smaller.
@@ -72,7 +73,7 @@ def run(
     here = seat()
     with once_a_host(here):
         said, whole = _placed(layout, here, shrink, backend)
-    (spec, name), patience_s = _spelt(task), patience_s or (PATIENCE_S if here else None)
+    (spec, name), waits_s = _spelt(task), patience_s or (PATIENCE_S if here else None)
     threads = place.threads or _threads(here.near if here else said.ranks)
 
     def job(rendezvous: str) -> Job:
@@ -80,15 +81,11 @@ def run(
         return Job(
             task=spec, layout=said, whole=whole, steps=steps, batch=batch, seed=seed, output=str(folder), resume=begun,
             device=device, checkpoint_every=checkpoint_every or 0, rendezvous=rendezvous, threads=threads,
-            loaders=loaders, ideal_s=ideal_s, trace=trace, patience_s=patience_s, backend=backend,
-            settings=dict(settings),
+            loaders=loaders, ideal_s=ideal_s, trace=trace, patience_s=waits_s, backend=backend, settings=dict(settings),
         )  # fmt: skip
 
-    asked = Asked(task=task, job=job, on_step=on_step, on_stop=on_stop, tensorboard=tensorboard)
-    result = _done(here, asked, place)
-    if result.steps < steps:
-        raise KeyboardInterrupt(_goes_on(result, seed, steps, device, settings))
-    return result
+    asked = Asked(task=task, job=job, on_step=on_step, on_stop=on_stop, tensorboard=tensorboard, place=place)
+    return _whole(_done(here, asked), seed, steps, device, settings)
 
 
 def _done(here: Seat | None, asked: Asked, place: Place) -> RunResult:
@@ -101,7 +98,7 @@ def _done(here: Seat | None, asked: Asked, place: Place) -> RunResult:
         return join(here, asked)
     with tempfile.TemporaryDirectory(prefix="rigwise-") as private:
         job = asked.job(f"file://{private}/ranks")
-        return _trained(asked.task, job, asked.on_step, asked.on_stop, asked.tensorboard, place)
+        return _trained(asked.task, job, asked.on_step, asked.on_stop, asked.tensorboard, asked.place)
 
 
 def _placed(layout: Layout | str, here: Seat | None, shrink: bool, backend: str) -> tuple[Layout, bool]:
@@ -147,6 +144,13 @@ def _trained(
         return heard.result(task, job)
     finally:
         os.close(held)
+
+
+def _whole(result: RunResult, seed: int, steps: int, device: str, settings: Mapping[str, Value]) -> RunResult:
+    """The result of a run that was not stopped."""
+    if result.steps < steps:
+        raise KeyboardInterrupt(_goes_on(result, seed, steps, device, settings))
+    return result
 
 
 def _goes_on(result: RunResult, seed: int, steps: int, device: str, settings: Mapping[str, Value]) -> str:
