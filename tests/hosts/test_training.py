@@ -1,6 +1,4 @@
-"""`rigwise run` on several hosts: the same training as on one, also when something breaks; the other faults are in
-benchmarks/faults.py, which takes longer.
-"""
+"""`rigwise run` on several hosts: the same training as on one, also when something breaks."""
 
 from __future__ import annotations
 
@@ -39,6 +37,7 @@ def test_a_killed_rank_and_a_broken_checkpoint_leave_the_losses_as_they_are() ->
     assert run.losses() == pytest.approx(train(":slow", steps=60).losses, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_cable_cut_for_good_leaves_one_host_that_goes_on() -> None:
     with Hosts(2) as hosts:
         run = Running(hosts, ":slow", "--layout", "dp=2", nnodes="1:2", steps=60)
@@ -65,6 +64,7 @@ def small_disk() -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_on_all_hosts_with_a_clear_error(small_disk: Path) -> None:
     with Hosts(2) as hosts:
         run = Running(hosts, ":slow", "--layout", "dp=2", steps=400)
@@ -81,6 +81,7 @@ def test_a_full_disk_ends_the_run_on_all_hosts_with_a_clear_error(small_disk: Pa
     assert not list(small_disk.glob("checkpoints/.partial-*"))
 
 
+@pytest.mark.slow
 def test_the_alarm_names_whose_link_became_slow() -> None:
     with Hosts(2, rate="200mbit") as hosts:
         run = Running(hosts, ":wide", "--layout", "dp=2", steps=60)

@@ -88,7 +88,7 @@ def run(
     return _whole(_done(here, asked), seed, steps, device, settings)
 
 
-def _done(here: Seat | None, asked: Asked, place: Place) -> RunResult:
+def _done(here: Seat | None, asked: Asked) -> RunResult:
     """As one rank of several, or with ranks of our own."""
     if asked.tensorboard:
         require_tensorboard()
