@@ -22,7 +22,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "parallel.md"
 
 
 def script() -> str:
-    (text,) = re.findall(r"```python\n(# train\.py;.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (text,) = re.findall(r"```py\n(# train\.py;.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     return str(text)
 
 

@@ -12,9 +12,9 @@ from rigwise.run.limits import LIMITS, check_layout, settle
 
 def test_threads_of_a_rank_sleep_while_they_wait_unless_told_otherwise(monkeypatch) -> None:
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    assert server_process._environment()["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert server_process.process_environment()["OMP_WAIT_POLICY"] == "PASSIVE"
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    assert server_process._environment()["OMP_WAIT_POLICY"] == "ACTIVE"
+    assert server_process.process_environment()["OMP_WAIT_POLICY"] == "ACTIVE"
 
 
 @pytest.mark.parametrize(
