@@ -66,7 +66,7 @@ test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-slow: $(VENV)/dev.stamp
-	@$(BIN)/python -m pytest -m slow $(ARGS)
+	@RIGWISE_EXPLORE=1 $(BIN)/python -m pytest -m slow $(ARGS)
 
 check: $(VENV)/dev.stamp
 	@$(BIN)/ruff format --check $(SOURCES)

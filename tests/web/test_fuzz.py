@@ -14,6 +14,7 @@ import pytest
 from rigwise.web.verbs import VERBS
 
 BODIES = int(os.environ.get("RIGWISE_FUZZ", "1500"))
+PATIENCE = 600  # seconds for an answer: that it comes is tested, not how soon
 QUICK = (
     "plan",
     "estimate",
@@ -116,6 +117,7 @@ def test_openapi_and_what_is_sent_by_it_agree(app) -> None:
         @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), database=None)
         @given(data=st.data())
         def check(data) -> None:
-            data.draw(cases).call_and_validate(headers=said, excluded_checks=[positive_data_acceptance])  # noqa: B023 - it is called before the next operation
+            case = data.draw(cases)  # noqa: B023 - it is called before the next operation
+            case.call_and_validate(headers=said, excluded_checks=[positive_data_acceptance], timeout=PATIENCE)
 
         check()

@@ -2,13 +2,14 @@
 
 Arrays over inputs are rows x columns x time (float32); one time step is 1/30 s unless the cell says otherwise. Weights
 are drawn, as nobody has measured those of a whole cell: receptors log-normal, the dendrite's filter an exponential
-decay over space and time, which is separable and so quick to apply. What is shown is how the steps act on spikes, not
+decay over space and time, which is separable and so quick to apply. Time is walked in spans, so that a minute of a
+large cell needs no more memory than two seconds. What is shown is how the steps act on spikes, not
 what a real cell would say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from math import factorial
 from typing import Any
@@ -21,7 +22,7 @@ from rigwise.errors import UsageError, check_whole, not_found
 
 Floats = NDArray[np.float64]
 WAIT = 0.5  # mean periods that a cell waits after it fired
-_FEW = 32  # taps below which shifting is quicker than an FFT
+_SPAN = 60  # time steps that are held at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,34 +104,34 @@ def run_cell(
     return propagate(cell, spike_trains(cell, rate=rate, seconds=seconds, burst=burst, rng=rng), rate, rng, wait)
 
 
-def spike_trains(cell: Cell, *, rate: float, seconds: float, burst: float, rng: np.random.Generator) -> Floats:
-    """Spikes of every input in every time step, rows x columns x time."""
-    count = max(1, round(seconds * cell.frames))
-    at = np.arange(count) / cell.frames
-    rates = rate * np.where(at % 1.0 < 0.5, 1.0, burst)
-    shape = (cell.rows, cell.columns, count)
-    return np.asarray(rng.poisson(rates / cell.frames, shape), dtype=np.float32)
+def spike_trains(
+    cell: Cell, *, rate: float, seconds: float, burst: float, rng: np.random.Generator
+) -> Iterator[Floats]:
+    """Spikes of every input in every time step, rows x columns x time, a span of time after the other."""
+    at = np.arange(max(1, round(seconds * cell.frames))) / cell.frames
+    rates = rate * np.where(at % 1.0 < 0.5, 1.0, burst) / cell.frames
+    for first in range(0, len(rates), _SPAN):
+        span = rates[first : first + _SPAN]
+        yield np.asarray(rng.poisson(span, (cell.rows, cell.columns, len(span))), dtype=np.float32)
 
 
-def propagate(cell: Cell, spikes: Floats, rate: float, rng: np.random.Generator, wait: float = WAIT) -> Trace:
-    """The walk along the neuron: spikes, rows x columns x time, through every step."""
-    receptors = rng.lognormal(0.0, cell.receptors, spikes.shape[:2]).astype(np.float32)
-    transmitted = spikes * receptors[..., None]
-    charge = diffuse(transmitted, cell)
-    spots = max_pool(charge, cell.pool)
-    summed = along(spots.sum(axis=(0, 1)), decay(cell.steps, cell.decay), 0, causal=True)
-    potential = np.asarray(summed - summed.mean(dtype=np.float64), dtype=np.float64)
+def propagate(cell: Cell, trains: Iterable[Floats], rate: float, rng: np.random.Generator, wait: float = WAIT) -> Trace:
+    """The walk along the neuron: spikes, spans of rows x columns x time, through every step."""
+    steps = np.concatenate(list(_dendrite(cell, trains, rng)), axis=1)
+    arriving, transmitted, charge, spots, strongest = steps
+    summed = leak(strongest, cell.steps, cell.decay, 0, causal=True)
+    potential = summed - summed.mean()
     above = np.maximum(potential, 0.0)
     blocked = refractory(above > 0, rng, wait)
     return Trace(
         cell=cell,
-        seconds=spikes.shape[2] / cell.frames,
+        seconds=len(arriving) / cell.frames,
         rate=rate,
         blocks={block.name: block.flops for block in network(cell, forward=True).blocks},
-        arriving=spikes.sum(axis=(0, 1), dtype=np.float64),
-        transmitted=transmitted.sum(axis=(0, 1), dtype=np.float64),
-        charge=charge.mean(axis=(0, 1), dtype=np.float64),
-        spots=spots.mean(axis=(0, 1), dtype=np.float64),
+        arriving=arriving,
+        transmitted=transmitted,
+        charge=charge,
+        spots=spots,
         potential=potential,
         threshold=above,
         blocked=blocked,
@@ -138,47 +139,55 @@ def propagate(cell: Cell, spikes: Floats, rate: float, rng: np.random.Generator,
     )
 
 
-def diffuse(charge: Floats, cell: Cell) -> Floats:
-    """The dendrite's convolution, as three along rows, columns and time: its filter is their product."""
-    out = along(charge, decay(cell.reach, cell.decay), 0)
-    out = along(out, decay(cell.dendrites, cell.decay), 1)
-    return along(out, decay(cell.steps, cell.decay), 2, causal=True)
+def _dendrite(cell: Cell, trains: Iterable[Floats], rng: np.random.Generator) -> Iterator[Floats]:
+    """Spikes arriving, transmitted, the mean charge, the spots' mean and their sum: 5 x time for every span."""
+    receptors = rng.lognormal(0.0, cell.receptors, (cell.rows, cell.columns)).astype(np.float32)[..., None]
+    past = np.zeros((cell.rows, cell.columns, cell.steps - 1), dtype=np.float32)
+    for spikes in trains:
+        transmitted = spikes * receptors
+        spread = leak(leak(transmitted, cell.reach, cell.decay, 0), cell.dendrites, cell.decay, 1)
+        seen = np.concatenate([past, spread], axis=2)
+        charge = leak(seen, cell.steps, cell.decay, 2, causal=True)[..., cell.steps - 1 :]
+        past = seen[..., seen.shape[2] - (cell.steps - 1) :]
+        spots = max_pool(charge, cell.pool)
+        totals = (spikes.sum((0, 1), np.float64), transmitted.sum((0, 1), np.float64))
+        means = (charge.mean((0, 1), np.float64), spots.mean((0, 1), np.float64))
+        yield np.stack([*totals, *means, spots.sum((0, 1), np.float64)])
 
 
 def decay(size: int, share: float) -> Floats:
     """`size` weights that sum to 1 and fall to 1/e within a share of them."""
     values = np.exp(-np.arange(size) / (share * size))
-    return np.asarray(values / values.sum(), dtype=np.float32)
+    return np.asarray(values / values.sum())
 
 
-def along(x: Floats, kernel: Floats, axis: int, *, causal: bool = False) -> Floats:
-    """A convolution along one axis, of the size of x. causal: from the past; else both ways along the dendrite.
+def leak(x: Floats, size: int, share: float, axis: int, *, causal: bool = False) -> Floats:
+    """A convolution with `decay(size, share)` along one axis, of the size of x: both ways, or causal, from the past.
 
-    >>> along(np.array([1.0, 0.0, 0.0]), np.array([0.75, 0.25]), 0, causal=True).round(2).tolist()
-    [0.75, 0.25, 0.0]
+    Weights that decay exponentially need no sum over all of them: each value is the last one, weaker, plus what comes
+    in, less what has gone past the filter's end.
+
+    >>> leak(np.array([1.0, 0.0, 0.0]), 2, 0.5, 0, causal=True).round(3).tolist()
+    [0.731, 0.269, 0.0]
     """
-    taps = kernel if causal else np.concatenate([kernel[:0:-1], kernel]) / (2 * kernel.sum() - kernel[0])
-    first = 0 if causal else len(kernel) - 1
-    moved = np.moveaxis(x, axis, -1)
-    out = _by_shifts(moved, taps, first) if len(taps) <= _FEW else _by_fft(moved, taps, first)
-    return np.asarray(np.moveaxis(out, -1, axis), dtype=x.dtype)
+    moved = np.moveaxis(x, axis, 0)
+    ratio, first = np.exp(-1 / (share * size)), decay(size, share)[0]
+    from_before = _one_way(moved, size, ratio)
+    if causal:
+        return np.moveaxis(from_before * x.dtype.type(first), 0, axis)
+    both = from_before + _one_way(moved[::-1], size, ratio)[::-1] - moved
+    return np.moveaxis(both * x.dtype.type(first / (2 - first)), 0, axis)
 
 
-def _by_shifts(x: Floats, taps: Floats, first: int) -> Floats:
-    """Each tap times the values that lie so far away; `first`: taps that look ahead."""
-    size, out = x.shape[-1], np.zeros_like(x)
-    for place, tap in enumerate(taps):
-        shift = place - first
-        if abs(shift) < size:
-            out[..., max(shift, 0) : size + min(shift, 0)] += tap * x[..., max(-shift, 0) : size - max(shift, 0)]
+def _one_way(x: Floats, size: int, ratio: float) -> Floats:
+    """The sum of the last `size` values, each weaker by `ratio` than the next."""
+    weaker, gone = x.dtype.type(ratio), x.dtype.type(ratio**size)
+    out = np.array(x)
+    for at in range(1, len(out)):
+        out[at] += weaker * out[at - 1]
+        if at >= size:
+            out[at] -= gone * x[at - size]
     return out
-
-
-def _by_fft(x: Floats, taps: Floats, first: int) -> Floats:
-    size = x.shape[-1]
-    length = 1 << (size + len(taps) - 2).bit_length()
-    spectrum = np.fft.rfft(x, length) * np.fft.rfft(taps, length)
-    return np.asarray(np.fft.irfft(spectrum, length)[..., first : first + size])
 
 
 def max_pool(x: Floats, window: int) -> Floats:

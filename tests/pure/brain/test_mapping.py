@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rigwise.brain.demands import KINDS, evaluation
 from rigwise.brain.mapping import CELLS, GRANULE, PURKINJE, Cell, blocks, dendrite_flops, network, other_flops, weights
-from rigwise.brain.neuron import WAIT, along, max_pool, propagate, refractory, run_cell
+from rigwise.brain.neuron import WAIT, decay, leak, max_pool, propagate, refractory, run_cell
 from rigwise.brain.parameters import points, shipped
 from rigwise.errors import NotFoundError, UsageError
 
@@ -78,26 +78,36 @@ def test_more_spikes_in_bring_more_out() -> None:
 
 def test_silence_releases_nothing() -> None:
     spikes = np.zeros((15, 1, 30), dtype=np.float32)
-    trace = propagate(GRANULE, spikes, 1.0, np.random.default_rng(0))
+    trace = propagate(GRANULE, [spikes], 1.0, np.random.default_rng(0))
     assert not trace.released.any()
 
 
-@given(st.integers(1, 50), st.integers(1, 45), st.booleans())
+@given(st.integers(1, 50), st.integers(1, 45), st.floats(0.05, 3), st.booleans())
 @settings(deadline=None, max_examples=40)
-def test_a_convolution_by_shifts_and_by_fft_is_numpys(size: int, taps: int, causal: bool) -> None:
+def test_a_leak_is_the_convolution_with_the_decay(size: int, taps: int, share: float, causal: bool) -> None:
     rng = np.random.default_rng(size * 100 + taps)
-    x, kernel = rng.random((2, size)), rng.random(taps)
-    got = along(x, kernel, 1, causal=causal)
+    x, kernel = rng.random((2, size)), decay(taps, share)
     whole = kernel if causal else np.concatenate([kernel[:0:-1], kernel]) / (2 * kernel.sum() - kernel[0])
     first = 0 if causal else taps - 1
     want = np.stack([np.convolve(row, whole)[first : first + size] for row in x])
-    assert got == pytest.approx(want)
+    assert leak(x, taps, share, 1, causal=causal) == pytest.approx(want)
 
 
 def test_charge_on_a_long_dendrite_is_kept() -> None:
     x = np.zeros((1, 400))
     x[0, 200] = 3.0
-    assert along(x, np.exp(-np.arange(100) / 25.0), 1).sum() == pytest.approx(3.0)
+    assert leak(x, 100, 0.25, 1).sum() == pytest.approx(3.0)
+
+
+def test_a_span_of_time_hands_its_charge_to_the_next() -> None:
+    cell = GRANULE.but(["rows=4", "columns=3", "reach=2", "steps=7"])
+    spikes = np.random.default_rng(0).poisson(0.5, (4, 3, 40)).astype(np.float32)
+    whole, parts = (
+        propagate(cell, trains, 5.0, np.random.default_rng(1))
+        for trains in ([spikes], [spikes[..., :3], spikes[..., 3:20], spikes[..., 20:]])
+    )
+    for name, values in whole.series.items():
+        assert values == pytest.approx(parts.series[name], rel=1e-5, abs=1e-5), name
 
 
 def test_pooling_takes_the_strongest_of_a_window() -> None:
