@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from rigwise import api
+from rigwise.errors import RigwiseError
 from rigwise.report.payload import SCHEMA_VERSION, plain
 from rigwise.web import convolving, drawings, requests, running
 from rigwise.web.names import cluster_name, image_name, model_name, task_name, told_run
+from rigwise.web.problems import known
 from rigwise.web.spelling import same
 
 Said = dict[str, Any]
+FIRST = {"model": "llama-3-8b", "cluster": "8xh100-sxm-80gb"}
+"""What the page asks first; web/src/rooms/plan/question.ts says the same."""
 
 
 class Progress(Protocol):
@@ -67,6 +72,21 @@ def payload(verb: Verb, request: requests.Request, folder: Path | None, progress
         shown["image"] = "PICTURE.png"
     found = verb.answer(said, progress)
     return {"schema_version": SCHEMA_VERSION, **plain(found), "same": same(verb.name, shown)}
+
+
+def dumped(verb: Verb, request: requests.Request, folder: Path | None) -> bytes:
+    """The whole answer as JSON in a line. Raises one of our errors, whatever happened."""
+    try:
+        found = payload(verb, request, folder, _unheard)
+    except RigwiseError:
+        raise
+    except Exception as error:
+        raise known(error) from error
+    return json.dumps(found, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _unheard(done: int, total: int, step: Mapping[str, Any] | None = None) -> None:
+    """Progress of an answer that is given at once."""
 
 
 def _plan(said: Said, _: Progress) -> Mapping[str, Any]:
