@@ -25,6 +25,7 @@ from starlette.staticfiles import StaticFiles
 
 from rigwise import __version__
 from rigwise.web import built
+from rigwise.web.answers.planning import Names
 from rigwise.web.catalogue import names
 from rigwise.web.guard import MOST_BODY, TOKEN_HEADER, Guard
 from rigwise.web.handlers import handle_errors
@@ -85,7 +86,8 @@ def create_app(
     for verb in VERBS.values():
         if not verb.long:
             _add(app, verb, partial(answer, folder=folder, memo=memo, helpers=beside))
-    app.get("/api/names", summary="Names that can be said: models, devices, personas, works.")(names)
+    told: dict[int | str, dict[str, Any]] = {200: {"description": "all of them", "model": Names}}
+    app.get("/api/names", summary="Names that can be said: models, devices, personas, works.", responses=told)(names)
     add_jobs(app, jobs)
     _add_page(app, static)
     app.openapi = partial(_openapi, app, app.openapi)  # type: ignore[method-assign]
@@ -99,11 +101,8 @@ def _add(app: FastAPI, verb: Verb, answered: Callable[[Verb, Request], bytes]) -
         return Response(answered(verb, body), media_type="application/json")
 
     route.__annotations__["body"] = verb.request
-    responses: dict[int | str, dict[str, Any]] = {200: {"description": "what `--json` prints", "content": _JSON}}
+    responses: dict[int | str, dict[str, Any]] = {200: {"description": "what `--json` prints", "model": verb.gives}}
     app.post(f"/api/{verb.name}", summary=verb.says, name=verb.name, responses=responses)(route)
-
-
-_JSON = {"application/json": {"schema": {"type": "object", "required": ["schema_version", "same"]}}}
 
 
 def answer(verb: Verb, body: Request, folder: Path | None, memo: Memo, helpers: Helpers | None = None) -> bytes:
