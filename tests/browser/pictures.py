@@ -46,6 +46,7 @@ def main(folder: Path) -> None:
             for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390)):
                 context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
                 page = context.new_page()
+                page.set_default_timeout(180_000)
                 page.on("console", lambda said: said.type in ("error", "warning") and print("console:", said.text))
                 page.goto(address)
                 for name, path in ROOMS.items():
