@@ -11,8 +11,8 @@ from rigwise.layouts.schedule import schedule
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 _TODAY = (
-    "run takes dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, and of dp, micro and an "
-    "ep that divides dp, in float32, tf32 or bfloat16"
+    "run takes dp, tp, sp=keep, pp, vpp, schedule, cp, ep that divides dp x cp, zero, micro and compress, in float32, "
+    "tf32 or bfloat16"
 )
 
 
@@ -42,8 +42,8 @@ def _plain(layout: Layout) -> bool:
 
 
 def _experts(layout: Layout) -> bool:
-    """Whether experts can be shared out: over runs of data-parallel ranks that are replicas but for them."""
-    return layout.dp % layout.ep == 0 and layout.tp == 1 and layout.compress == "none" and _plain(layout.but(ep=1))
+    """Whether experts can be shared out: over runs of data- and context-parallel ranks."""
+    return (layout.dp * layout.cp) % layout.ep == 0 and layout.compress == "none" and not layout.blocks
 
 
 LIMITS = (
@@ -80,8 +80,8 @@ def check_layout(layout: Layout) -> None:
     Traceback (most recent call last):
     ...
     rigwise.errors.UsageError: layout dp=1,ep=2,micro=1,recompute=full cannot be run: ep=2, recompute=full; rule: run \
-takes dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, and of dp, micro and an ep that \
-divides dp, in float32, tf32 or bfloat16; \
+takes dp, tp, sp=keep, pp, vpp, schedule, cp, ep that divides dp x cp, zero, micro and compress, in float32, tf32 or \
+bfloat16; \
 nearest: dp=1,micro=1
     """
     broken = [limit for limit in LIMITS if limit.broken(layout)]

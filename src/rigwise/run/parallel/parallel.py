@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ from rigwise.run.limits import check_layout
 from rigwise.run.parallel.agreement import check_draws, check_models, check_samples
 from rigwise.run.parallel.capture import capture
 from rigwise.run.parallel.context import context_parallel
-from rigwise.run.parallel.experts import ExpertGradients, expert_parallel
+from rigwise.run.parallel.experts import ExpertGradients, expert_parallel, leave_alone
 from rigwise.run.parallel.held import Held
 from rigwise.run.parallel.line import Line
 from rigwise.run.parallel.mesh import Mesh
@@ -43,7 +43,7 @@ class Parallel:
     otherwise it is called as the person's own. names: every key of the model's state_dict -> the name of its tensor
     (tied weights have several keys). order: all parameters of the model by name, also those of other stages. seen: what
     one forward pass showed, where a loss was given. exchange: what averages compressed gradients; layout then says
-    which way they take.
+    which way they take. experts: names of weights that ranks of ep hold pieces of.
     """
 
     def __init__(
@@ -59,8 +59,9 @@ class Parallel:
         line: Line | None = None,
         order: Sequence[str] = (),
         exchange: Exchange | None = None,
+        experts: Collection[str] = (),
     ) -> None:
-        self.exchange = exchange
+        self.exchange, self._experts = exchange, frozenset(experts)
         self.module, self.mesh, self.layout = module, mesh, mesh.layout
         self.names, self.whole, self.seen, self.line = names, whole, seen, line
         self.order = tuple(order)
@@ -93,7 +94,7 @@ class Parallel:
         sizes = [0, 0]  # of what every replica has, and of experts
         for held in self._book:
             if isinstance(held.parameter, nn.Parameter) and held.parameter.requires_grad:
-                sizes[self.layout.ep > 1 and not held.is_whole] += held.parameter.nbytes
+                sizes[held.name in self._experts] += held.parameter.nbytes
         return ring_bytes(sizes[0], self.mesh.size("dp", "cp")) + ring_bytes(sizes[1], self.mesh.size("edp"))
 
     def close(self) -> None:
@@ -177,19 +178,23 @@ def parallelize(
         check_models(model, where)
     seen = probe(model, loss, place(inputs, where.device), place(targets, where.device)) if loss is not None else None
     names = state_names(model)
+    pieces = expert_parallel(model, where) if wanted.ep > 1 else {}
     module, book = _cut(model, where, inputs, targets, loss, cuts)
+    book = [held.inside(pieces[held.name]) if held.name in pieces else held for held in book]
     if wanted.pp > 1:
-        return _piped(model, module, book, where, names, seen, clock)
+        return _piped(model, module, book, where, names, seen, clock, pieces)
+    experts = [parameter for name, parameter in module.named_parameters() if name in pieces]
     exchange = None
     if where.size("dp", "cp") > 1:
         if wanted.zero:
-            module = shard(module, where)
-            book = shards(book, module, where)
+            module = shard(module, where, experts)
+            book = shards(book, module, where, pieces)
         else:
             exchange = _exchange(where, clock)
-            module = _replicas(module, book, where, seen, clock, exchange)
+            module = _replicas(module, experts, where, seen, clock, exchange)
     whole = _is_cut(wanted) and loss is not None
-    made = Parallel(module, book, where, names=names, whole=whole, seen=seen, clock=clock, exchange=exchange)
+    more = {"exchange": exchange, "experts": pieces}
+    made = Parallel(module, book, where, names=names, whole=whole, seen=seen, clock=clock, **more)
     if exchange and loss is not None:
         made.layout = _prepared(made, exchange, inputs, targets, loss)
     return made
@@ -197,7 +202,7 @@ def parallelize(
 
 def _replicas(
     module: nn.Module,
-    book: Sequence[Held],
+    experts: Sequence[nn.Parameter],
     mesh: Mesh,
     seen: Probe | None,
     clock: Clock | None,
@@ -206,10 +211,11 @@ def _replicas(
     """Copies over dp x cp, but for experts that are shared out among them."""
     changed = bool(seen.changed) if seen else any(True for _ in module.buffers())
     unused = bool(seen and seen.unused)
+    if experts:
+        leave_alone(module, experts)
     made = replicate(module, mesh, changed=changed, unused=unused, clock=clock, exchange=exchange)
-    if mesh.layout.ep > 1:
-        pieces = (held.parameter for held in book if not held.is_whole)
-        ExpertGradients([piece for piece in pieces if isinstance(piece, nn.Parameter)], mesh, made)
+    if experts:
+        ExpertGradients(experts, mesh, made)
     return made
 
 
@@ -221,10 +227,11 @@ def _piped(
     names: Mapping[str, str],
     seen: Probe | None,
     clock: Clock | None,
+    experts: Collection[str],
 ) -> Parallel:
     """A rank's stages of a pipeline."""
     assert isinstance(graph, fx.GraphModule)
-    line = Line(graph, mesh, _AUTOCAST.get(mesh.layout.precision), clock)
+    line = Line(graph, mesh, _AUTOCAST.get(mesh.layout.precision), clock, experts)
     return Parallel(
         nn.ModuleList(line.stages.modules),
         line.book(book),
@@ -234,6 +241,7 @@ def _piped(
         seen=seen,
         line=line,
         order=[name for name, _ in model.named_parameters()],
+        experts=experts,
     )
 
 
@@ -302,9 +310,6 @@ def _cut(
         cut_names = [name for name, held in book.items() if not held.is_whole]
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, cut_names)
         return module, [book.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
-    if mesh.layout.ep > 1:
-        pieces = expert_parallel(model, mesh)
-        return model, [pieces.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
     if not _is_cut(mesh.layout):
         return model, [Held.whole(name, tensor) for name, tensor in tensors.items()]
     layout = mesh.layout
