@@ -11,8 +11,8 @@ from rigwise.layouts.schedule import schedule
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 _TODAY = (
-    "run takes dp, tp, sp=keep, pp, vpp, schedule, cp, ep that divides dp x cp, zero, micro and compress, in float32, "
-    "tf32 or bfloat16"
+    "run takes dp, tp, sp, pp, vpp, schedule, cp, ep that divides dp x cp, zero, micro, recompute and compress, in "
+    "float32, tf32 or bfloat16"
 )
 
 
@@ -52,8 +52,6 @@ LIMITS = (
         broken=lambda layout: layout.ep > 1 and not _experts(layout),
         instead=lambda layout: layout.but(ep=1),
     ),
-    Limit(key="sp", broken=lambda layout: layout.sp == "on", instead=lambda layout: layout.but(sp="keep")),
-    _word("recompute", "none"),
     _word("offload", "none"),
     Limit(
         key="compress",
@@ -76,12 +74,11 @@ LIMITS = (
 def check_layout(layout: Layout) -> None:
     """Refuse what cannot be run; the error names every such key and the nearest layout that works, on as many ranks.
 
-    >>> check_layout(Layout(ep=2, recompute="full"))
+    >>> check_layout(Layout(ep=2))
     Traceback (most recent call last):
     ...
-    rigwise.errors.UsageError: layout dp=1,ep=2,micro=1,recompute=full cannot be run: ep=2, recompute=full; rule: run \
-takes dp, tp, sp=keep, pp, vpp, schedule, cp, ep that divides dp x cp, zero, micro and compress, in float32, tf32 or \
-bfloat16; \
+    rigwise.errors.UsageError: layout dp=1,ep=2,micro=1 cannot be run: ep=2; rule: run takes dp, tp, sp, pp, vpp, \
+schedule, cp, ep that divides dp x cp, zero, micro, recompute and compress, in float32, tf32 or bfloat16; \
 nearest: dp=1,micro=1
     """
     broken = [limit for limit in LIMITS if limit.broken(layout)]

@@ -28,6 +28,8 @@ from rigwise.run.parallel.line import Line
 from rigwise.run.parallel.mesh import Mesh
 from rigwise.run.parallel.nodes import measure
 from rigwise.run.parallel.probe import Probe, probe
+from rigwise.run.parallel.recompute import mark_units, recompute_graph, recompute_module
+from rigwise.run.parallel.regather import gathering_again
 from rigwise.run.parallel.sharing import micro_batch, replicate, shard, shards
 from rigwise.run.parallel.stages import prepare
 from rigwise.run.parallel.tensor import Along, mixed_parallel, tensor_parallel
@@ -311,6 +313,8 @@ def _cut(
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, cut_names)
         return module, [book.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
     if not _is_cut(mesh.layout):
+        if mesh.layout.recompute != "none":
+            recompute_module(model, mesh.layout.recompute)
         return model, [Held.whole(name, tensor) for name, tensor in tensors.items()]
     layout = mesh.layout
     if loss is None and (layout.pp > 1 or layout.cp > 1):
@@ -322,17 +326,36 @@ def _cut(
     check_samples((inputs, targets), mesh)
     graph = capture(model, inputs, loss=loss, targets=targets)
     check_draws(graph, mesh)
+    if layout.recompute != "none":
+        mark_units(graph, model, layout.recompute)
     if layout.pp > 1:
         prepare(graph, model, layout)
     if layout.cp > 1:
         graph = context_parallel(graph, _along(mesh, "cp"))
     if layout.tp == 1:
-        return graph, [Held.whole(name, tensor) for name, tensor in tensors.items()]
+        return _again(graph, layout), [Held.whole(name, tensor) for name, tensor in tensors.items()]
     if layout.cp > 1:
         measure(graph, mesh.device)
-    module, book = tensor_parallel(graph, _along(mesh, "tp"), sequence_parallel=layout.sp != "off", cuts=cuts)
+    module, book = tensor_parallel(graph, _along(mesh, "tp"), sequence_parallel=layout.sp, cuts=cuts)
     module.to(mesh.device)
-    return module, [book.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
+    return _again(module, layout), [book.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
+
+
+def _again(graph: fx.GraphModule, layout: Layout) -> fx.GraphModule:
+    """What is run again in the backward pass; a pipeline's parts see to it themselves."""
+    if layout.pp > 1:
+        return graph
+    if layout.recompute != "none":
+        recompute_graph(graph)
+    if layout.sp == "on":
+        plain = graph.forward
+
+        def forward(*args: Any) -> Any:
+            with gathering_again():
+                return plain(*args)
+
+        graph.forward = forward  # type: ignore[method-assign]
+    return graph
 
 
 def _along(mesh: Mesh, axis: str) -> Along:
