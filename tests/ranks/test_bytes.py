@@ -11,7 +11,7 @@ import pytest
 
 from drawn import BATCH, train_each
 from nets import PIXELS, TOKENS
-from rigwise.layouts.exchange import all_reduce, by_batch
+from rigwise.layouts.exchange import all_gather, all_reduce, by_batch
 from rigwise.layouts.layout import Layout
 from rigwise.layouts.traffic import tensor_sums
 from rigwise.models.convnet import chain
@@ -72,6 +72,28 @@ def test_a_cut_sequence_sends_as_much() -> None:
     layout = Layout(tp=2, micro=6, sp="keep", precision="float32")
     ((*_, ranks),) = train_each([(net, layout)], steps=1)
     assert [{of: sent[of] for of in ("forward", "backward")} for sent in ranks] == [told(model, layout)] * 2
+
+
+def test_a_sequence_that_is_not_kept_is_gathered_again() -> None:
+    """Once for each input of a cut layer, backward."""
+    net, model = CASES[0]
+    layout = Layout(tp=2, micro=6, sp="on", precision="float32")
+    ((*_, ranks),) = train_each([(net, layout)], steps=1)
+    sums = ((one, block.count) for block in model.blocks for one in tensor_sums(block.operations))
+    more = sum(float(all_gather(one.elements * BATCH, 2)) * n for one, n in sums if one.of == "backward") * DOUBLE
+    wanted = told(model, layout) + Counter(backward=more)
+    assert [{of: sent[of] for of in ("forward", "backward")} for sent in ranks] == [wanted] * 2
+
+
+def test_layers_that_run_again_add_again() -> None:
+    """As often as the laws count; all in the backward pass's time, and told as forward."""
+    net, model = CASES[0]
+    layout = Layout(tp=2, micro=6, recompute="full", precision="float32")
+    ((*_, ranks),) = train_each([(net, layout)], steps=1)
+    layers = [block for block in model.blocks if block.role == "layer"]
+    again = (one.elements * block.count for block in layers for one in tensor_sums(block.operations) if one.repeated)
+    wanted = told(model, layout) + Counter(forward=float(all_reduce(sum(again) * BATCH, 2)) * DOUBLE)
+    assert ranks == [wanted] * 2
 
 
 def test_data_ranks_send_their_gradients() -> None:
