@@ -9,10 +9,11 @@ from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout, said_keys
 from rigwise.layouts.schedule import schedule
 
+OFFLOADED = ("none", "optimizer", "activations", "activations+optimizer")  # weights stay where they compute
 PRECISIONS = ("float32", "tf32", "bfloat16")
 _TODAY = (
-    "run takes dp, tp, sp, pp, vpp, schedule, cp, ep that divides dp x cp, zero, micro, recompute and compress, in "
-    "float32, tf32 or bfloat16"
+    "run takes dp, tp, sp, pp, vpp, schedule, cp, ep that divides dp x cp, zero, micro, recompute, "
+    "offload of optimizer and activations, and compress, in float32, tf32 or bfloat16"
 )
 
 
@@ -23,12 +24,6 @@ class Limit:
     key: str
     broken: Callable[[Layout], bool]
     instead: Callable[[Layout], Layout]
-
-
-def _word(key: str, off: str | int) -> Limit:
-    return Limit(
-        key=key, broken=lambda layout: getattr(layout, key) != off, instead=lambda layout: layout.but(**{key: off})
-    )
 
 
 def _replicas(layout: Layout) -> bool:
@@ -52,7 +47,11 @@ LIMITS = (
         broken=lambda layout: layout.ep > 1 and not _experts(layout),
         instead=lambda layout: layout.but(ep=1),
     ),
-    _word("offload", "none"),
+    Limit(
+        key="offload",
+        broken=lambda layout: layout.offload not in OFFLOADED,
+        instead=lambda layout: layout.but(offload="activations+optimizer"),
+    ),
     Limit(
         key="compress",
         broken=lambda layout: layout.compress != "none" and not _replicas(layout),
@@ -78,7 +77,8 @@ def check_layout(layout: Layout) -> None:
     Traceback (most recent call last):
     ...
     rigwise.errors.UsageError: layout dp=1,ep=2,micro=1 cannot be run: ep=2; rule: run takes dp, tp, sp, pp, vpp, \
-schedule, cp, ep that divides dp x cp, zero, micro, recompute and compress, in float32, tf32 or bfloat16; \
+schedule, cp, ep that divides dp x cp, zero, micro, recompute, offload of optimizer and activations, and \
+compress, in float32, tf32 or bfloat16; \
 nearest: dp=1,micro=1
     """
     broken = [limit for limit in LIMITS if limit.broken(layout)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ from rigwise.run.parallel.held import Held
 from rigwise.run.parallel.line import Line
 from rigwise.run.parallel.mesh import Mesh
 from rigwise.run.parallel.nodes import measure
+from rigwise.run.parallel.offload import activations_on_host, optimizer_on_host
 from rigwise.run.parallel.probe import Probe, probe
 from rigwise.run.parallel.recompute import mark_units, recompute_graph, recompute_module
 from rigwise.run.parallel.regather import gathering_again
@@ -81,6 +83,13 @@ class Parallel:
         """This rank's parameters, for an optimizer."""
         return (parameter for _, parameter in self.named_parameters())
 
+    def offload(self, optimizer: torch.optim.Optimizer) -> None:
+        """Have an optimizer of these parameters keep its states where the layout says: on the host under
+        offload=optimizer.
+        """
+        if "optimizer" in self.layout.offload:
+            optimizer_on_host(optimizer)
+
     def held(self) -> tuple[Held, ...]:
         """Which piece of which parameter and buffer of the whole model this rank holds."""
         return self._book
@@ -127,7 +136,8 @@ class Parallel:
             last = begin + micro == share
             with micro_batch(self.module, self.layout.zero, last):
                 kind = self.mesh.device.type
-                with torch.autocast(kind, dtype=self._dtype, enabled=self._dtype is not None):
+                kept = activations_on_host() if "activations" in self.layout.offload else nullcontext()
+                with kept, torch.autocast(kind, dtype=self._dtype, enabled=self._dtype is not None):
                     value = self._loss(cut(inputs, begin, begin + micro), cut(targets, begin, begin + micro), loss)
                     value = value * (micro / share)
                 _lap(self._clock, "forward")

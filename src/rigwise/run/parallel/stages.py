@@ -22,6 +22,7 @@ from rigwise.run.parallel.draws import Draws, number_draws, seed_draws
 from rigwise.run.parallel.later import Store, put_off
 from rigwise.run.parallel.mesh import Mesh
 from rigwise.run.parallel.nodes import measure
+from rigwise.run.parallel.offload import activations_on_host
 from rigwise.run.parallel.pipeline import Chunk, MicroBatch, Pipeline
 from rigwise.run.parallel.recompute import recompute_graph
 from rigwise.run.parallel.regather import gathering_again
@@ -122,9 +123,11 @@ class Stages:
     @contextmanager
     def _around(self, part: int, micro: int) -> Iterator[None]:
         cast = torch.autocast(self.mesh.device.type, dtype=self.dtype) if self.dtype is not None else nullcontext()
-        with self.draws.of(part, micro), cast:
-            with gathering_again() if self.mesh.layout.sp == "on" else nullcontext():
-                yield
+        layout = self.mesh.layout
+        host = activations_on_host() if "activations" in layout.offload else nullcontext()
+        again = gathering_again() if layout.sp == "on" else nullcontext()
+        with self.draws.of(part, micro), cast, host, again:
+            yield
 
 
 def _specs(graph: fx.GraphModule) -> tuple[pytree.TreeSpec | None, pytree.TreeSpec | None]:
