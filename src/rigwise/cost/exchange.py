@@ -47,16 +47,21 @@ class Groups:
     expert: Group
     data: Group
     expert_data: Group
+    sharing: Group
+    copies: Group
 
 
 def groups(cluster: Cluster, table: LayoutTable) -> Groups:
     """The groups of every axis."""
     t, c, d, e = (np.asarray(axis, dtype=np.float64) for axis in (table.tp, table.cp, table.dp, table.ep))
+    s = np.asarray(table.sharing, dtype=np.float64)
     return Groups(
         tensor=group(cluster, t, 1.0),
         context=group(cluster, c, t),
         expert=group(cluster, e, t),
         data=group(cluster, d * c, t),
+        sharing=group(cluster, s, t),
+        copies=group(cluster, d * c / s, t * s),
         expert_data=group(cluster, np.maximum(d * c / e, 1.0), t * e),
     )
 

@@ -12,7 +12,7 @@ from rigwise.layouts.schedule import schedule
 OFFLOADED = ("none", "optimizer", "activations", "activations+optimizer")  # weights stay where they compute
 PRECISIONS = ("float32", "tf32", "bfloat16")
 _TODAY = (
-    "run takes dp, tp, sp, pp, vpp, schedule, cp, ep that divides dp x cp, zero, micro, recompute, "
+    "run takes dp, tp, sp, pp, vpp, schedule, cp, ep that divides dp x cp, zero, shard, micro, recompute, "
     "offload of optimizer and activations, and compress, in float32, tf32 or bfloat16"
 )
 
@@ -41,6 +41,14 @@ def _experts(layout: Layout) -> bool:
     return (layout.dp * layout.cp) % layout.ep == 0 and layout.compress == "none" and not layout.blocks
 
 
+def _without_weights(offload: str) -> str:
+    return "activations+optimizer" if offload == "all" else offload.removeprefix("weights").removeprefix("+") or "none"
+
+
+def _hybrid(layout: Layout) -> bool:
+    return layout.zero > 0 and layout.dp * layout.cp % layout.shard == 0 and layout.ep == 1
+
+
 LIMITS = (
     Limit(
         key="ep",
@@ -48,9 +56,14 @@ LIMITS = (
         instead=lambda layout: layout.but(ep=1),
     ),
     Limit(
+        key="shard",
+        broken=lambda layout: bool(layout.shard) and not _hybrid(layout),
+        instead=lambda layout: layout.but(shard=0),
+    ),
+    Limit(
         key="offload",
         broken=lambda layout: layout.offload not in OFFLOADED,
-        instead=lambda layout: layout.but(offload="activations+optimizer"),
+        instead=lambda layout: layout.but(offload=_without_weights(layout.offload)),
     ),
     Limit(
         key="compress",
@@ -77,7 +90,7 @@ def check_layout(layout: Layout) -> None:
     Traceback (most recent call last):
     ...
     rigwise.errors.UsageError: layout dp=1,ep=2,micro=1 cannot be run: ep=2; rule: run takes dp, tp, sp, pp, vpp, \
-schedule, cp, ep that divides dp x cp, zero, micro, recompute, offload of optimizer and activations, and \
+schedule, cp, ep that divides dp x cp, zero, shard, micro, recompute, offload of optimizer and activations, and \
 compress, in float32, tf32 or bfloat16; \
 nearest: dp=1,micro=1
     """

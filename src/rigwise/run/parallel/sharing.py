@@ -5,6 +5,9 @@
     zero 2   the gradients scattered in every micro-batch
     zero 3   the weights gathered forward and backward too, and given back in between
 
+Under hybrid sharding (shard) some ranks share a copy; gradients are scattered among them, and added over the copies in
+the last micro-batch.
+
 Shards are cut along the first dim of every tensor, in runs of ceil(rows / ranks), as torch's fully_shard does.
 """
 
@@ -103,6 +106,7 @@ def micro_batch(module: nn.Module, zero: int, last: bool) -> Iterator[None]:
     if is_sharded(module):
         sharded: Any = module
         sharded.set_requires_gradient_sync(last or zero > 1)
+        sharded.set_requires_all_reduce(last)  # over the copies of hybrid sharding
         sharded.set_reshard_after_backward(last or zero == 3)
     yield
 
@@ -119,7 +123,7 @@ def local(tensor: torch.Tensor) -> torch.Tensor:
 
 def shards(book: Iterable[Held], module: nn.Module, mesh: Mesh, apart: Collection[str] = ()) -> list[Held]:
     """The book after sharding: each piece narrowed to this rank's rows. apart: names that are not sharded here."""
-    ranks, place = mesh.size("dp", "cp"), mesh.place("dp", "cp")
+    ranks, place = mesh.degree("shard"), mesh.coordinate("shard")
     now = dict(module.named_parameters(remove_duplicate=False))
     made = []
     for held in book:
