@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from drawn import BATCH, train_each
-from nets import PIXELS, TOKENS
+from nets import PIXELS, TOKENS, task_of
 from rigwise.layouts.exchange import all_gather, all_reduce, by_batch
 from rigwise.layouts.layout import Layout
 from rigwise.layouts.traffic import tensor_sums
 from rigwise.models.convnet import chain
 from rigwise.models.mlp import mlp
 from rigwise.models.model import Model
+from rigwise.models.trace import trace_module
 from rigwise.models.transformer import transformer
 from training import train
 
@@ -64,6 +65,22 @@ def test_tensor_ranks_send_what_the_laws_say(tp: int) -> None:
     found = train_each([(net, layout) for net, _ in cases], steps=1)
     for (net, model), (*_, ranks) in zip(cases, found, strict=True):
         assert ranks == [told(model, layout)] * tp, net
+
+
+def traced(net: dict[str, Any]) -> Model:
+    task = task_of(net)
+    inputs, targets = (tensor[:4] for tensor in task.data.tensors)
+    return trace_module(task.model, inputs, loss=task.loss, target=targets)
+
+
+def test_a_traced_model_is_cut_as_a_run_cuts_it() -> None:
+    """All but layers whose attention has projections of its own: those are no chain, and no layer with a fused one."""
+    layout = Layout(tp=2, micro=6, precision="float32")
+    nets = [net for net, _ in CASES if net["kind"] != "transformer"]
+    nets += [{"kind": "mlp", "sizes": [10, 16, 40, 6, 30, 8]}, {"kind": "mlp", "sizes": [7, 9, 11, 5]}]
+    found = train_each([(net, layout) for net in nets], steps=1)
+    for net, (*_, ranks) in zip(nets, found, strict=True):
+        assert ranks == [told(traced(net), layout)] * 2, net
 
 
 def test_a_cut_sequence_sends_as_much() -> None:
