@@ -2,7 +2,7 @@
 
 Every figure is a median over repeats in a fresh process where it says "process". Nothing here is a test: a slow machine
 is slow. Options: --quick (fewer repeats, one search), --peer (installs a peer beside it, a minute),
---no-convolution and --no-training (some minutes each), --no-write. The training tables need root where they build hosts.
+--no-convolution and --no-training (some minutes each), --no-write. Hosts need root.
 """
 
 from __future__ import annotations

@@ -42,6 +42,15 @@ def test_a_killed_rank_and_a_broken_checkpoint_leave_the_losses_as_they_are() ->
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("count", "layout"), [(3, "dp=3"), (4, "dp=2,tp=2"), (4, "dp=4,zero=3"), (4, "dp=2,pp=2")])
+def test_three_and_four_hosts_train_as_one_does(count: int, layout: str) -> None:
+    with Hosts(count) as hosts:
+        run = Running(hosts, ":deep", "--layout", layout, nnodes=str(count), steps=12)
+        assert run.ended(200) == [0] * count, "".join(run.said(host) for host in range(count))
+    assert run.losses() == pytest.approx(train(":deep", layout, steps=12).losses, rel=1e-5)
+
+
+@pytest.mark.slow
 def test_a_cable_cut_for_good_leaves_one_host_that_goes_on() -> None:
     with Hosts(2) as hosts:
         run = Running(hosts, ":slow", "--layout", "dp=2", nnodes="1:2", steps=60)
