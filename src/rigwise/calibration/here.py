@@ -11,17 +11,17 @@ from math import log
 import numpy as np
 
 from rigwise.calibration.curves import KINDS, Timed, curves_of, law
+from rigwise.cost.interval import Z80
 from rigwise.cost.measured import Rates, amounts
 from rigwise.cost.profile import Profile, Wire
 from rigwise.errors import UsageError
 
 COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send")
 _TWICE = {("conv", "backward"), ("attention", "backward"), ("causal attention", "backward"), ("recurrent", "backward")}
-_APART = frozenset({*COLLECTIVES, "pass", "step"})  # not operations
+_APART = frozenset({*COLLECTIVES, "pass", "step", "pace"})  # not operations
 _FOLDS = 6
 _LEAST_SPREAD = 0.03  # no two runs of a step agree better
 _UNKNOWN = 0.2  # where no pass was timed
-_MIDDLE = 0.6745  # of a normal law half lies within so many standard deviations; one odd probe does not move it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +92,11 @@ def profile(
         threads=threads,
         precisions=precisions,
         rates=Rates(curves=curves_of(parts), operation_s=_besides(timed), step_s=_once(timed)),
-        spread=max(_LEAST_SPREAD, float(np.median(np.abs(left))) / _MIDDLE) if left else _UNKNOWN,
+        spread=max(_LEAST_SPREAD, float(np.quantile(np.abs(left), 0.8)) / Z80) if left else _UNKNOWN,
         before=_mean(_plain(timed)),
         after=_mean(left),
         date=date,
+        pace=next((one.seconds for one in timed if one.kind == "pace"), 0.0),
         wire=Wire(alpha=reduced.alpha, bandwidth=reduced.bandwidth) if reduced else None,
     )
 
@@ -165,7 +166,7 @@ def _plain(timed: Sequence[Timed]) -> list[float]:
 
 def flop(one: Timed) -> float:
     """FLOP of one operation; 0 of one that multiplies nothing."""
-    if one.kind not in KINDS or one.kind in ("embedding", "optimizer"):
+    if one.kind not in KINDS or one.kind in ("embedding", "optimizer", "optimizer call"):
         return 0.0
     passes = 2.0 if (one.kind, one.which) in _TWICE else 1.0
     return passes * float(amounts(one.kind, one.sizes)[1])

@@ -15,8 +15,10 @@ from torch import nn
 from rigwise.measure.listen import Listener
 from rigwise.measure.networks import loss_of, network
 from rigwise.measure.others import Others
+from rigwise.measure.pace import Pace
 from rigwise.measure.reading import Seen
 from rigwise.measure.rows import Row, row
+from rigwise.measure.sums import PACE
 
 _LISTENED, _WHOLE = 1, 1  # steps of a round, with and without a listener
 _LEAST = 2  # rounds
@@ -80,15 +82,17 @@ def measure_probes(
     """Rounds over all probes until the time is over, at least two; the ranks begin each probe together.
 
     Rows: one for each different operation of a probe, with how often it has it; and of each probe its whole pass
-    ("pass"), which tells what a step costs besides.
+    ("pass"), which tells what a step costs besides; and the machine's pace meanwhile.
     """
     synchronize = torch.cuda.synchronize if device.type == "cuda" else _nothing
     start, rounds, longest = time.perf_counter(), 0, 0.0
     made = probes(device, thorough)
+    pace, paces = Pace(device), list[float]()
     while rounds < _LEAST or others.all(time.perf_counter() - start + longest < seconds):
         begin = time.perf_counter()
         for number, probe in enumerate(made):
             others.meet()
+            paces.append(pace.sample())
             probe.round(synchronize)
             progress(
                 min((time.perf_counter() - start) / seconds, (rounds * len(made) + number + 1) / len(made) / _LEAST)
@@ -96,6 +100,7 @@ def measure_probes(
         rounds += 1
         longest = max(longest, time.perf_counter() - begin)
     yield from _rows(made)
+    yield row(PACE, paces)
 
 
 def _rows(made: list[Probe]) -> Iterator[Row]:

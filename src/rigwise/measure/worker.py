@@ -16,7 +16,7 @@ from rigwise.files import replace_text
 from rigwise.hardware.busy import Busy
 from rigwise.measure.job import MeasureJob, rows_file
 from rigwise.measure.links import measure_links
-from rigwise.measure.machine import measure_memory, measure_optimizers
+from rigwise.measure.machine import measure_memory, measure_optimizers, measure_pace
 from rigwise.measure.others import Others
 from rigwise.measure.probes import measure_probes
 from rigwise.measure.replay import replay
@@ -66,5 +66,6 @@ _WORKS: Mapping[str, _Work] = {
     "probes": lambda job, device, others, progress: measure_probes(device, job.seconds, job.thorough, others, progress),
     "optimizers": lambda job, device, others, progress: measure_optimizers(device, others),
     "links": lambda job, device, others, progress: measure_links(device, others),
+    "pace": lambda job, device, others, progress: measure_pace(device, others),
     "replay": replay,
 }
