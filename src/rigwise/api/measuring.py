@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rigwise.hardware.cluster import Cluster
     from rigwise.measure.rows import Row
     from rigwise.measure.start import Found
+    from rigwise.measurements.record import Measurement
 
 SCHEMA_VERSION = 1
 SECONDS, THOROUGH_SECONDS = 20.0, 150.0
@@ -132,7 +133,7 @@ def measure(
         loop = _loop(ranks, threads, device, on_part)
         says = f"{ranks} rank{'s' * (ranks > 1)} of {threads} thread{'s' * (threads > 1)}"
         one = found(
-            (*_PARTS, *(("links",) if ranks > 1 else ())),
+            (*(("heap",) if not done else ()), *_PARTS, *(("links",) if ranks > 1 else ())),
             world=ranks,
             threads=threads,
             seconds=whole / len(asked) * 0.6,
@@ -349,8 +350,7 @@ def calibrate_here(*, name: str = "this", history: str | Path | None = None) -> 
 
     Raises NotFoundError where the history has no measurement of this machine.
     """
-    from rigwise.calibration.curves import Timed
-    from rigwise.calibration.here import profile
+    from rigwise.calibration.here import heap_fit, profile
     from rigwise.calibration.store import save
     from rigwise.errors import NotFoundError
     from rigwise.measurements.history import History
@@ -362,22 +362,37 @@ def calibrate_here(*, name: str = "this", history: str | Path | None = None) -> 
             latest.setdefault((int(session.settings["ranks"]), int(session.settings["threads"])), session)
     if not latest:
         raise NotFoundError(f"no measurement of {machine} in {kept.path}", nearest="rigwise measure")
-    profiles = []
+    profiles, heaps = [], dict[tuple[int, int], tuple[float, float]]()
     for (ranks, threads), session in sorted(latest.items()):
-        timed = [
-            Timed(
-                kind=str(one.measured.settings["kind"]),
-                which=str(one.measured.settings["which"]),
-                sizes=one.measured.settings["sizes"],  # type: ignore[arg-type]
-                seconds=one.measured.value,
-            )
-            for one in kept.measurements(session.id)
-            if one.measured.metric == "kernel_s"
-        ]
-        made = profile(timed, name=name, machine=machine, ranks=ranks, threads=threads, date=session.date[:10])
+        rows = [one.measured for one in kept.measurements(session.id)]
+        made = profile(
+            [_timed_of(one) for one in rows if one.metric == "kernel_s"],
+            name=name,
+            machine=machine,
+            ranks=ranks,
+            threads=threads,
+            date=session.date[:10],
+        )
+        if (held := heap_fit(_heaps(rows))) is not None:
+            heaps[ranks, threads] = held
         profiles.append(made)
+    usual = next(iter(heaps.values()), None)
+    profiles = [replace(made, heap=heaps.get((made.ranks, made.threads), usual)) for made in profiles]
     save(profiles, name)
     return profiles
+
+
+def _timed_of(one: Measurement) -> Any:
+    from rigwise.calibration.curves import Timed
+
+    told: Any = one.settings
+    return Timed(kind=told["kind"], which=told["which"], sizes=told["sizes"], seconds=one.value)
+
+
+def _heaps(rows: Sequence[Measurement]) -> list[tuple[float, float]]:
+    """Bytes that came and went, and bytes that the process took for them."""
+    told: list[tuple[Any, float]] = [(one.settings, one.value) for one in rows if one.metric == "peak_memory"]
+    return [(settings["sizes"]["moving"], value) for settings, value in told if "moving" in settings["sizes"]]
 
 
 def profile_here(cluster: Cluster, threads: int | None = None) -> Profile | None:

@@ -20,6 +20,7 @@ COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send
 _TWICE = {("conv", "backward"), ("attention", "backward"), ("causal attention", "backward"), ("recurrent", "backward")}
 _APART = frozenset({*COLLECTIVES, "pass", "step", "pace"})  # not operations
 _FOLDS = 6
+_LEAST_HEAPS = 3
 _LEAST_SPREAD = 0.03  # no two runs of a step agree better
 _UNKNOWN = 0.2  # where no pass was timed
 
@@ -99,6 +100,21 @@ def profile(
         pace=next((one.seconds for one in timed if one.kind == "pace"), 0.0),
         wire=Wire(alpha=reduced.alpha, bandwidth=reduced.bandwidth) if reduced else None,
     )
+
+
+def heap_fit(seen: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """Bytes of a process beyond its tensors: fixed, and for each byte that comes and goes in a step.
+
+    seen: bytes that came and went, and bytes that the process took for them. None of fewer than three.
+
+    >>> heap_fit([(1e6, 3e6), (1e7, 1.65e7), (1e8, 1.515e8)])
+    (1500000.0, 0.5)
+    """
+    if len(seen) < _LEAST_HEAPS:
+        return None
+    moving, took = (np.array(column) for column in zip(*seen, strict=True))
+    fixed, share = law(np.stack([np.ones_like(moving), moving], axis=-1), took)
+    return round(float(fixed), 3), max(0.0, round(float(share), 6) - 1.0)
 
 
 def _probes(timed: Iterable[Timed]) -> Mapping[float, list[Timed]]:

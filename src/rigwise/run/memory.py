@@ -28,6 +28,11 @@ def resident(device: torch.device) -> int:
     return _said("VmRSS") if _STATUS.exists() else peak(device)
 
 
+def marked() -> int:
+    """The process's high-water mark, bytes, which may have been set back; 0 without /proc."""
+    return _said("VmHWM") if _STATUS.exists() else 0
+
+
 def libraries(device: torch.device) -> int:
     """Bytes of files that the process has read so far, which are its libraries' code: it grows while they are first
     used, and the kernel may take it back. 0 on a GPU, and where /proc does not tell it apart."""
