@@ -154,7 +154,7 @@ def _notes(brain: BrainEstimate, task: Work, sustained: float) -> list[str]:
     """What a person should know before believing a count of cells."""
     if task.shape != "cells":
         return []
-    one = task.flops * brain.points["rate"]
+    one = task.flops * brain.points["purkinje_rate"]
     notes = [
         "one channel and a filter of 50,000 weights lie outside what was measured; intervals are those of usual nets"
     ]

@@ -136,7 +136,7 @@ def _inputs(screen: Console, e: BrainEstimate) -> object:
 
 # ---- compare
 
-_AGREES = {True: "yes", False: "no", None: "inputs unknown"}
+_AGREES = {True: "yes", False: "no", None: "no inputs: below"}
 
 
 def draw_compare(screen: Console, found: Comparison, chatty: bool) -> None:
@@ -148,6 +148,7 @@ def draw_compare(screen: Console, found: Comparison, chatty: bool) -> None:
         Column(head="p10 to p90", drop=2),
         Column(head="published", drop=1),
         Column(head="reproduced", right=False, drop=3),
+        Column(head="inputs seen", drop=4),
     )
     rows = [
         [
@@ -156,6 +157,7 @@ def draw_compare(screen: Console, found: Comparison, chatty: bool) -> None:
             *value_and_range(m.quantity),
             _ends(m.published),
             "by construction" if m.by_construction and m.reproduced else _AGREES[m.reproduced],
+            m.sure,
         ]
         for m in found.methods
     ]
@@ -166,6 +168,7 @@ def draw_compare(screen: Console, found: Comparison, chatty: bool) -> None:
             *value_and_range(found.ours),
             four_digits(ARTICLE_TARGET),
             _AGREES[found.agrees],
+            "",
         ]
     )
     screen.print(table(screen, columns, rows))

@@ -72,7 +72,7 @@ def test_the_tornado_s_bars_are_as_long_as_the_logarithm_of_their_swing() -> Non
             name = title.text.split(" at its ")[0]
             wide[name] = wide.get(name, 0.0) + float(rect.get("width"))
     swings = {bar.name: np.log(bar.swing) for bar in e.bars if bar.name in wide}
-    scale = wide["rate"] / swings["rate"]
+    scale = wide["purkinje_rate"] / swings["purkinje_rate"]
     for name, swing in swings.items():
         if name != "purkinje_cells":  # its p90 is the point value: one bar
             assert wide[name] == pytest.approx(scale * swing, rel=0.02)

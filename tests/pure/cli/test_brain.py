@@ -59,7 +59,7 @@ def test_inputs_are_set_and_omissions_switched_in(call) -> None:
     )
     said = call("brain", "estimate", *words, "--json").json
     assert said["parameters"]["synapses_per_neuron"]["value"] == 8000
-    assert said["parameters"]["rate"]["p10"] == pytest.approx(50)
+    assert said["parameters"]["granule_rate"]["p10"] == pytest.approx(50)
     assert said["include"] == ["learning", "glia"]
 
 
