@@ -84,7 +84,7 @@ def flops(values: Values, include: Sequence[str] = ()) -> dict[str, Floats]:
 def demands(values: Values, include: Sequence[str] = ()) -> dict[str, Floats]:
     """The whole brain's FLOP/s, bytes held, bytes/s read, messages/s and bytes/s between cells, arrays broadcast.
 
-    memory = sum over cells of bytes x (weights + N T);  bandwidth = their rate x bytes, each number read once an evaluation;
+    memory = sum over cells of bytes x (weights + N T);  bandwidth = sum of their rate x bytes, each read once a time;
     messages = rate x outputs;  exchange = messages x bytes of a message. Left out: caches that keep a weight for the
     next evaluation, cells that stay silent. Source: the sizes of the network, as models/ counts them.
     """

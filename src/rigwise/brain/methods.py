@@ -27,7 +27,7 @@ DRAWS = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factor:
-    """One input of a method; divides: the product is divided by it. checked: yes, derived, recalled or reconstructed."""
+    """One input of a method; divides: the product is divided by it. checked: yes, derived, recalled, reconstructed."""
 
     value: float
     low: float

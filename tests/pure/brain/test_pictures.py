@@ -78,6 +78,15 @@ def test_the_tornado_s_bars_are_as_long_as_the_logarithm_of_their_swing() -> Non
             assert wide[name] == pytest.approx(scale * swing, rel=0.02)
 
 
+def test_no_dot_of_a_machine_hides_another() -> None:
+    for name in ("machines", "events"):
+        dots = [dot for dot in ElementTree.fromstring(PICTURES[name]).iter(f"{SVG}circle") if dot.get("r") == "6"]
+        spots = [(float(dot.get("cx")), float(dot.get("cy"))) for dot in dots]
+        assert len(spots) > 10
+        for place, (x, y) in enumerate(spots):
+            assert all(np.hypot(x - a, y - b) >= 11.9 for a, b in spots[:place])
+
+
 def test_every_method_has_its_row() -> None:
     words = {text.text for text in ElementTree.fromstring(PICTURES["compare"]).iter(f"{SVG}text")}
     for method in api.brain_compare().methods:
