@@ -178,14 +178,20 @@ def rigging(repeats: int) -> list[Figure]:
     import rigwise
     from rigwise.report.partslist import parts_csv
 
-    asked = {"model": "resnet50", "data": "imagenet-jpeg", "objective": "time", "budget": 7000}
     found = parts_csv(rigwise.rig("4xrtx-3090"))
     works = (
         ("rigwise rig, four RTX 3090", lambda: rigwise.rig("4xrtx-3090")),
-        ("the same, the shortest step of resnet50", lambda: rigwise.rig("4xrtx-3090", **asked)),
+        ("the same, the shortest step of resnet50", _fastest),
         ("rigwise rig check of its list", lambda: rigwise.check_rig(found)),
     )
     return [Figure(what=what, value=seconds(work, repeats), unit="s", note="under 2 s") for what, work in works]
+
+
+def _fastest() -> object:
+    """The search with the cost model in it."""
+    import rigwise
+
+    return rigwise.rig("4xrtx-3090", model="resnet50", data="imagenet-jpeg", objective="time", budget=7000)
 
 
 def machine() -> str:
