@@ -32,7 +32,7 @@ from rigwise.cost.exchange import Groups, groups
 from rigwise.cost.gradients import gradient_seconds, sharded_seconds
 from rigwise.cost.ledger import summed, tell, told
 from rigwise.cost.memory import ELEMENTS, Elements, MemoryLaw
-from rigwise.cost.rated import optimizer_seconds
+from rigwise.cost.rated import optimizer_call, optimizer_seconds
 from rigwise.cost.replicas import one_interpreter, replicate_seconds
 from rigwise.cost.stageplan import StagePlan
 from rigwise.hardware.cluster import Cluster
@@ -211,7 +211,7 @@ class StepLaw:
         stages = [
             total(counts[..., j] * seconds for j, seconds in enumerate(known)) for _, counts in self.plan.stages()
         ]
-        return largest(stages)
+        return largest(stages) + optimizer_call(self.optimizer, self.machine.rates)
 
     @told("offload")
     def _offload(self, busy: Floats) -> Floats:
