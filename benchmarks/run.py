@@ -89,7 +89,9 @@ def advising(repeats: int) -> list[Figure]:
         asked = {"budget": 500_000.0, **more}
         found = api.advise(name, **asked)
         took = seconds(lambda name=name, asked=asked: api.advise(name, **asked), repeats)
-        note = f"{len(found.verdicts):,} machines, {len(found.every):,} ways to get them; up to {found.need.most} devices"
+        note = (
+            f"{len(found.verdicts):,} machines, {len(found.every):,} ways to get them; up to {found.need.most} devices"
+        )
         figures.append(Figure(what=f"advise {name}", value=took, unit="s", note=note))
     return figures
 

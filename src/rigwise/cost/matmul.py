@@ -70,9 +70,9 @@ def engine(
     A card sustains what its power allows: P = peak / (1 + (peak/cap)^4)^(1/4) with cap = c x watts / nm, c fitted.
     A 16-bit type that the device lacks runs at the float32 rate with two bytes an element, as frameworks do.
     float8 and float4 keep eff.low_precision of what each halving adds; a narrow operation takes less energy, so that
-    the cap is the 16-bit rate's. Tensor cores that a vendor holds to half their rate where they sum in float32 (GeForce)
-    get their operands in time and clock above the boost that is stated: eff.held of the rate. Raises UsageError for a narrow type that the
-    hardware lacks or a device without a float32 rate.
+    the cap is the 16-bit rate's. Tensor cores held to half their rate where they sum in float32 (GeForce) get their
+    operands in time and clock above the boost that is stated: eff.held of the rate. Raises UsageError for a narrow type
+    that the hardware lacks or a device without a float32 rate.
     """
     peak = device.peak.get(precision)
     if peak is None and precision in ("float16", "bfloat16", "tf32"):
