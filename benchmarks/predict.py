@@ -1,8 +1,8 @@
 """How well `rigwise measure` predicts networks that it never saw: `make bench`, or this file alone.
 
-Each turn is one setting (ranks x threads): measure, fit, then each network predicted, replayed and run, so that all
-figures of a turn are of the same minutes. Options: --state FILE (go on where an earlier call stopped), --turn (do one
-setting and leave, exit code 75 while there are more), --setting RxT, --no-write.
+Each setting (layout x threads a rank) is measured once, and fitted; then each network is predicted, replayed and run.
+Options: --state FOLDER (keeps what is done and goes on there), --turn SECONDS (leaves with exit code 75 before an item
+that may not fit, so that turns can be taken while a machine is quiet), --only LAYOUTxT or LAYOUTxT:NETWORK, --no-write.
 """
 
 from __future__ import annotations
@@ -13,92 +13,116 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from networks import NAMES
 
-SETTINGS = ((1, 1), (1, 2), (2, 1))
+from rigwise.units import MEBI
+
+SETTINGS = (("dp=1", 1), ("dp=1", 2), ("dp=2", 1), ("tp=2", 1))
 STEPS = {
-    "mlp": 200,
-    "lenet": 100,
-    "alexnet": 12,
+    "mlp": 300,
+    "lenet": 150,
+    "alexnet": 16,
     "resnet18": 8,
-    "gpt_small": 14,
+    "gpt_small": 16,
     "gpt_medium": 7,
-    "lstm": 14,
-    "vit": 16,
+    "lstm": 16,
+    "vit": 20,
 }
-SECONDS = 8.0  # of measuring, a setting
+SECONDS = 20.0  # of measuring, as `rigwise measure` does without a word: all settings of this machine
+NEEDS = {"measure": 45.0, "network": 25.0}  # seconds that an item may take, for --turn
 UNFINISHED = 75
 HERE = Path(__file__).parent
+ROWS = "rows.json"
 
 
-def turn(ranks: int, threads: int) -> list[dict[str, Any]]:
-    """One setting: a row a network."""
-    os.environ |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+def items() -> Iterator[tuple[str, str, int, str]]:
+    """What there is to do, in order: (key, layout, threads, network or "measure")."""
+    yield "measure", "", 0, "measure"
+    for layout, threads in SETTINGS:
+        for name in NAMES:
+            yield f"{layout}x{threads}:{name}", layout, threads, name
+
+
+def measured() -> dict[str, Any]:
+    """The machine measured and fitted; the best product's FLOP/s by ranks and threads."""
     from rigwise import api
 
-    measured = api.measure(seconds=SECONDS, settings=[(ranks, threads)])
+    begin = time.perf_counter()
+    found = api.measure(seconds=SECONDS)
+    took = time.perf_counter() - begin
     api.calibrate_here()
-    best = max(rate for row in measured[0].rows if row.kind == "product" and (rate := api.rate_of(row)))
-    return [row for name in NAMES for row in _network(name, ranks, threads, best)]
+    best = {
+        f"{one.ranks}x{one.threads}": max(
+            rate for row in one.rows if row.kind == "product" and (rate := api.rate_of(row))
+        )
+        for one in found
+    }
+    print(f"measured in {took:.1f} s", flush=True)
+    return {"best": best, "took": took, "others": max(one.others for one in found)}
 
 
-def _network(name: str, ranks: int, threads: int, best: float) -> Iterator[dict[str, Any]]:
+def network(name: str, layout: str, threads: int, best: Mapping[str, float]) -> dict[str, Any]:
+    """One network at one setting: predicted, replayed, run. A row, or why there is none ("why")."""
+    os.environ |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     from rigwise import api
     from rigwise.errors import RigwiseError
 
-    task = f"{HERE / 'networks.py'}:{name}"
+    task, ranks = f"{HERE / 'networks.py'}:{name}", int(layout.partition("=")[2])
     try:
-        replayed = api.replay(task, ranks=ranks, threads=threads, seconds=2.0)
+        replayed = api.replay(task, layout=layout, threads=threads, seconds=2.0)
         with tempfile.TemporaryDirectory() as folder:
-            ran = api.run(task, f"dp={ranks}", steps=STEPS[name], output=folder, device="cpu")
-        asked = api.ask(task, f"this:{ranks}", layout=f"dp={ranks}")
+            ran = api.run(task, layout, steps=STEPS[name], output=folder, device="cpu")
+        asked = api.ask(task, f"this:{ranks}", layout=layout)
     except RigwiseError as why:
-        print(f"{name} at {ranks} x {threads} was not measured: {why}", file=sys.stderr)
-        return
+        return {"why": str(why)}
     found, result = ran.predicted, ran.result
     if found is None:
-        print(f"{name} at {ranks} x {threads} was not predicted: {ran.why_not}", file=sys.stderr)
-        return
+        return {"why": ran.why_not}
     flop = (asked.model.flops + asked.model.flops_backward) * asked.question.batch / ranks
-    row = {
+    return {
         "network": name,
-        "ranks": ranks,
+        "layout": layout,
         "threads": threads,
         "measured": result.step_s,
         "predicted": found.step_s,
         "replayed": replayed.step_s,
-        "plain": flop / best,
+        "plain": flop / best[f"{ranks}x{threads}"],
         "low": found.interval[0],
         "high": found.interval[1],
+        "parts": dict(result.parts),
+        "parts_predicted": dict(found.time),
+        "parts_replayed": dict(replayed.parts),
         "memory": result.peak_memory - result.base_memory,
         "memory_predicted": found.memory_total - found.memory["context"],
+        "memory_parts": dict(found.memory),
+        "base": result.base_memory,
         "others": max(result.evidence.get("others", 0.0), replayed.others),
     }
-    print(_line(row), flush=True)
-    yield row
 
 
-def _line(row: dict[str, Any]) -> str:
-    errors = " ".join(f"{key} {row[key] / row['measured'] - 1:+.0%}" for key in ("predicted", "replayed", "plain"))
-    where = f"{row['ranks']} x {row['threads']}"
-    memory = row["memory_predicted"] / row["memory"] - 1
-    measured = f"{row['measured'] * 1e3:8.2f} ms"
-    return f"{row['network']:<11} {where}  {measured}  {errors}  memory {memory:+.0%}  others {row['others']:.2f}"
+def _line(row: Mapping[str, Any]) -> str:
+    where = f"{row['network']:<11} {row['layout']} x {row['threads']}"
+    errors = " ".join(f"{key} {row[key] / row['measured'] - 1:+.0%}" for key in SAYS)
+    memory = f"memory {row['memory'] / MEBI:.0f} MiB {row['memory_predicted'] / row['memory'] - 1:+.0%}"
+    return f"{where}  {row['measured'] * 1e3:8.2f} ms  {errors}  {memory}  others {row['others']:.2f}"
 
 
-def summary(rows: Sequence[dict[str, Any]]) -> list[str]:
+SAYS = {
+    "predicted": "from `measure` alone, network never seen",
+    "replayed": "with `--replay`",
+    "plain": "FLOP over the best product's rate",
+}
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The table of the page: mean and largest error of each prediction."""
     lines = ["| prediction | mean error | max | inside its 80 % bar |", "|---|---|---|---|"]
-    says = {
-        "predicted": "from `measure` alone, network never seen",
-        "replayed": "with `--replay`",
-        "plain": "FLOP over the best product's rate",
-    }
-    for key, words in says.items():
+    for key, words in SAYS.items():
         errors = [abs(row[key] / row["measured"] - 1) for row in rows]
         inside = sum(row["low"] <= row["measured"] <= row["high"] for row in rows) / len(rows)
         share = f"{inside:.0%}" if key == "predicted" else ""
@@ -108,54 +132,72 @@ def summary(rows: Sequence[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def page(rows: Sequence[dict[str, Any]]) -> str:
+def page(state: Mapping[str, Mapping[str, Any]]) -> str:
     """The results as Markdown."""
     from rigwise.api import machine
 
     cpu = machine()["cpu"]
+    rows = [row for row in state.values() if "measured" in row]
+    missing = [f"- {key}: {row['why']}" for key, row in state.items() if "why" in row]
     title = f"# Predicted from measurements of the machine, {_today()}"
-    head = f"{title}\n\n{cpu['name']}, {cpu['usable_cores']} cores."
+    head = f"{title}\n\n{cpu['name']}, {cpu['usable_cores']} cores; measured in {state['measure']['took']:.0f} s."
     each = [
-        "| network | ranks x threads | measured | predicted | replay | plain | other programs, cores |",
-        "|---" * 7 + "|",
+        "| network | layout x threads | measured | 80 % bar | predicted | replay | plain | memory | predicted "
+        "| other programs, cores |",
+        "|---" * 10 + "|",
     ]
     for row in rows:
-        errors = " | ".join(f"{row[key] / row['measured'] - 1:+.0%}" for key in ("predicted", "replayed", "plain"))
-        where = f"{row['ranks']} x {row['threads']}"
-        each.append(f"| {row['network']} | {where} | {row['measured'] * 1e3:.2f} ms | {errors} | {row['others']:.2f} |")
-    return "\n".join([head, "", *summary(rows), "", *each, ""])
+        low, high = row["low"] * 1e3, row["high"] * 1e3
+        timed = f"{row['measured'] * 1e3:.2f} ms | {low:.2f} - {high:.2f} ms"
+        errors = " | ".join(f"{row[key] / row['measured'] - 1:+.0%}" for key in SAYS)
+        memory = f"{row['memory'] / MEBI:.0f} MiB | {row['memory_predicted'] / row['memory'] - 1:+.0%}"
+        where = f"{row['layout']} x {row['threads']}"
+        each.append(f"| {row['network']} | {where} | {timed} | {errors} | {memory} | {row['others']:.2f} |")
+    return "\n".join([head, "", *summary(rows), "", *each, "", *missing, ""])
 
 
 def _today() -> str:
     return f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
 
 
+def work(state: Path, turn: float | None, only: str | None) -> dict[str, dict[str, Any]]:
+    """Do what is not done yet, as far as a turn goes; all that is done, by key."""
+    begin = time.perf_counter()
+    file = state / ROWS
+    done: dict[str, dict[str, Any]] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    for key, layout, threads, name in items():
+        asked = only is None or name == "measure" or only in (key, key.partition(":")[0])
+        if key in done or not asked:
+            continue
+        if turn is not None and time.perf_counter() - begin + NEEDS.get(name, NEEDS["network"]) > turn:
+            break
+        done[key] = measured() if name == "measure" else network(name, layout, threads, done["measure"]["best"])
+        file.write_text(json.dumps(done))
+        if name != "measure":
+            print(_line(done[key]) if "measured" in done[key] else f"{key}: {done[key]['why']}", flush=True)
+    return done
+
+
 def main() -> int:
-    """Every setting, or the next one."""
+    """Every setting, or as many as fit into a turn."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--state", type=Path)
-    parser.add_argument("--turn", action="store_true")
-    parser.add_argument("--setting")
+    parser.add_argument("--turn", type=float)
+    parser.add_argument("--only")
     parser.add_argument("--no-write", action="store_true")
     asked = parser.parse_args()
-    state: dict[str, list[dict[str, Any]]] = {}
-    if asked.state and asked.state.exists():
-        state = json.loads(asked.state.read_text("utf-8"))
-    wanted = [f"{r}x{t}" for r, t in SETTINGS] if asked.setting is None else [asked.setting]
-    todo = [key for key in wanted if asked.setting or key not in state]
     with tempfile.TemporaryDirectory() as private:
-        os.environ["XDG_DATA_HOME"] = private  # the user's own history and profiles stay as they are
-        for key in todo[:1] if asked.turn else todo:
-            ranks, threads = map(int, key.split("x"))
-            state[key] = turn(ranks, threads)
-            if asked.state:
-                asked.state.write_text(json.dumps(state))
-    rows = [row for key in state for row in state[key]]
-    print("\n".join(summary(rows)))
-    if any(key not in state for key in wanted):
+        folder = asked.state or Path(private)
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ["XDG_DATA_HOME"] = str(folder)  # the user's own history and profiles stay as they are
+        done = work(folder, asked.turn, asked.only)
+    rows = [row for row in done.values() if "measured" in row]
+    if rows:
+        print("\n".join(summary(rows)))
+    if any(key not in done for key, *_ in items()):
         return UNFINISHED
     if not asked.no_write:
-        (HERE / "results" / f"predict-{_today()}.md").write_text(page(rows))
+        (HERE / "results" / f"predict-{_today()}.md").write_text(page(done))
     return 0
 
 

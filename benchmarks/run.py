@@ -2,7 +2,7 @@
 
 Every figure is a median over repeats in a fresh process where it says "process". Nothing here is a test: a slow machine
 is slow. Options: --quick (fewer repeats, one search), --peer (installs a peer beside it, a minute),
---no-convolution (some minutes), --no-write.
+--no-convolution and --no-training (some minutes each), --no-write. Hosts need root.
 """
 
 from __future__ import annotations
@@ -21,6 +21,25 @@ from pathlib import Path
 RESULTS = Path(__file__).parent / "results"
 PLAN = ["plan", "gpt3-175b", "--cluster", "512xa100-sxm-80gb", "--batch", "1536", "--seq", "2048"]
 SEARCHES = (64, 512, 4096)
+TRAINING = {
+    "Training beside loops by hand": ["loops.py"],
+    "Start of a run": ["starts.py"],
+    "Loading beside computing": ["loading.py"],
+    "Compressed gradients": [
+        "compression.py",
+        "speed",
+        "--rates",
+        "100mbit",
+        "1gbit",
+        "--ways",
+        "none",
+        "8bit",
+        "1bit",
+    ],
+    "Compressed gradients: loss": ["compression.py", "losses", "--seeds", "1"],
+    "Data against tensor parallel over a slow link": ["breakeven.py"],
+    "Fifty kills": ["kills.py"],
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +162,18 @@ def convolving(quick: bool) -> str:
     return "\n".join(texts)
 
 
+def training() -> str:
+    """What a run costs, sends, waits for and survives, each beside its peer, in processes of their own."""
+    texts = []
+    for title, words in TRAINING.items():
+        command = [sys.executable, str(Path(__file__).parent / words[0]), *words[1:]]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        said = done.stdout if not done.returncode else f"not measured: {last}\n"
+        texts.append(f"## {title}\n\n```text\n{said.strip()}\n```\n")
+    return "\n".join(texts)
+
+
 def searching(sizes: tuple[int, ...]) -> list[Figure]:
     """The exact search of GPT-3 175B, batch 1536, over every axis."""
     import rigwise
@@ -187,6 +218,7 @@ def main(argv: list[str]) -> int:
     figures += searching(SEARCHES[:1] if quick else SEARCHES)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     text = f"# rigwise {today}\n\n{machine()}, one thread.\n\n{table(figures)}\n"
+    text += f"\n{training()}" if not quick and "--no-training" not in argv else ""
     text += "" if "--no-convolution" in argv else f"\n{convolving(quick)}"
     print(text)
     if "--no-write" not in argv:

@@ -2,7 +2,8 @@
 
     python benchmarks/web.py [slider] [view] [load]
 
-slider: the page in a real Chromium; from the input event to the painted answer, neighbours foreseen as the page does.
+slider: the page in a real Chromium; from the input event to the painted answer, step after step over values that were
+never asked for, three times a second, on three models; what the page itself foresees is there as it is for a person.
 view: bytes over the wire until the first answer is there. load: 50 people who each ask `plan`, look for a second or
 two, and ask again with another batch or number of GPUs; and the same without looking, which is what the cores can do.
 """
@@ -20,29 +21,39 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 MODELS = ("llama-3-8b", "gpt2", "gpt2-xl", "resnet50", "bert-large", "mistral-7b")
 DEVICES = ("h100-sxm-80gb", "a100-sxm-80gb", "rtx-4090", "rtx-3090")
 USERS, SECONDS = 50, 15.0
-CLOCK = """() => new Promise((done) => {
-  const input = document.querySelector('#batch'), took = [];
-  let turn = 0, way = 1;
+SLIDERS = ("batch", "gpus", "seq")
+STATES = ("plan", "plan?model=gpt2-xl&cluster=16xa100-sxm-80gb", "plan?model=mixtral-8x7b&cluster=32xh100-sxm-80gb")
+STEPS, PAUSE_MS = 9, 300
+CLOCK = """([id, steps, pause]) => new Promise((done) => {
+  const input = document.getElementById(id), took = [];
+  const answer = () =>
+    document.querySelector('[data-answer]')?.dataset.answer + (document.querySelector('[role=alert]')?.innerText ?? '');
+  const most = Number(input.max);
+  const room = most - Number(input.value), way = room >= Number(input.value) ? 1 : -1;
+  steps = Math.min(steps, way > 0 ? room : Number(input.value));
   const step = () => {
-    const before = document.querySelector('[data-answer]').dataset.answer, start = performance.now();
-    let next = Number(input.value) + way;
-    if (next > 12 || next < 3) { way = -way; next = Number(input.value) + way; }
-    input.value = String(next);
+    const before = answer(), start = performance.now();
+    input.value = String(Number(input.value) + way);
     input.dispatchEvent(new Event('input', { bubbles: true }));
     input.dispatchEvent(new Event('keyup', { bubbles: true }));
     const look = () => {
-      if (document.querySelector('[data-answer]').dataset.answer === before) return requestAnimationFrame(look);
+      if (answer() === before && performance.now() - start < 5000) return requestAnimationFrame(look);
       took.push(performance.now() - start);
-      ++turn < 40 ? setTimeout(step, 400) : done(took);
+      if (took.length < steps) setTimeout(step, pause);
+      else done(took);
     };
     requestAnimationFrame(look);
   };
   input.dispatchEvent(new Event('focus'));
-  setTimeout(step, 800);
+  setTimeout(step, pause);
 })"""
 
 
@@ -88,8 +99,30 @@ def browse(what: set[str]) -> None:
         if "view" in what:
             print(f"first view: {sum(got) / 1e3:.0f} kB over the wire, {len(got)} requests")
         if "slider" in what:
-            told("a step of a slider, to its painted answer", page.evaluate(CLOCK))
+            for name, took in slid(page, f"http://127.0.0.1:{port}/").items():
+                told(f"a step of {name}, to its painted answer", took)
         browser.close()
+
+
+def slid(page: Page, address: str) -> dict[str, list[float]]:
+    """Milliseconds of steps over values that nobody asked for before, by slider and in all."""
+    took: dict[str, list[float]] = {name: [] for name in SLIDERS}
+    for state in STATES:
+        for name in SLIDERS:
+            page.goto(f"{address}#/plan?model=gpt2&cluster=1xrtx-3090&batch=8")
+            page.wait_for_selector("[data-answer*='gpt2 ']")
+            page.goto(f"{address}#/{state}")
+            page.wait_for_selector("[data-answer]:not([data-answer*='gpt2 '])")
+            page.wait_for_load_state("networkidle")
+            took[name] += page.evaluate(CLOCK, [name, STEPS, PAUSE_MS])
+            print(
+                state,
+                name,
+                [round(x) for x in took[name][-9:]],
+                page.url,
+                page.locator("[role=alert]").all_inner_texts(),
+            )
+    return {**took, "any of them": [ms for some in took.values() for ms in some]}
 
 
 def load(looking: tuple[float, float]) -> None:

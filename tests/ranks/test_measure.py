@@ -43,7 +43,7 @@ def test_measure_calibrate_and_an_estimate_measured_here(own: str, capsys) -> No
         api.calibrate_here()
     told: list[str] = []
     done = api.measure(seconds=1, settings=[(1, 1)], device="cpu", on_part=lambda what, _: told.append(what))
-    assert {what.split(": ")[1] for what in told} == {"memory", "optimizers", "probes"}
+    assert {what.split(": ")[1] for what in told} == {"loop", "heap", "memory", "optimizers", "probes"}
     assert done[0].session == 1
     profiles = api.calibrate_here()
     assert [(p.ranks, p.threads) for p in profiles] == [(1, 1)]

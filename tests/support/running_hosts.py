@@ -50,6 +50,11 @@ class Running:
         lines = log.read_text().splitlines() if log.exists() else []
         return [json.loads(line)["loss"] for line in lines if line.endswith("}")]
 
+    def newest(self) -> str:
+        """What LATEST says; empty before the first checkpoint."""
+        pointer = self.output / "checkpoints" / "LATEST"
+        return pointer.read_text().strip() if pointer.exists() else ""
+
     def reached(self, step: int, within: float = 90.0) -> float:
         """Wait until a step is in the log; the seconds that took."""
         return until(lambda: len(self.losses()) >= step, within)

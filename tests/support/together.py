@@ -11,7 +11,7 @@ from datetime import timedelta
 from multiprocessing.connection import Connection
 from typing import Any
 
-_PRELOAD = [
+PRELOAD = [
     "torch",
     "torch.distributed",
     "torch.nn.parallel",
@@ -46,7 +46,7 @@ def _rank(pipe: Connection, meet: str, rank: int, world: int, function: Callable
 def together(world: int, function: Callable[..., Any], *args: Any) -> list[Any]:
     """What `function(*args)` returns on each of `world` ranks; AssertionError with a rank's traceback if one fails."""
     context = mp.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOAD)
+    context.set_forkserver_preload(PRELOAD)
     with tempfile.TemporaryDirectory() as folder:
         pipes, ranks = [], []
         for rank in range(world):

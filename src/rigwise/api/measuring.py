@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rigwise.hardware.cluster import Cluster
     from rigwise.measure.rows import Row
     from rigwise.measure.start import Found
+    from rigwise.measurements.record import Measurement
 
 SCHEMA_VERSION = 1
 SECONDS, THOROUGH_SECONDS = 20.0, 150.0
@@ -128,9 +130,10 @@ def measure(
     kept = History(history)
     done = []
     for ranks, threads in asked:
+        loop = _loop(ranks, threads, device, on_part)
         says = f"{ranks} rank{'s' * (ranks > 1)} of {threads} thread{'s' * (threads > 1)}"
         one = found(
-            (*_PARTS, *(("links",) if ranks > 1 else ())),
+            (*(("heap",) if not done else ()), *_PARTS, *(("links",) if ranks > 1 else ())),
             world=ranks,
             threads=threads,
             seconds=whole / len(asked) * 0.6,
@@ -138,8 +141,42 @@ def measure(
             device=device,
             on_part=partial(_of_setting, on_part, says) if on_part else None,
         )
-        done.append(_kept(one, kept))
+        done.append(_kept(replace(one, rows=[*one.rows, *loop]), kept))
     return done
+
+
+_LOOP_STEPS = 60
+
+
+def _loop(ranks: int, threads: int, device: str, on_part: Callable[[str, float], None] | None) -> list[Row]:
+    """What a step of `rigwise run` costs besides the model and the optimizer, by training next to nothing."""
+    from rigwise.measure.rows import row
+    from rigwise.run.launch import Place
+    from rigwise.run.start import run
+
+    if on_part:
+        on_part(f"{ranks} x {threads}: loop", 0.0)
+    file = Path(__file__).parents[1] / "measure" / "loop.py"
+    threaded = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    with tempfile.TemporaryDirectory(prefix="rigwise-") as folder:
+        done = run(
+            f"{file}:task",
+            f"dp={ranks}",
+            steps=_LOOP_STEPS,
+            device=device,
+            output=folder,
+            place=Place(threads=threads, environment=threaded),
+        )
+    return [row("step", [done.parts["loader"] + done.parts["other"]])]
+
+
+def pace_now(ranks: int, threads: int) -> float:
+    """Seconds of the machine's fixed piece of work on so many ranks at once; a third of a second."""
+    from rigwise.measure.start import found
+    from rigwise.measure.sums import PACE
+
+    rows = found(("pace",), world=ranks, threads=threads, device="cpu").rows
+    return next(row.value for row in rows if row.kind == PACE)
 
 
 def _of_setting(on_part: Callable[[str, float], None], says: str, part: str, share: float) -> None:
@@ -214,6 +251,7 @@ def _timed(rows: Sequence[Row]) -> list[Any]:
 
 def replay(
     task: str,
+    layout: str = "",
     *,
     ranks: int = 1,
     threads: int | None = None,
@@ -224,35 +262,35 @@ def replay(
 ) -> Replayed:
     """Time each different operation of a task on its own tensors; their sum is the prediction of a step.
 
-    ranks: that train it together, each on its share of the batch; batch: of one rank in place of that share. What they
-    exchange comes from the profile of this machine. Raises as `run` does.
+    ranks: that train it together, each on its share of the batch (layout dp=ranks); layout: "dp=2" or "tp=2" instead;
+    batch: of one data-parallel rank in place of its share. What ranks exchange comes from the profile of this machine.
+    Raises as `run` does.
     """
     from rigwise.calibration.store import matching
     from rigwise.errors import check_whole
     from rigwise.hardware.detect import cores
     from rigwise.measure.start import found
-    from rigwise.measure.sums import predicted
+    from rigwise.measure.sums import GRADIENTS, PACE, SENDS, SENT, predicted
     from rigwise.run.task import locate
 
     locate(task)
     check_whole(ranks=ranks, threads=threads, batch=batch)
+    layout = layout or f"dp={ranks}"
+    ranks = _replayable(layout)
     of = threads or max(1, cores() // ranks)
-    one = found(("replay",), world=ranks, threads=of, seconds=seconds, task=task, batch=batch, on_part=on_part)
+    one = found(
+        ("replay",), world=ranks, threads=of, seconds=seconds, task=task, layout=layout, batch=batch, on_part=on_part
+    )
     known = matching(machine_name(), ranks, of)
+    if known:
+        known = known.at(next(row.value for row in one.rows if row.kind == PACE))
     extra = known.rates.operation_s if known else 0.0
     fixed = known.rates.step_s if known else 0.0
     parts = predicted(one.rows, extra, fixed)
     if ranks > 1:
-        if known is None or known.wire is None:
-            raise UsageError(
-                f"what {ranks} ranks exchange was not measured here",
-                rule="a replay times one rank's own work; the link is of the machine's profile",
-                nearest="rigwise measure, then rigwise calibrate --from history",
-            )
-        parts["communication"] = (
-            known.wire.alpha + parts.pop("gradient bytes") * 2 * (ranks - 1) / ranks / known.wire.bandwidth
-        )
-    parts.pop("gradient bytes", None)
+        parts["communication"] = _exchanged(parts, ranks, known)
+    for counted in (GRADIENTS, SENT, SENDS):
+        parts.pop(counted, None)
     step = sum(parts.values())
     return Replayed(
         task=task,
@@ -264,6 +302,31 @@ def replay(
         others=one.others,
         session=_keep_replay(task, one, parts, batch, history),
     )
+
+
+def _replayable(layout: str) -> int:
+    """Ranks of a layout that can be replayed."""
+    from rigwise.layouts.layout import Layout
+
+    said = Layout.parse(layout, precision="float32")
+    if said.ranks not in (said.dp, said.tp) or said.precision != "float32":
+        raise UsageError(f"replay of {layout}", rule="a replay takes dp or tp, in float32", nearest=f"dp={said.ranks}")
+    return said.ranks
+
+
+def _exchanged(parts: dict[str, float], ranks: int, known: Profile | None) -> float:
+    """Seconds of what was counted, over the link of the profile."""
+    from rigwise.measure.sums import GRADIENTS, SENDS, SENT
+
+    if known is None or known.wire is None:
+        raise UsageError(
+            f"what {ranks} ranks exchange was not measured here",
+            rule="a replay times one rank's own work; the link is of the machine's profile",
+            nearest="rigwise measure, then rigwise calibrate --from history",
+        )
+    gradients, wire = parts.get(GRADIENTS, 0.0), known.wire
+    times = parts.get(SENDS, 0.0) + (gradients > 0)
+    return times * wire.alpha + (parts.get(SENT, 0.0) + gradients * 2 * (ranks - 1) / ranks) / wire.bandwidth
 
 
 def _keep_replay(task: str, one: Found, parts: dict[str, float], batch: int | None, history: str | Path | None) -> int:
@@ -287,8 +350,7 @@ def calibrate_here(*, name: str = "this", history: str | Path | None = None) -> 
 
     Raises NotFoundError where the history has no measurement of this machine.
     """
-    from rigwise.calibration.curves import Timed
-    from rigwise.calibration.here import profile
+    from rigwise.calibration.here import heap_fit, profile
     from rigwise.calibration.store import save
     from rigwise.errors import NotFoundError
     from rigwise.measurements.history import History
@@ -300,22 +362,37 @@ def calibrate_here(*, name: str = "this", history: str | Path | None = None) -> 
             latest.setdefault((int(session.settings["ranks"]), int(session.settings["threads"])), session)
     if not latest:
         raise NotFoundError(f"no measurement of {machine} in {kept.path}", nearest="rigwise measure")
-    profiles = []
+    profiles, heaps = [], dict[tuple[int, int], tuple[float, float]]()
     for (ranks, threads), session in sorted(latest.items()):
-        timed = [
-            Timed(
-                kind=str(one.measured.settings["kind"]),
-                which=str(one.measured.settings["which"]),
-                sizes=one.measured.settings["sizes"],  # type: ignore[arg-type]
-                seconds=one.measured.value,
-            )
-            for one in kept.measurements(session.id)
-            if one.measured.metric == "kernel_s"
-        ]
-        made = profile(timed, name=name, machine=machine, ranks=ranks, threads=threads, date=session.date[:10])
+        rows = [one.measured for one in kept.measurements(session.id)]
+        made = profile(
+            [_timed_of(one) for one in rows if one.metric == "kernel_s"],
+            name=name,
+            machine=machine,
+            ranks=ranks,
+            threads=threads,
+            date=session.date[:10],
+        )
+        if (held := heap_fit(_heaps(rows))) is not None:
+            heaps[ranks, threads] = held
         profiles.append(made)
+    usual = next(iter(heaps.values()), None)
+    profiles = [replace(made, heap=heaps.get((made.ranks, made.threads), usual)) for made in profiles]
     save(profiles, name)
     return profiles
+
+
+def _timed_of(one: Measurement) -> Any:
+    from rigwise.calibration.curves import Timed
+
+    told: Any = one.settings
+    return Timed(kind=told["kind"], which=told["which"], sizes=told["sizes"], seconds=one.value)
+
+
+def _heaps(rows: Sequence[Measurement]) -> list[tuple[float, float]]:
+    """Bytes that came and went, and bytes that the process took for them."""
+    told: list[tuple[Any, float]] = [(one.settings, one.value) for one in rows if one.metric == "peak_memory"]
+    return [(settings["sizes"]["moving"], value) for settings, value in told if "moving" in settings["sizes"]]
 
 
 def profile_here(cluster: Cluster, threads: int | None = None) -> Profile | None:

@@ -105,6 +105,12 @@ class Asked:
         check(layout, self.model, self.cluster, self.question.batch)
         return answer(self.question, layout)
 
+    def foretold(self, layout: str | Layout) -> Estimate:
+        """The estimate of one layout; where it does not fit, the smallest change that fits is among its warnings."""
+        found = self.estimate(layout)
+        short = self.shortage(found)
+        return replace(found, warnings=(*found.warnings, str(short))) if short else found
+
     def shortage(self, found: Estimate) -> InfeasibleError | None:
         """Which memory is short in an estimate and the smallest change that lifts it; None where it fits."""
         if found.fits:

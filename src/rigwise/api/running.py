@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from rigwise.api.measuring import pace_now
 from rigwise.api.names import HERE, load_cluster
-from rigwise.api.verbs import estimate
+from rigwise.api.question import ask
 from rigwise.errors import RigwiseError, check_whole
 
 if TYPE_CHECKING:
@@ -160,7 +161,10 @@ def _foretold(
         where = load_cluster(f"{HERE}:{said.ranks}", probe=True)
         if device == "cpu" and where.device.kind != "cpu":
             return None, "the run took the CPU of a machine whose GPUs were planned for"
-        return estimate(task, said, where, batch=batch), ""
+        asked = ask(task, where, layout=said, batch=batch)
+        if known := asked.question.here:
+            known = known.at(pace_now(known.ranks, known.threads))
+        return replace(asked, question=replace(asked.question, here=known)).foretold(said), ""
     except RigwiseError as error:
         return None, str(error)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -32,10 +31,7 @@ def estimate(
     layout, with the rule and the nearest that works. One that does not fit has fits = False, and among its warnings the
     smallest change that fits.
     """
-    asked = ask(model, cluster, layout=layout, **settings)
-    found = asked.estimate(layout)
-    short = asked.shortage(found)
-    return replace(found, warnings=(*found.warnings, str(short))) if short else found
+    return ask(model, cluster, layout=layout, **settings).foretold(layout)
 
 
 def plan(

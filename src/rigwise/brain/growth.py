@@ -56,11 +56,17 @@ class Growth:
     says: str
     segments: tuple[Segment, ...]
     residual: float  # standard deviation, doublings
+    level: float  # log2 of the amount at the end of the last line
 
     @property
     def changes(self) -> tuple[float, ...]:
         """The years in which growth changed."""
         return tuple(segment.start for segment in self.segments[1:])
+
+    def ahead(self, year: float) -> float:
+        """The amount in a later year, if the last line goes on."""
+        last = self.segments[-1]
+        return float(2.0 ** (self.level + last.doublings * (year - last.end)))
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of a growth."""
@@ -107,7 +113,8 @@ def fit(past: History) -> Growth:
         segments.append(
             Segment(start=ends[i], end=ends[i + 1], doublings=float(slope), low=slope - error, high=slope + error)
         )
-    return Growth(name=past.name, says=past.says, segments=tuple(segments), residual=float(residual.std()))
+    return Growth(name=past.name, says=past.says, segments=tuple(segments), residual=float(residual.std()),
+                  level=float(y[-1] - residual[-1]))  # fmt: skip
 
 
 def _knots(t: Floats) -> Iterator[tuple[float, ...]]:

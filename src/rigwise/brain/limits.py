@@ -25,7 +25,7 @@ from rigwise.brain.tables import toml
 from rigwise.errors import not_found
 
 Floats = NDArray[np.float64]
-_KINDS = ("limit", "scenario", "start", "prior")
+_KINDS = ("limit", "scenario", "start", "prior")  # of tables whose figures can be set
 
 
 def limit_names() -> list[str]:
@@ -47,6 +47,17 @@ def settable() -> list[str]:
     return list(_places(toml("scenarios")))
 
 
+def figures(data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Every figure that can be set, as it stands: its value or two ends, how sure it is, and where it comes from."""
+    rows = {name: row for kind in _KINDS for name, row in data[kind].items()}
+    found = {}
+    for name, (table, key) in _places(data).items():
+        limit, figure = name.split(".")[:2]
+        sure = "assumed" if figure in rows[limit].get("assumed", ()) else "yes"
+        found[name] = {"value": table[key], "sure": sure, "source": rows[limit]["source"]}
+    return found
+
+
 def _places(data: Mapping[str, Any]) -> dict[str, tuple[dict[str, Any], str]]:
     """By name, the table that a figure stands in and its key there."""
     rows = [(name, row) for kind in _KINDS for name, row in data[kind].items()]
@@ -55,7 +66,7 @@ def _places(data: Mapping[str, Any]) -> dict[str, tuple[dict[str, Any], str]]:
         f"{name}.{key}": (row, key)
         for name, row in rows
         for key, value in row.items()
-        if isinstance(value, int | float | list)
+        if isinstance(value, int | float | list) and key != "assumed"
     }
 
 

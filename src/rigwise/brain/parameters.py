@@ -19,6 +19,7 @@ from rigwise.errors import UsageError, not_found
 Floats = NDArray[np.float64]
 Values = Mapping[str, float | Floats]
 SET_HERE = "set by the user"
+TOGETHER = {"rate": ("purkinje_rate", "granule_rate", "cortex_rate")}  # one name for inputs that the article has as one
 _AMOUNT = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
 _RANGE = re.compile(rf"\s*({_AMOUNT})\s*(?:\.\.\s*({_AMOUNT})\s*)?$")
 
@@ -105,7 +106,8 @@ def _read(row: Mapping[str, str]) -> Parameter:
 
 
 def parameters(sets: Mapping[str, float | str] | Sequence[str] = ()) -> dict[str, Parameter]:
-    """The inputs with some of them set: {"rate": 100} or ["rate=100", "time_steps=3..6"].
+    """The inputs with some of them set: {"rate": 100} or ["rate=100", "time_steps=3..6"]. "rate" is that of all cells;
+    one of its own, in whatever place, goes before it.
 
     Raises NotFoundError for an unknown name and UsageError for a value that cannot be.
 
@@ -113,10 +115,12 @@ def parameters(sets: Mapping[str, float | str] | Sequence[str] = ()) -> dict[str
     8000.0
     """
     known = shipped()
-    for name, text in read_sets(sets).items():
-        if name not in known:
-            raise not_found("parameter", name, known, hint="`rigwise brain estimate` lists them")
-        known[name] = known[name].set(text)
+    for name, text in sorted(read_sets(sets).items(), key=lambda pair: pair[0] not in TOGETHER):
+        if name not in known and name not in TOGETHER:
+            hint = "`rigwise brain estimate --inputs` lists them"
+            raise not_found("parameter", name, [*known, *TOGETHER], hint=hint)
+        for each in TOGETHER.get(name, (name,)):
+            known[each] = known[each].set(text)
     return known
 
 

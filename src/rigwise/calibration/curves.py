@@ -20,7 +20,17 @@ _WIDE = 8.0  # times between its smallest and its largest size
 _FLOOR = 1e-9  # seconds: no law predicts less
 _TINY = 1e-300
 KINDS = frozenset(
-    {"product", "batched", "conv", "attention", "causal attention", "recurrent", "embedding", "optimizer"}
+    {
+        "product",
+        "batched",
+        "conv",
+        "attention",
+        "causal attention",
+        "recurrent",
+        "embedding",
+        "optimizer",
+        "optimizer call",
+    }
 )
 
 

@@ -11,17 +11,18 @@ from math import log
 import numpy as np
 
 from rigwise.calibration.curves import KINDS, Timed, curves_of, law
+from rigwise.cost.interval import Z80
 from rigwise.cost.measured import Rates, amounts
 from rigwise.cost.profile import Profile, Wire
 from rigwise.errors import UsageError
 
 COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send")
 _TWICE = {("conv", "backward"), ("attention", "backward"), ("causal attention", "backward"), ("recurrent", "backward")}
-_APART = frozenset({*COLLECTIVES, "pass", "step"})  # not operations
+_APART = frozenset({*COLLECTIVES, "pass", "step", "pace"})  # not operations
 _FOLDS = 6
+_LEAST_HEAPS = 3
 _LEAST_SPREAD = 0.03  # no two runs of a step agree better
 _UNKNOWN = 0.2  # where no pass was timed
-_MIDDLE = 0.6745  # of a normal law half lies within so many standard deviations; one odd probe does not move it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +93,28 @@ def profile(
         threads=threads,
         precisions=precisions,
         rates=Rates(curves=curves_of(parts), operation_s=_besides(timed), step_s=_once(timed)),
-        spread=max(_LEAST_SPREAD, float(np.median(np.abs(left))) / _MIDDLE) if left else _UNKNOWN,
+        spread=max(_LEAST_SPREAD, float(np.quantile(np.abs(left), 0.8)) / Z80) if left else _UNKNOWN,
         before=_mean(_plain(timed)),
         after=_mean(left),
         date=date,
+        pace=next((one.seconds for one in timed if one.kind == "pace"), 0.0),
         wire=Wire(alpha=reduced.alpha, bandwidth=reduced.bandwidth) if reduced else None,
     )
+
+
+def heap_fit(seen: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """Bytes of a process beyond its tensors: fixed, and for each byte that comes and goes in a step.
+
+    seen: bytes that came and went, and bytes that the process took for them. None of fewer than three.
+
+    >>> heap_fit([(1e6, 3e6), (1e7, 1.65e7), (1e8, 1.515e8)])
+    (1500000.0, 0.5)
+    """
+    if len(seen) < _LEAST_HEAPS:
+        return None
+    moving, took = (np.array(column) for column in zip(*seen, strict=True))
+    fixed, share = law(np.stack([np.ones_like(moving), moving], axis=-1), took)
+    return round(float(fixed), 3), max(0.0, round(float(share), 6) - 1.0)
 
 
 def _probes(timed: Iterable[Timed]) -> Mapping[float, list[Timed]]:
@@ -165,7 +182,7 @@ def _plain(timed: Sequence[Timed]) -> list[float]:
 
 def flop(one: Timed) -> float:
     """FLOP of one operation; 0 of one that multiplies nothing."""
-    if one.kind not in KINDS or one.kind in ("embedding", "optimizer"):
+    if one.kind not in KINDS or one.kind in ("embedding", "optimizer", "optimizer call"):
         return 0.0
     passes = 2.0 if (one.kind, one.which) in _TWICE else 1.0
     return passes * float(amounts(one.kind, one.sizes)[1])

@@ -30,6 +30,7 @@ def measure(
     seconds: float | None = None,
     thorough: Annotated[bool, Parameter(negative="")] = False,
     replay: str | None = None,
+    layout: str = "",
     ranks: int | None = None,
     threads: int | None = None,
     batch: int | None = None,
@@ -47,6 +48,8 @@ def measure(
         More sizes, for minutes.
     replay
         Time each different operation of this task instead, and predict its step from their sum.
+    layout
+        Of a replay: dp=N or tp=N; dp over the ranks by default.
     ranks
         That measure at once; by default one, and one a core.
     threads
@@ -62,6 +65,7 @@ def measure(
         with _progress(look) as on_part:
             done = api.replay(
                 replay,
+                layout,
                 ranks=1 if ranks is None else ranks,
                 threads=threads,
                 batch=batch,
@@ -70,8 +74,9 @@ def measure(
             )
         look.answer(done.to_dict, lambda screen: _draw_replay(screen, done))
         return
-    if batch is not None:
-        raise UsageError(f"batch {batch} without --replay", rule="only a task has a batch")
+    if batch is not None or layout:
+        what = f"batch {batch}" if batch is not None else f"layout {layout}"
+        raise UsageError(f"{what} without --replay", rule="only a task has a batch and a layout")
     said = ranks is not None or threads is not None
     settings = [(1 if ranks is None else ranks, 1 if threads is None else threads)] if said else None
     with _progress(look) as on_part:

@@ -114,7 +114,7 @@ def interval(
     """The 80 % interval of a step time, as factors on it; known: what measured runs left of the doubts."""
     if eff.measured is not None and known is None:
         sigma = max(eff.measured.spread, eff.interval["floor"])
-        basis = f"measured here ({eff.measured.name}, {eff.measured.date})"
+        basis = f"measured here ({eff.measured.name}, {eff.measured.date}{_paced(eff.measured.slower)})"
         return Interval(low=exp(-Z80 * sigma), high=exp(Z80 * sigma), basis=basis)
     unknown = eff.family == "default"
     open_ = hypot(*doubts(model, cluster, eff, novelty=novelty).values())
@@ -129,6 +129,15 @@ def interval(
         basis=f"{basis}, {known.says}" if known else basis,
         warnings=says + (known.warnings if known else ()),
     )
+
+
+def _paced(slower: float) -> str:
+    """How the machine's pace compares with that of its measurement, where it was asked.
+
+    >>> _paced(1.25), _paced(1.0)
+    (', the machine now takes 1.25 times as long', '')
+    """
+    return "" if slower == 1.0 else f", the machine now takes {slower:.2f} times as long"
 
 
 def memory_interval(cluster: Cluster, eff: Efficiencies) -> tuple[float, float]:

@@ -14,7 +14,7 @@ Source: Gaussian process regression with a linear mean (Rasmussen and Williams 2
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,10 @@ def _stream(s: Sizes) -> list[Floats]:
     return [_one(s), _BYTES * s["amount"]]
 
 
+def _call(s: Sizes) -> list[Floats]:
+    return [_one(s)]
+
+
 def _tensor(s: Sizes) -> list[Floats]:
     return [_one(s), _BYTES * s["n"]]
 
@@ -75,6 +79,7 @@ _AMOUNTS: Mapping[str, tuple[str, Callable[[Sizes], list[Floats]]]] = {
     "recurrent": ("btnk", _recurrent),
     "embedding": ("mnk", _embedding),
     "optimizer": ("n", _tensor),
+    "optimizer call": ("n", _call),
 }
 
 
@@ -158,3 +163,8 @@ class Rates:
         """The curve of a kind; of a stream that was not timed that of all streams together."""
         found = self.curves.get((kind, which))
         return found or (None if kind in _AMOUNTS else self.curves.get((POOLED, "")))
+
+    def slower(self, factor: float) -> Rates:
+        """Rates at which everything takes `factor` times as long."""
+        curves = {key: replace(curve, constants=curve.constants * factor) for key, curve in self.curves.items()}
+        return Rates(curves=curves, operation_s=self.operation_s * factor, step_s=self.step_s * factor)

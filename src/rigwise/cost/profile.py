@@ -25,7 +25,10 @@ class Profile:
     """name: what it is called. machine: what was measured, in words. ranks, threads: at once, and of each. precisions:
     types of the products that were timed. wire: None of one rank. spread: standard deviation of the logarithm of a
     step around what the rates say of it. before, after: mean error of a pass of a small network that was left out, by
-    FLOP over the rate of the best product, and by the rates. date: of the measurement.
+    FLOP over the rate of the best product, and by the rates. date: of the measurement. pace: seconds of the machine's
+    fixed piece of work meanwhile; 0 where it was not timed. slower: how many times as long everything takes as when it
+    was measured. heap: bytes that a process takes beyond its tensors, fixed, and for each byte that comes and goes in a
+    step; None where that was not measured.
     """
 
     name: str
@@ -39,6 +42,17 @@ class Profile:
     wire: Wire | None = None
     before: float = 0.0
     after: float = 0.0
+    pace: float = 0.0
+    slower: float = 1.0
+    heap: tuple[float, float] | None = None
+
+    def at(self, pace: float) -> Profile:
+        """The profile at another pace of the machine: every second as much longer as the fixed piece of work takes."""
+        if not self.pace or not pace:
+            return self
+        factor = pace / self.pace
+        wire = self.wire and Wire(alpha=self.wire.alpha * factor, bandwidth=self.wire.bandwidth / factor)
+        return replace(self, rates=self.rates.slower(factor), wire=wire, pace=pace, slower=self.slower * factor)
 
     def covers(self, precision: str) -> bool:
         """Whether a step in a precision was measured."""
@@ -77,6 +91,8 @@ class Profile:
             "before": self.before,
             "after": self.after,
             "date": self.date,
+            "pace": self.pace,
+            "heap": self.heap and list(self.heap),
             "wire": None if self.wire is None else {"alpha": self.wire.alpha, "bandwidth": self.wire.bandwidth},
             "operation_s": self.rates.operation_s,
             "step_s": self.rates.step_s,
@@ -89,5 +105,7 @@ class Profile:
         curves = {(row["kind"], row["which"]): Curve.from_dict(row) for row in data["curves"]}
         rates = Rates(curves=curves, operation_s=data["operation_s"], step_s=data["step_s"])
         plain = {key: data[key] for key in ("name", "machine", "ranks", "threads", "spread", "before", "after", "date")}
+        plain["pace"] = data.get("pace", 0.0)
+        plain["heap"] = tuple(data["heap"]) if data.get("heap") else None
         wire = Wire(**data["wire"]) if data["wire"] else None
         return cls(**plain, precisions=tuple(data["precisions"]), rates=rates, wire=wire)

@@ -60,6 +60,12 @@ def optimizer_seconds(block: Block, name: str, shrink: ArrayLike, rates: Rates) 
     return np.asarray(sum((curve.seconds(n=size / np.asarray(shrink)) for size in sizes), start=_ZERO))
 
 
+def optimizer_call(name: str, rates: Rates) -> float:
+    """Seconds of an optimizer's step that are there whatever it steps."""
+    curve = rates.curves.get(("optimizer call", name))
+    return float(curve.constants[0]) if curve else 0.0
+
+
 def _tensors(o: Operation) -> list[float]:
     """Elements of the tensors of an operation: a matrix or a kernel bank, and its bias; a norm has two alike."""
     main = o.batch * o.k * o.n if o.kind in ("linear", "embedding") else float(o.conv.weights) if o.conv else 0.0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 import tomllib
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,8 +16,10 @@ from torch import nn
 from rigwise.measure.listen import Listener
 from rigwise.measure.networks import loss_of, network
 from rigwise.measure.others import Others
+from rigwise.measure.pace import Pace
 from rigwise.measure.reading import Seen
 from rigwise.measure.rows import Row, row
+from rigwise.measure.sums import PACE
 
 _LISTENED, _WHOLE = 1, 1  # steps of a round, with and without a listener
 _LEAST = 2  # rounds
@@ -33,9 +36,13 @@ class Probe:
     count: dict[Seen, int] = field(default_factory=dict)
     whole: list[float] = field(default_factory=list)
 
+    def loss(self) -> Any:
+        """Of a forward pass."""
+        return loss_of(self.model(self.x), self.target)
+
     def step(self) -> None:
         """Forward and backward, without an optimizer."""
-        loss_of(self.model(self.x), self.target).backward()
+        self.loss().backward()
         for parameter in self.model.parameters():
             parameter.grad = None
 
@@ -58,20 +65,27 @@ class Probe:
             self.whole.append(time.perf_counter() - start)
 
 
+def listed(thorough: bool) -> list[Mapping[str, Any]]:
+    """The small networks in words."""
+    text = (files("rigwise.measure") / "data" / "probes.toml").read_text("utf-8")
+    return [probe for probe in tomllib.loads(text)["probe"] if thorough or not probe.get("thorough")]
+
+
+def made(words: Mapping[str, Any], device: torch.device) -> Probe:
+    """One of them, made on the CPU and moved."""
+    model, x = network(words["layers"], tuple(words["input"]))
+    with torch.no_grad():
+        out = model(x)
+    target = torch.randint(out.shape[-1], (out.shape[:-1].numel(),))
+    return Probe(model.to(device), x.to(device), target.to(device))
+
+
 def probes(device: torch.device, thorough: bool) -> list[Probe]:
-    """All small networks, made on the CPU and moved; each has run once."""
-    listed = tomllib.loads((files("rigwise.measure") / "data" / "probes.toml").read_text("utf-8"))["probe"]
-    made = []
-    for probe in listed:
-        if probe.get("thorough") and not thorough:
-            continue
-        model, x = network(probe["layers"], tuple(probe["input"]))
-        with torch.no_grad():
-            out = model(x)
-        target = torch.randint(out.shape[-1], (out.shape[:-1].numel(),))
-        made.append(Probe(model.to(device), x.to(device), target.to(device)))
-        made[-1].step()
-    return made
+    """All small networks; each has run once."""
+    found = [made(words, device) for words in listed(thorough)]
+    for probe in found:
+        probe.step()
+    return found
 
 
 def measure_probes(
@@ -80,26 +94,32 @@ def measure_probes(
     """Rounds over all probes until the time is over, at least two; the ranks begin each probe together.
 
     Rows: one for each different operation of a probe, with how often it has it; and of each probe its whole pass
-    ("pass"), which tells what a step costs besides.
+    ("pass"), which tells what a step costs besides; and the machine's pace meanwhile.
     """
     synchronize = torch.cuda.synchronize if device.type == "cuda" else _nothing
     start, rounds, longest = time.perf_counter(), 0, 0.0
-    made = probes(device, thorough)
+    trained = probes(device, thorough)
+    pace, paces = Pace(device), list[float]()
     while rounds < _LEAST or others.all(time.perf_counter() - start + longest < seconds):
         begin = time.perf_counter()
-        for number, probe in enumerate(made):
+        for number, probe in enumerate(trained):
             others.meet()
+            paces.append(pace.sample())
             probe.round(synchronize)
             progress(
-                min((time.perf_counter() - start) / seconds, (rounds * len(made) + number + 1) / len(made) / _LEAST)
+                min(
+                    (time.perf_counter() - start) / seconds,
+                    (rounds * len(trained) + number + 1) / len(trained) / _LEAST,
+                )
             )
         rounds += 1
         longest = max(longest, time.perf_counter() - begin)
-    yield from _rows(made)
+    yield from _rows(trained)
+    yield row(PACE, paces)
 
 
-def _rows(made: list[Probe]) -> Iterator[Row]:
-    for number, probe in enumerate(made):
+def _rows(trained: list[Probe]) -> Iterator[Row]:
+    for number, probe in enumerate(trained):
         for what, times in probe.heard.items():
             yield row(what.kind, times, what.which, **dict(what.sizes), often=probe.count.get(what, 0), probe=number)
         yield row("pass", probe.whole, probe=number)

@@ -35,6 +35,7 @@ def found(
     thorough: bool = False,
     device: str = "auto",
     task: str = "",
+    layout: str = "",
     batch: int | None = None,
     on_part: OnPart | None = None,
 ) -> Found:
@@ -51,6 +52,7 @@ def found(
             rendezvous=f"file://{private}/ranks",
             thorough=thorough,
             task=task,
+            layout=layout,
             batch=batch,
         )
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
-from functools import cache
-from importlib.resources import files
 from math import ceil, log10
-from typing import Any
 
 from rigwise.rig import power
 from rigwise.rig.build import Build, Use
+from rigwise.rig.constants import cooling
 from rigwise.rig.findings import Found, looks_after
 from rigwise.rig.lanes import seat, thickness
 from rigwise.rig.parts import Case, Cooler, Cpu, Supply
@@ -18,12 +15,6 @@ from rigwise.rig.words import percent, plural
 from rigwise.units import show_usd
 
 BTU = 3.412  # an hour, of a watt
-
-
-@cache
-def cooling() -> dict[str, Any]:
-    """The numbers of data/cooling.toml."""
-    return tomllib.loads(files("rigwise.rig").joinpath("data/cooling.toml").read_text("utf-8"))
 
 
 def wanted(build: Build) -> float:

@@ -25,6 +25,8 @@ from rigwise.rig.wiring import Pair, pairs, wiring_of
 from rigwise.units import show_usd
 
 _TRIES = 3000  # partial machines that are looked at for each thing that might lift it
+_WHOLE = 3000  # parts from which a catalogue is a whole database: a search in it is stopped
+_STOP = 30_000  # partial machines that are looked at in a whole database
 _RELAXED = 6  # rules that are left out one by one to find the one that binds
 
 
@@ -144,6 +146,7 @@ class Rig:
                 "looked": self.proof.looked,
                 "dearer": self.proof.dearer,
                 "broken": dict(self.proof.broken),
+                "proved": not self.proof.stopped,
                 "says": self.proof.says(),
             },
         }
@@ -158,7 +161,9 @@ def design(wanted: Wanted, use: Use, *, objective: str = "price", parts: Catalog
         raise _no_slots(wanted, use, parts)
     found = _searched(space, wanted, use, objective, parts, FORBIDDING)
     if found.build is None:
+        stopped = found.proof.stopped  # a machine without warnings may be there all the same
         found = _searched(space, wanted, use, objective, parts, ("error",))
+        found = replace(found, proof=replace(found.proof, stopped=found.proof.stopped or stopped))
     if found.build is None:
         raise _none(space, wanted, use, objective, parts)
     return describe(found.build, use, space=space, proof=found.proof, objective=objective)
@@ -184,7 +189,7 @@ def _searched(
         base=Build(items=(), limit=wanted.limit),
         forbidding=forbidding,
         without=without,
-        most=most,
+        most=min(most, _STOP) if len(parts.parts) > _WHOLE else most,
     )
 
 
@@ -202,6 +207,12 @@ def _each(wanted: Wanted, use: Use) -> float | None:
 def _none(space: Mapping[str, Domain], wanted: Wanted, use: Use, objective: str, parts: Catalogue) -> InfeasibleError:
     """Why there is no machine: the budget, or the rule without which there would be one, and what lifts it."""
     what = f"{wanted.gpus} x {wanted.device.name}"
+    if len(parts.parts) > _WHOLE:
+        return InfeasibleError(
+            f"no machine of {what} among the first {_STOP:,} partial machines of {parts.name}",
+            rule="a search in a whole database is stopped; it tries the cheapest first",
+            nearest="say parts that must be in it (--keep BOARD, --keep CASE), or leave --parts out",
+        )
     free = _searched(space, wanted, use, "price", parts, ("error",), budget=False)
     if free.build is not None:
         least = (free.build.price or 0.0) * use.nodes

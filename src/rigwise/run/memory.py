@@ -25,7 +25,21 @@ def resident(device: torch.device) -> int:
     """Now, bytes; on a system without /proc the peak stands for it."""
     if device.type == "cuda":
         return int(torch.cuda.memory_allocated(device))
-    if not _STATUS.exists():
-        return peak(device)
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmRSS"))
-    return int(float(line.split()[1]) * KIBI)
+    return _said("VmRSS") if _STATUS.exists() else peak(device)
+
+
+def marked() -> int:
+    """The process's high-water mark, bytes, which may have been set back; 0 without /proc."""
+    return _said("VmHWM") if _STATUS.exists() else 0
+
+
+def libraries(device: torch.device) -> int:
+    """Bytes of files that the process has read so far, which are its libraries' code: it grows while they are first
+    used, and the kernel may take it back. 0 on a GPU, and where /proc does not tell it apart."""
+    return _said("RssFile") if device.type == "cpu" and _STATUS.exists() else 0
+
+
+def _said(key: str) -> int:
+    """A figure of /proc/self/status; 0 where it is not there."""
+    line = next((line for line in _STATUS.read_text().splitlines() if line.startswith(f"{key}:")), "")
+    return int(float(line.split()[1]) * KIBI) if line else 0

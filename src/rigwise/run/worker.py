@@ -107,7 +107,8 @@ def _train(job: Job, rank: int, reporter: Reporter, stop: Stop, group: AbstractC
         reseed(BUILDING, job.seed, 0)
         task = load_task(job.task, job.settings)
         held = sum(tensor.nbytes for tensor in (*task.model.parameters(), *task.model.buffers()))
-        base = max(0, memory.resident(ranks.device) - (held if ranks.device.type == "cpu" else 0))
+        own = memory.resident(ranks.device) - memory.libraries(ranks.device)
+        base = max(0, own - (held if ranks.device.type == "cpu" else 0))
         task.model.to(ranks.device).train()
         with asking("data"):
             feed = Feed(task.data, job.seed, data_place(job.layout, rank))
@@ -169,7 +170,7 @@ def _train_task(
     batches.close()
     parallel.close()
     tracer.write(Path(job.output))
-    peaks = {"peak": memory.peak(ranks.device), "base": base}
+    peaks = {"peak": memory.peak(ranks.device), "base": base + memory.libraries(ranks.device)}
     spent = used(before, usage(), len(trainer.records))
     reports = ranks.gather({**median_parts(trainer.records), **peaks, **spent})
     if ranks.rank == 0:

@@ -32,6 +32,19 @@ def test_the_fit_finds_that_growth_changed_about_2013() -> None:
     assert after.low < 12 / 24.2 < after.high
 
 
+def test_the_last_line_goes_on() -> None:
+    growth = fit(line(0.5))
+    assert growth.ahead(2029.0) == pytest.approx(2.0 ** (0.5 * 39))
+
+
+def test_the_fastest_accelerators_are_epoch_s_and_hold_their_record() -> None:
+    past = history("device")
+    assert "Epoch AI" in past.source
+    assert (past.years[0], past.years[-1]) == (2008.5, 2025.5)
+    assert (np.diff(past.log2) >= 0).all()
+    assert past.at(2025.5) == pytest.approx(2.5166e15, rel=1e-3)
+
+
 @given(st.floats(0.1, 3.0))
 @settings(deadline=None, max_examples=20)
 def test_a_straight_line_has_one_segment_and_its_own_slope(rate: float) -> None:

@@ -132,7 +132,7 @@ def by_trial(
     worth = {which: candidates(which, shape, element, threads, device.type) for which in passes}
     if all(len(names) == 1 for names in worth.values()):
         best = tuple(names[0] for names in worth.values())
-        return _plan(shape, best, "closed forms: nothing else comes near")
+        return plan_of(shape, best, "closed forms: nothing else comes near")
     key = f"{dtype} {device.type} {threads} threads {torch.__version__} {gradients} {shape}"
     known = remembered.recall(key)
     if known is None or any(name not in OWN or cannot(name, shape) for name in known):
@@ -141,7 +141,7 @@ def by_trial(
         if whole is not None and not _wins(shape, times, known, whole, device):
             known = (LIBRARY,) * len(passes)
         remembered.remember(key, known)
-    return _plan(shape, known, "timed on this machine")
+    return plan_of(shape, known, "timed on this machine")
 
 
 def _wins(shape: Geometry, times: Times, names: tuple[str, ...], whole: Whole, device: torch.device) -> bool:
@@ -151,13 +151,14 @@ def _wins(shape: Geometry, times: Times, names: tuple[str, ...], whole: Whole, d
         return True
     if total(times, own) > _NO_DOUBT * total(times, names):
         return True
-    plain, ours = whole(_plan(shape, own, "")), whole(_plan(shape, names, ""))
+    plain, ours = whole(plan_of(shape, own, "")), whole(plan_of(shape, names, ""))
     runs = 1 if total(times, own) > _LONG_S else _RUNS
     pairs = [(_once(plain, device), _once(ours, device)) for _ in range(2 * runs + 1)][1:]
     return min(b for _, b in pairs) < _MARGIN * min(a for a, _ in pairs)
 
 
-def _plan(shape: Geometry, best: tuple[str, ...], basis: str) -> Plan:
+def plan_of(shape: Geometry, best: tuple[str, ...], basis: str) -> Plan:
+    """The plan of these algorithms, one a pass; torch's own where none is named."""
     three = (*best, LIBRARY, LIBRARY)[:3]
     return Plan(shape=shape, forward=three[0], input_gradient=three[1], weight_gradient=three[2], basis=basis)
 
