@@ -99,6 +99,22 @@ def estimating(repeats: int) -> list[Figure]:
     return [Figure(what="estimates of one layout", value=1 / one, unit="/s", note="gpt3-175b on 512 A100, every part")]
 
 
+def advising(repeats: int) -> list[Figure]:
+    """Which GPUs to get: every device x number x way to get it x coarse layout, after a first call that reads files."""
+    from rigwise import api
+
+    figures = []
+    for name, more in (("resnet50", {}), ("bert-large", {}), ("llama-3-8b", {"most": 64}), ("mixtral-8x7b", {})):
+        asked = {"budget": 500_000.0, **more}
+        found = api.advise(name, **asked)
+        took = seconds(lambda name=name, asked=asked: api.advise(name, **asked), repeats)
+        note = (
+            f"{len(found.verdicts):,} machines, {len(found.every):,} ways to get them; up to {found.need.most} devices"
+        )
+        figures.append(Figure(what=f"advise {name}", value=took, unit="s", note=note))
+    return figures
+
+
 def drawing(repeats: int) -> list[Figure]:
     """The brain's estimate with its percentiles, from draws of every input."""
     import rigwise
@@ -216,6 +232,7 @@ def main(argv: list[str]) -> int:
     figures = start_up(3 if quick else 9)
     figures += loading(1 if quick else 5)
     figures += estimating(3 if quick else 50)
+    figures += advising(2 if quick else 5)
     figures += drawing(3 if quick else 9)
     figures += beside() if "--peer" in argv else []
     figures += exchanging()
