@@ -96,7 +96,7 @@ def _columns(table: LayoutTable, which: NDArray[np.intp]) -> LayoutTable:
     cut = {
         key: value[:, which]
         for key in LayoutTable.__dataclass_fields__
-        if key != "blocks" and (value := getattr(table, key)).shape[1] == wide
+        if key != "blocks" and np.shape(value := getattr(table, key))[1:] == (wide,)
     }
     return replace(table, **cut)
 
