@@ -2,7 +2,7 @@
 
 Every figure is a median over repeats in a fresh process where it says "process". Nothing here is a test: a slow machine
 is slow. Options: --quick (fewer repeats, one search), --peer (installs a peer beside it, a minute),
---no-convolution (some minutes), --no-write.
+--no-convolution and --no-training (some minutes each), --no-write. Hosts need root.
 """
 
 from __future__ import annotations
@@ -21,6 +21,25 @@ from pathlib import Path
 RESULTS = Path(__file__).parent / "results"
 PLAN = ["plan", "gpt3-175b", "--cluster", "512xa100-sxm-80gb", "--batch", "1536", "--seq", "2048"]
 SEARCHES = (64, 512, 4096)
+TRAINING = {
+    "Training beside loops by hand": ["loops.py"],
+    "Start of a run": ["starts.py"],
+    "Loading beside computing": ["loading.py"],
+    "Compressed gradients": [
+        "compression.py",
+        "speed",
+        "--rates",
+        "100mbit",
+        "1gbit",
+        "--ways",
+        "none",
+        "8bit",
+        "1bit",
+    ],
+    "Compressed gradients: loss": ["compression.py", "losses", "--seeds", "1"],
+    "Data against tensor parallel over a slow link": ["breakeven.py"],
+    "Fifty kills": ["kills.py"],
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +99,22 @@ def estimating(repeats: int) -> list[Figure]:
     return [Figure(what="estimates of one layout", value=1 / one, unit="/s", note="gpt3-175b on 512 A100, every part")]
 
 
+def advising(repeats: int) -> list[Figure]:
+    """Which GPUs to get: every device x number x way to get it x coarse layout, after a first call that reads files."""
+    from rigwise import api
+
+    figures = []
+    for name, more in (("resnet50", {}), ("bert-large", {}), ("llama-3-8b", {"most": 64}), ("mixtral-8x7b", {})):
+        asked = {"budget": 500_000.0, **more}
+        found = api.advise(name, **asked)
+        took = seconds(lambda name=name, asked=asked: api.advise(name, **asked), repeats)
+        note = (
+            f"{len(found.verdicts):,} machines, {len(found.every):,} ways to get them; up to {found.need.most} devices"
+        )
+        figures.append(Figure(what=f"advise {name}", value=took, unit="s", note=note))
+    return figures
+
+
 def drawing(repeats: int) -> list[Figure]:
     """The brain's estimate with its percentiles, from draws of every input."""
     import rigwise
@@ -127,6 +162,18 @@ def convolving(quick: bool) -> str:
     return "\n".join(texts)
 
 
+def training() -> str:
+    """What a run costs, sends, waits for and survives, each beside its peer, in processes of their own."""
+    texts = []
+    for title, words in TRAINING.items():
+        command = [sys.executable, str(Path(__file__).parent / words[0]), *words[1:]]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        said = done.stdout if not done.returncode else f"not measured: {last}\n"
+        texts.append(f"## {title}\n\n```text\n{said.strip()}\n```\n")
+    return "\n".join(texts)
+
+
 def searching(sizes: tuple[int, ...]) -> list[Figure]:
     """The exact search of GPT-3 175B, batch 1536, over every axis."""
     import rigwise
@@ -140,6 +187,27 @@ def searching(sizes: tuple[int, ...]) -> list[Figure]:
         rate = found.legal / found.seconds
         figures.append(Figure(what=f"search on {devices} A100", value=rate, unit="legal layouts/s", note=note))
     return figures
+
+
+def rigging(repeats: int) -> list[Figure]:
+    """Whole machines: the search of the catalogue, and the check of what it found."""
+    import rigwise
+    from rigwise.report.partslist import parts_csv
+
+    found = parts_csv(rigwise.rig("4xrtx-3090"))
+    works = (
+        ("rigwise rig, four RTX 3090", lambda: rigwise.rig("4xrtx-3090")),
+        ("the same, the shortest step of resnet50", _fastest),
+        ("rigwise rig check of its list", lambda: rigwise.check_rig(found)),
+    )
+    return [Figure(what=what, value=seconds(work, repeats), unit="s", note="under 2 s") for what, work in works]
+
+
+def _fastest() -> object:
+    """The search with the cost model in it."""
+    import rigwise
+
+    return rigwise.rig("4xrtx-3090", model="resnet50", data="imagenet-jpeg", objective="time", budget=7000)
 
 
 def machine() -> str:
@@ -164,12 +232,15 @@ def main(argv: list[str]) -> int:
     figures = start_up(3 if quick else 9)
     figures += loading(1 if quick else 5)
     figures += estimating(3 if quick else 50)
+    figures += advising(2 if quick else 5)
     figures += drawing(3 if quick else 9)
     figures += beside() if "--peer" in argv else []
     figures += exchanging()
+    figures += rigging(1 if quick else 3)
     figures += searching(SEARCHES[:1] if quick else SEARCHES)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     text = f"# rigwise {today}\n\n{machine()}, one thread.\n\n{table(figures)}\n"
+    text += f"\n{training()}" if not quick and "--no-training" not in argv else ""
     text += "" if "--no-convolution" in argv else f"\n{convolving(quick)}"
     print(text)
     if "--no-write" not in argv:

@@ -2,7 +2,8 @@
 
     python benchmarks/web.py [slider] [view] [load]
 
-slider: the page in a real Chromium; from the input event to the painted answer, neighbours foreseen as the page does.
+slider: the page in a real Chromium; from the input event to the painted answer, step after step over values that were
+never asked for, three times a second, on three models; what the page itself foresees is there as it is for a person.
 view: bytes over the wire until the first answer is there. load: 50 people who each ask `plan`, look for a second or
 two, and ask again with another batch or number of GPUs; and the same without looking, which is what the cores can do.
 """
@@ -20,29 +21,40 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 MODELS = ("llama-3-8b", "gpt2", "gpt2-xl", "resnet50", "bert-large", "mistral-7b")
 DEVICES = ("h100-sxm-80gb", "a100-sxm-80gb", "rtx-4090", "rtx-3090")
-USERS, SECONDS = 50, 15.0
-CLOCK = """() => new Promise((done) => {
-  const input = document.querySelector('#batch'), took = [];
-  let turn = 0, way = 1;
+USERS, QUESTIONS = 50, 10  # of each user
+SLIDERS = ("batch", "gpus", "seq")
+STATES = ("plan", "plan?model=gpt2-xl&cluster=16xa100-sxm-80gb", "plan?model=mixtral-8x7b&cluster=32xh100-sxm-80gb")
+STEPS, PAUSE_MS = 9, 300
+CLOCK = """([id, steps, pause]) => new Promise((done) => {
+  const input = document.getElementById(id), took = [];
+  const answer = () =>
+    document.querySelector('[data-answer]')?.dataset.answer + (document.querySelector('[role=alert]')?.innerText ?? '');
+  const most = Number(input.max);
+  const room = most - Number(input.value), way = room >= Number(input.value) ? 1 : -1;
+  steps = Math.min(steps, way > 0 ? room : Number(input.value));
   const step = () => {
-    const before = document.querySelector('[data-answer]').dataset.answer, start = performance.now();
-    let next = Number(input.value) + way;
-    if (next > 12 || next < 3) { way = -way; next = Number(input.value) + way; }
-    input.value = String(next);
+    const before = answer(), start = performance.now();
+    input.value = String(Number(input.value) + way);
     input.dispatchEvent(new Event('input', { bubbles: true }));
     input.dispatchEvent(new Event('keyup', { bubbles: true }));
     const look = () => {
-      if (document.querySelector('[data-answer]').dataset.answer === before) return requestAnimationFrame(look);
+      if (answer() === before && performance.now() - start < 5000) return requestAnimationFrame(look);
       took.push(performance.now() - start);
-      ++turn < 40 ? setTimeout(step, 400) : done(took);
+      if (took.length < steps) setTimeout(step, pause);
+      else done(took);
     };
     requestAnimationFrame(look);
   };
   input.dispatchEvent(new Event('focus'));
-  setTimeout(step, 800);
+  setTimeout(step, pause);
 })"""
 
 
@@ -60,6 +72,11 @@ def served() -> Iterator[tuple[int, str]]:
         server.wait()
 
 
+def browser_place() -> str | None:
+    """Where a Chromium is."""
+    return os.environ.get("RIGWISE_CHROMIUM") or shutil.which("chromium")
+
+
 def share(values: list[float], part: float) -> float:
     """The value below which a part of them lies."""
     return sorted(values)[min(int(part * len(values)), len(values) - 1)]
@@ -75,9 +92,8 @@ def browse(what: set[str]) -> None:
     from playwright.sync_api import sync_playwright
 
     flags = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
-    place = os.environ.get("RIGWISE_CHROMIUM") or shutil.which("chromium")
     with served() as (port, token), sync_playwright() as tools:
-        browser = tools.chromium.launch(executable_path=place, args=flags)
+        browser = tools.chromium.launch(executable_path=browser_place(), args=flags)
         page = browser.new_page()
         wire, got = page.context.new_cdp_session(page), []
         wire.send("Network.enable")
@@ -88,8 +104,23 @@ def browse(what: set[str]) -> None:
         if "view" in what:
             print(f"first view: {sum(got) / 1e3:.0f} kB over the wire, {len(got)} requests")
         if "slider" in what:
-            told("a step of a slider, to its painted answer", page.evaluate(CLOCK))
+            for name, took in slid(page, f"http://127.0.0.1:{port}/").items():
+                told(f"a step of {name}, to its painted answer", took)
         browser.close()
+
+
+def slid(page: Page, address: str) -> dict[str, list[float]]:
+    """Milliseconds of steps over values that nobody asked for before, by slider and in all."""
+    took: dict[str, list[float]] = {name: [] for name in SLIDERS}
+    for state in STATES:
+        for name in SLIDERS:
+            page.goto(f"{address}#/plan?model=gpt2&cluster=1xrtx-3090&batch=8")
+            page.wait_for_selector("[data-answer*='gpt2 ']")
+            page.goto(f"{address}#/{state}")
+            page.wait_for_selector("[data-answer]:not([data-answer*='gpt2 '])")
+            page.wait_for_load_state("networkidle")
+            took[name] += page.evaluate(CLOCK, [name, STEPS, PAUSE_MS])
+    return {**took, "any of them": [ms for some in took.values() for ms in some]}
 
 
 def load(looking: tuple[float, float]) -> None:
@@ -97,26 +128,25 @@ def load(looking: tuple[float, float]) -> None:
     took: list[float] = []
     wrong: list[int] = []
     with served() as (port, token):
-        end = time.monotonic() + SECONDS
-        people = [
-            threading.Thread(target=_person, args=(n, port, token, looking, end, took, wrong)) for n in range(USERS)
-        ]
+        start = time.monotonic()
+        people = [threading.Thread(target=_person, args=(n, port, token, looking, took, wrong)) for n in range(USERS)]
         for person in people:
             person.start()
         for person in people:
             person.join()
+        lasted = time.monotonic() - start
     told(f"{USERS} people on plan, looking {looking[0]:g} to {looking[1]:g} s", took)
-    print(f"  {len(took) / SECONDS:.0f} answers/s, {len(wrong)} of them errors")
+    print(f"  {len(took) / lasted:.0f} answers/s, {len(wrong)} of them errors")
 
 
 def _person(
-    number: int, port: int, token: str, looking: tuple[float, float], end: float, took: list[float], wrong: list[int]
+    number: int, port: int, token: str, looking: tuple[float, float], took: list[float], wrong: list[int]
 ) -> None:
     chance = random.Random(number)
     link = HTTPConnection("127.0.0.1", port, timeout=60)
     model, device, batch, count = chance.choice(MODELS), chance.choice(DEVICES), 64, 8
     time.sleep(chance.uniform(0, looking[1]))
-    while time.monotonic() < end:
+    for _ in range(QUESTIONS):
         body = json.dumps({"model": model, "cluster": f"{count}x{device}", "batch": batch})
         start = time.perf_counter()
         link.request("POST", "/api/plan", body, {"x-rigwise-token": token, "content-type": "application/json"})
@@ -134,6 +164,12 @@ def _person(
 def main() -> None:
     """What was asked for, or all."""
     what = set(sys.argv[1:]) or {"slider", "view", "load"}
+    if lacking := [name for name in ("fastapi", "uvicorn", "playwright") if find_spec(name) is None]:
+        print(f"the page was not measured: {' and '.join(lacking)} is not installed", file=sys.stderr)
+        return
+    if what & {"slider", "view"} and not browser_place():
+        print("the page was not measured in a browser: no Chromium here", file=sys.stderr)
+        what &= {"load"}
     if what & {"slider", "view"}:
         browse(what)
     if "load" in what:

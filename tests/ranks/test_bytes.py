@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from drawn import BATCH, train_each
-from nets import PIXELS, TOKENS
-from rigwise.layouts.exchange import all_reduce, by_batch
+from nets import PIXELS, TOKENS, task_of
+from rigwise.layouts.exchange import all_gather, all_reduce, by_batch
 from rigwise.layouts.layout import Layout
 from rigwise.layouts.traffic import tensor_sums
 from rigwise.models.convnet import chain
 from rigwise.models.mlp import mlp
 from rigwise.models.model import Model
+from rigwise.models.trace import trace_module
 from rigwise.models.transformer import transformer
 from training import train
 
@@ -66,12 +67,50 @@ def test_tensor_ranks_send_what_the_laws_say(tp: int) -> None:
         assert ranks == [told(model, layout)] * tp, net
 
 
+def traced(net: dict[str, Any]) -> Model:
+    task = task_of(net)
+    inputs, targets = (tensor[:4] for tensor in task.data.tensors)
+    return trace_module(task.model, inputs, loss=task.loss, target=targets)
+
+
+def test_a_traced_model_is_cut_as_a_run_cuts_it() -> None:
+    """All but layers whose attention has projections of its own: those are no chain, and no layer with a fused one."""
+    layout = Layout(tp=2, micro=6, precision="float32")
+    nets = [net for net, _ in CASES if net["kind"] != "transformer"]
+    nets += [{"kind": "mlp", "sizes": [10, 16, 40, 6, 30, 8]}, {"kind": "mlp", "sizes": [7, 9, 11, 5]}]
+    found = train_each([(net, layout) for net in nets], steps=1)
+    for net, (*_, ranks) in zip(nets, found, strict=True):
+        assert ranks == [told(traced(net), layout)] * 2, net
+
+
 def test_a_cut_sequence_sends_as_much() -> None:
     """All but the norms' weights, whose gradients each rank has a part of: they are told as gradients."""
     net, model = CASES[0]
     layout = Layout(tp=2, micro=6, sp="keep", precision="float32")
     ((*_, ranks),) = train_each([(net, layout)], steps=1)
     assert [{of: sent[of] for of in ("forward", "backward")} for sent in ranks] == [told(model, layout)] * 2
+
+
+def test_a_sequence_that_is_not_kept_is_gathered_again() -> None:
+    """Once for each input of a cut layer, backward."""
+    net, model = CASES[0]
+    layout = Layout(tp=2, micro=6, sp="on", precision="float32")
+    ((*_, ranks),) = train_each([(net, layout)], steps=1)
+    sums = ((one, block.count) for block in model.blocks for one in tensor_sums(block.operations))
+    more = sum(float(all_gather(one.elements * BATCH, 2)) * n for one, n in sums if one.of == "backward") * DOUBLE
+    wanted = told(model, layout) + Counter(backward=more)
+    assert [{of: sent[of] for of in ("forward", "backward")} for sent in ranks] == [wanted] * 2
+
+
+def test_layers_that_run_again_add_again() -> None:
+    """As often as the laws count; all in the backward pass's time, and told as forward."""
+    net, model = CASES[0]
+    layout = Layout(tp=2, micro=6, recompute="full", precision="float32")
+    ((*_, ranks),) = train_each([(net, layout)], steps=1)
+    layers = [block for block in model.blocks if block.role == "layer"]
+    again = (one.elements * block.count for block in layers for one in tensor_sums(block.operations) if one.repeated)
+    wanted = told(model, layout) + Counter(forward=float(all_reduce(sum(again) * BATCH, 2)) * DOUBLE)
+    assert ranks == [wanted] * 2
 
 
 def test_data_ranks_send_their_gradients() -> None:

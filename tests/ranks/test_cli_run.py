@@ -51,3 +51,9 @@ def test_a_task_that_raises_is_a_usage_error_with_file_and_line(capsys, tmp_path
     assert code == 2
     assert "mine.py:2" in said.err
     assert "a mistake" in said.err
+
+
+def test_mpi_on_hosts_of_ours_is_refused_with_the_way_that_works(capsys, tmp_path) -> None:
+    words = ["--nnodes", "2", "--rendezvous", "127.0.0.1:29400", "--output", str(tmp_path / "out")]
+    assert main(["run", "digits", *words, "--backend", "mpi"]) == 2
+    assert "without --nnodes" in capsys.readouterr().err

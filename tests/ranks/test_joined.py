@@ -12,32 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from rigwise.run.seats import seat
+from seated import WITHIN_S, Seated
 from training import TASKS, train
 
-WITHIN_S = 100.0
 RUN = [sys.executable, "-m", "rigwise", "run"]
-MPICH = ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID")
 SLURM = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
-
-
-def started(words: list[str], names: tuple[str, ...], world: int = 2, **more: str) -> list[subprocess.Popen[str]]:
-    """Ranks as mpirun starts them on one machine: told their place, and not where to meet."""
-    own = {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1", **more}
-    return [
-        subprocess.Popen(
-            [*RUN, *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **own, **dict(zip(names, (str(rank), str(world), str(rank)), strict=True))},
-        )
-        for rank in range(world)
-    ]
-
-
-def ended(ranks: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
-    said = [rank.communicate(timeout=WITHIN_S) for rank in ranks]
-    return [(rank.returncode, *words) for rank, words in zip(ranks, said, strict=True)]
 
 
 def losses(output: str) -> list[float]:
@@ -63,7 +42,7 @@ def test_under_torchrun_the_losses_are_those_of_run() -> None:
 
 def test_ranks_of_mpi_on_one_machine_need_no_address() -> None:
     words = [f"{TASKS}:plain", "--steps", "8", "--device", "cpu", "--output", "out", "--resume-if-any"]
-    first, second = ended(started(words, MPICH))
+    first, second = Seated(words).ended()
     assert (first[0], second[0]) == (0, 0), first[2] + second[2]
     assert "loss" in first[1]
     assert second[1:] == ("", "")
@@ -71,14 +50,14 @@ def test_ranks_of_mpi_on_one_machine_need_no_address() -> None:
 
 
 def test_a_layout_of_other_ranks_is_refused_once_and_by_all() -> None:
-    first, second = ended(started([f"{TASKS}:plain", "--layout", "dp=3"], MPICH))
+    first, second = Seated([f"{TASKS}:plain", "--layout", "dp=3"]).ended()
     assert (first[0], second[0]) == (2, 2)
     assert "layout dp=3,micro=1,precision=float32 has 3 ranks, MPI started 2" in first[2]
     assert second[1:] == ("", "")
 
 
 def test_the_rank_that_failed_says_why() -> None:
-    first, second = ended(started([f"{TASKS}:one_raises", "--device", "cpu", "--output", "out"], MPICH))
+    first, second = Seated([f"{TASKS}:one_raises", "--device", "cpu", "--output", "out"]).ended()
     assert (first[0], second[0]) == (5, 2)
     assert "rank 0 of 2 lost its neighbours" in first[2]
     assert "rank 1 of 2: the task's model or loss raised KeyError at taskfile.py" in second[2]
@@ -88,15 +67,15 @@ def test_the_rank_that_failed_says_why() -> None:
 
 def test_asked_to_stop_all_save_and_leave_and_go_on_later() -> None:
     words = [f"{TASKS}:slow", "--steps", "40", "--device", "cpu", "--output", "out", "--resume-if-any"]
-    ranks = started(words, MPICH)
+    ranks = Seated(words)
     deadline = time.monotonic() + WITHIN_S
     while not Path("out/log.jsonl").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    ranks[1].send_signal(signal.SIGTERM)
-    (code, _, says), (other, *_) = ended(ranks)
+    os.kill(ranks.ranks[1].pid, signal.SIGTERM)
+    (code, _, says), (other, *_) = ranks.ended()
     assert (code, other) == (130, 130), says
     assert "--resume" in says
-    assert [code for code, *_ in ended(started(words, MPICH))] == [0, 0]
+    assert [code for code, *_ in Seated(words).ended()] == [0, 0]
     assert losses("out") == list(train(":slow", steps=40).losses)
 
 

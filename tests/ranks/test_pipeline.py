@@ -37,3 +37,17 @@ def test_eight_ranks() -> None:
 
 def test_twenty_steps() -> None:
     agree(("crossed", Layout(pp=2), 3), ("crossed", Layout(pp=2, schedule="zero_bubble"), 3), steps=20)
+
+
+def test_blocks_that_run_again() -> None:
+    """Buffers are written once, tied weights added once; beside sequences cut in two ways."""
+    full, attention = {"recompute": "full"}, {"recompute": "selective"}
+    agree(
+        ("crossed", Layout(pp=2, **full), 3),
+        ("crossed", Layout(pp=2, schedule="zero_bubble", **full), 3),
+        ("words", Layout(dp=2, zero=3, **full), 2),
+        ("words", Layout(dp=2, **attention), 2),
+        ("words", Layout(cp=2, **full), 2),
+        ("words", Layout(tp=2, sp="on", **full), 2),
+        ("words", Layout(tp=2, sp="on", **attention), 2),
+    )

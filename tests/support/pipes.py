@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from mixed_layouts import Experts
 from rigwise.layouts.layout import Layout
 from rigwise.layouts.schedule import in_flight
 from rigwise.run.parallel.exchanges import counting
@@ -115,8 +116,8 @@ def made(name: str, dtype: torch.dtype = torch.float64, **other: Any) -> tuple[n
     torch.manual_seed(0)
     if name == "images":
         return Images().to(dtype), nn.functional.cross_entropy
-    if name == "words":
-        return Words(**other).to(dtype), words_loss
+    if name in ("words", "experts"):
+        return (Words if name == "words" else Experts)(**other).to(dtype), words_loss
     return Crossed(**other).to(dtype), crossed_loss
 
 
@@ -126,7 +127,7 @@ def batch(
     draw = torch.Generator().manual_seed(seed)
     if name == "images":
         return torch.randn(samples, 1, 8, 8, generator=draw, dtype=dtype), torch.randint(5, (samples,), generator=draw)
-    words = torch.randint(WORDS, (2, samples, TOKENS if name == "words" else LENGTH), generator=draw)
+    words = torch.randint(WORDS, (2, samples, LENGTH if name == "crossed" else TOKENS), generator=draw)
     return words[0], words[1]
 
 

@@ -13,6 +13,8 @@ from rigwise.run.start import run
 TASKS = Path(__file__).with_name("taskfile.py")
 KILLER = "rigwise_test_killer"  # a file of this name in the working folder arms the task `killed`
 
+GO = "rigwise_test_go"  # a file of this name in the working folder lets the task `held` go on
+
 
 def train(task: str, layout: Any = "dp=2", **other: Any) -> RunResult:
     """Train ":name" of taskfile.py, or a packaged task, for 8 steps."""

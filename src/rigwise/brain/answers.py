@@ -54,6 +54,7 @@ class Fleet:
             "shape": self.work.shape,
             "needed": self.work.quantity.to_dict(),
             "memory": self.work.held.to_dict(),
+            "bandwidth": self.work.reading.to_dict() if self.work.read else None,
             "exchange": self.work.exchange.to_dict(),
             "machines": [one.to_dict() for one in self.machines],
             "standing": [one.to_dict() for one in self.standing],

@@ -27,12 +27,13 @@ class Kind:
     reach: str
     dendrites: str
     outputs: str
+    rate: str
     always: bool = True  # whether its dendrite's filter is in the bound
 
 
 KINDS = tuple(
     Kind(name=name, region=region, count=count, inputs=inputs, reach=f"{filt}_reach", dendrites=f"{filt}_dendrites",
-         outputs=outputs, always=always)
+         outputs=outputs, rate=f"{filt}_rate", always=always)
     for name, region, count, inputs, filt, outputs, always in (
         ("purkinje", "cerebellum", "purkinje_cells", "purkinje_inputs", "purkinje", "purkinje_outputs", True),
         ("granule", "cerebellum", "granule_cells", "granule_inputs", "granule", "granule_outputs", True),
@@ -73,30 +74,34 @@ def flops(values: Values, include: Sequence[str] = ()) -> dict[str, Floats]:
     >>> f"{sum(terms.values()):.4g}"
     '1.075e+21'
     """
-    times = values["rate"] * factor(values, include)
-    return {kind.name: np.asarray(values[kind.count] * times * evaluation(kind, values, include)) for kind in KINDS}
+    times = factor(values, include)
+    return {
+        kind.name: np.asarray(values[kind.count] * values[kind.rate] * times * evaluation(kind, values, include))
+        for kind in KINDS
+    }
 
 
 def demands(values: Values, include: Sequence[str] = ()) -> dict[str, Floats]:
     """The whole brain's FLOP/s, bytes held, bytes/s read, messages/s and bytes/s between cells, arrays broadcast.
 
-    memory = sum over cells of bytes x (weights + N T);  bandwidth = rate x memory, each number read once an evaluation;
+    memory = sum over cells of bytes x (weights + N T);  bandwidth = sum of their rate x bytes, each read once a time;
     messages = rate x outputs;  exchange = messages x bytes of a message. Left out: caches that keep a weight for the
     next evaluation, cells that stay silent. Source: the sizes of the network, as models/ counts them.
     """
-    memory = messages = np.zeros(())
+    memory = bandwidth = messages = np.zeros(())
     for kind in KINDS:
         wide = kind.always or CORTICAL in include
         reach, dendrites = (values[kind.reach], values[kind.dendrites]) if wide else (0.0, 0.0)
         inputs, steps = values[kind.inputs], values["time_steps"]
         held = weights(inputs, reach, dendrites, steps) + np.asarray(inputs * steps)
-        memory = memory + values[kind.count] * held * values["bytes_per_value"]
-        messages = messages + np.asarray(values[kind.count] * values["rate"] * values[kind.outputs])
+        held = np.asarray(values[kind.count] * held * values["bytes_per_value"])
+        memory, bandwidth = memory + held, bandwidth + np.asarray(held * values[kind.rate])
+        messages = messages + np.asarray(values[kind.count] * values[kind.rate] * values[kind.outputs])
     total = sum(flops(values, include).values(), start=np.zeros(()))
     return {
         "flops": np.asarray(total),
         "memory": memory,
-        "bandwidth": np.asarray(memory * values["rate"]),
+        "bandwidth": bandwidth,
         "messages": messages,
         "exchange": np.asarray(messages * values["bytes_per_message"]),
     }

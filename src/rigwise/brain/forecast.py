@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import log2
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,9 @@ from rigwise.brain.caveats import CANNOT_SAY
 from rigwise.brain.estimate import BrainEstimate
 from rigwise.brain.growth import Growth, fit
 from rigwise.brain.history import History, history, names
-from rigwise.brain.limits import assumptions, bend, chosen_limits, limit_names
+from rigwise.brain.limits import assumptions, bend, chosen_limits, figures, limit_names
 from rigwise.brain.quantity import Quantity, known, spread
-from rigwise.brain.scenarios import ARTICLE_TARGET, Scenario, scenarios
+from rigwise.brain.scenarios import ARTICLE_TARGET, Scenario, Sum, scenarios, sums
 from rigwise.brain.trend import Beliefs, Prior, coverage, follow, paths
 from rigwise.errors import UsageError, check_whole, not_found
 
@@ -53,13 +54,22 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foresight:
-    """What the trend, fitted on data to a year, foresaw of the last observation: the ends of its 80 % interval."""
+    """What the trend, fitted on data to a year, foresaw of the last observation: the ends of its 80 % interval.
+
+    drawn_on: what joined lines (growth.py), fitted to the same data, give where the last is drawn on.
+    """
 
     metric: str
     fitted_to: float
     year: float
     foreseen: Quantity
+    drawn_on: float
     came: float
+
+    @property
+    def off(self) -> tuple[float, float]:
+        """How many doublings too many: the middle of the trend, and the line that is drawn on."""
+        return log2((self.foreseen.p50 or self.came) / self.came), log2(self.drawn_on / self.came)
 
     @property
     def held(self) -> bool:
@@ -70,7 +80,8 @@ class Foresight:
         """The JSON of a look back."""
         return {
             "metric": self.metric, "fitted_to": self.fitted_to, "year": self.year, "foreseen": self.foreseen.to_dict(),
-            "came": self.came, "held": self.held,
+            "drawn_on": self.drawn_on, "came": self.came, "held": self.held,
+            "off_doublings": {"trend": self.off[0], "drawn_on": self.off[1]},
         }  # fmt: skip
 
 
@@ -90,6 +101,8 @@ class Forecast:
     scenarios: tuple[Scenario, ...]
     foresight: tuple[Foresight, ...]
     coverage: dict[str, tuple[float, int]]
+    sums: tuple[Sum, ...]
+    figures: Mapping[str, Mapping[str, Any]]
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of a forecast."""
@@ -111,6 +124,8 @@ class Forecast:
             "scenarios": [scenario.to_dict() for scenario in self.scenarios],
             "foresight": [look.to_dict() for look in self.foresight],
             "coverage": {name: {"share": share, "forecasts": count} for name, (share, count) in self.coverage.items()},
+            "sums": [one.to_dict() for one in self.sums],
+            "figures": {name: dict(figure) for name, figure in self.figures.items()},
             "cannot_say": list(CANNOT_SAY),
         }  # fmt: skip
 
@@ -160,6 +175,8 @@ def forecast(
         scenarios=tuple(scenarios(wanted.value or ARTICLE_TARGET, data=data)),
         foresight=tuple(look_back(name, 2015.99, draws, seed, prior) for name in ("hpcg", "linpack", "sum", "last")),
         coverage={name: _earned(name, prior) for name in names()},
+        sums=tuple(sums()),
+        figures=figures(data),
     )
 
 
@@ -218,5 +235,10 @@ def look_back(
     at = paths(beliefs, steps, draws, np.random.default_rng([seed, 9]))[:, -1]
     foreseen = spread(float(2.0 ** np.median(at)), 2.0**at, past.unit, past.source)
     return Foresight(
-        metric=metric, fitted_to=beliefs.year, year=last, foreseen=foreseen, came=float(2.0 ** past.log2[-1])
+        metric=metric,
+        fitted_to=beliefs.year,
+        year=last,
+        foreseen=foreseen,
+        drawn_on=fit(past.until(fitted_to)).ahead(last),
+        came=float(2.0 ** past.log2[-1]),
     )

@@ -1,6 +1,6 @@
 """How many devices would sustain the brain's operations, at what price, power and network: through the cost model.
 
-Five figures a device stand side by side, as a peak says little:
+Six figures a device stand side by side, as a peak says little:
 
     peak      the data sheet's, in the type of the products
     dense     a large matrix product (cost/matmul.py), what training a language model nears
@@ -9,7 +9,8 @@ Five figures a device stand side by side, as a peak says little:
     shape     `cost.estimate` of this very network, forward only
     network   the rate at which messages between cells fill the network cards
 
-Sustained is the lesser of shape and network; the count is what sustains the operations and holds the memory.
+Sustained is the lesser of shape and network; the count is what sustains the operations, holds the memory and reads it
+as often as cells are evaluated.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ SOURCE = "rigwise cost model on the catalogue's figures"
 class Machine:
     """One kind of device for the whole brain. rates: FLOP/s of one device by how they are measured.
 
-    binds: what decides the count: shape, network or memory. A figure that is not known is None.
+    binds: what decides the count: shape, network, memory or bandwidth. A figure that is not known is None.
     """
 
     device: str
@@ -85,13 +86,16 @@ def machine(brain: BrainEstimate, task: Work, device: str, *, precision: str | N
     found = _costed(task.model, cluster, kind, task.micro)
     rates, room = _rates(brain, task, cluster, kind, found), cluster.device.memory
     shape, wires_rate = (rates[name].value or np.inf for name in ("shape", "network"))
-    for_speed, for_memory = task.needed / min(shape, wires_rate), task.memory / room
-    binds = "memory" if for_memory > for_speed else "shape" if shape <= wires_rate else "network"
-    value = max(for_speed, for_memory)
+    reads = cluster.device.bandwidth
+    counts = {"shape": task.needed / shape, "network": task.needed / wires_rate, "memory": task.memory / room}
+    counts["bandwidth"] = task.read / reads
+    binds = max(counts, key=lambda name: counts[name])
+    value = counts[binds]
     with np.errstate(divide="ignore"):  # nothing leaves a device: its wires carry any rate
         by_wires = network_rate(cluster) / task.bytes_per_flop_drawn
     sustained = np.minimum(shape * _noise(brain, found), by_wires)
-    drawn = np.maximum(task.needed_drawn / sustained, task.memory_drawn / room)
+    held = np.maximum(task.memory_drawn / room, task.read_drawn / reads)
+    drawn = np.maximum(task.needed_drawn / sustained, held)
     return Machine(
         device=cluster.device.name,
         precision=kind,
@@ -154,7 +158,7 @@ def _notes(brain: BrainEstimate, task: Work, sustained: float) -> list[str]:
     """What a person should know before believing a count of cells."""
     if task.shape != "cells":
         return []
-    one = task.flops * brain.points["rate"]
+    one = task.flops * brain.points["purkinje_rate"]
     notes = [
         "one channel and a filter of 50,000 weights lie outside what was measured; intervals are those of usual nets"
     ]

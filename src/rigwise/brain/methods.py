@@ -27,7 +27,7 @@ DRAWS = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factor:
-    """One input of a method; divides: the product is divided by it. checked: yes, recalled or reconstructed."""
+    """One input of a method; divides: the product is divided by it. checked: yes, derived, recalled, reconstructed."""
 
     value: float
     low: float
@@ -72,6 +72,12 @@ class Method:
         return all(agrees(got, said, self.digits) for got, said in zip(self.computed, self.published, strict=True))
 
     @property
+    def sure(self) -> str:
+        """How many of the inputs come from a copy of their source, in words; empty where none is known."""
+        said = [factor.checked.startswith(("yes", "derived", SET_HERE)) for factor in self.factors.values()]
+        return f"{sum(said)} of {len(said)}" if said else ""
+
+    @property
     def by_construction(self) -> bool:
         """Whether a factor was read off the published figure, so that agreement proves nothing."""
         return any(factor.checked == "reconstructed" for factor in self.factors.values())
@@ -87,6 +93,7 @@ class Method:
             "computed": None if self.computed is None else list(self.computed),
             "reproduced": self.reproduced,
             "by_construction": self.by_construction,
+            "inputs_from_a_copy": self.sure,
             "gap": self.gap,
             "memory_bytes": self.memory,
             "inputs": {

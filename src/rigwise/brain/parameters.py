@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite, sqrt
+from math import sqrt
 from typing import Any, get_args
 
 import numpy as np
@@ -18,7 +18,9 @@ from rigwise.errors import UsageError, not_found
 
 Floats = NDArray[np.float64]
 Values = Mapping[str, float | Floats]
+_MOST = 1e30
 SET_HERE = "set by the user"
+TOGETHER = {"rate": ("purkinje_rate", "granule_rate", "cortex_rate")}  # one name for inputs that the article has as one
 _AMOUNT = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
 _RANGE = re.compile(rf"\s*({_AMOUNT})\s*(?:\.\.\s*({_AMOUNT})\s*)?$")
 
@@ -64,7 +66,7 @@ class Parameter:
 
 
 def read_range(says: str, text: str) -> tuple[float, float | None]:
-    """One number, or two with .. between them, above 0.
+    """One number, or two with .. between them, above 0, and such that a product of eight has a float.
 
     >>> read_range("rate", "50..500"), read_range("rate", "2e2")
     ((50.0, 500.0), (200.0, None))
@@ -77,8 +79,10 @@ def read_range(says: str, text: str) -> tuple[float, float | None]:
         low, high = float(match[1]), None if match[2] is None else float(match[2])
     except ValueError:
         raise UsageError(says, rule=rule) from None
-    if not (low > 0 and isfinite(low)) or (high is not None and not (high >= low and isfinite(high))):
+    if not low > 0 or (high is not None and high < low):
         raise UsageError(says, rule=rule)
+    if low < 1 / _MOST or (high or low) > _MOST:
+        raise UsageError(says, rule=f"{rule}, from {1 / _MOST:g} to {_MOST:g}")
     return low, high
 
 
@@ -105,7 +109,8 @@ def _read(row: Mapping[str, str]) -> Parameter:
 
 
 def parameters(sets: Mapping[str, float | str] | Sequence[str] = ()) -> dict[str, Parameter]:
-    """The inputs with some of them set: {"rate": 100} or ["rate=100", "time_steps=3..6"].
+    """The inputs with some of them set: {"rate": 100} or ["rate=100", "time_steps=3..6"]. "rate" is that of all cells;
+    one of its own, in whatever place, goes before it.
 
     Raises NotFoundError for an unknown name and UsageError for a value that cannot be.
 
@@ -113,10 +118,12 @@ def parameters(sets: Mapping[str, float | str] | Sequence[str] = ()) -> dict[str
     8000.0
     """
     known = shipped()
-    for name, text in read_sets(sets).items():
-        if name not in known:
-            raise not_found("parameter", name, known, hint="`rigwise brain estimate` lists them")
-        known[name] = known[name].set(text)
+    for name, text in sorted(read_sets(sets).items(), key=lambda pair: pair[0] not in TOGETHER):
+        if name not in known and name not in TOGETHER:
+            hint = "`rigwise brain estimate --inputs` lists them"
+            raise not_found("parameter", name, [*known, *TOGETHER], hint=hint)
+        for each in TOGETHER.get(name, (name,)):
+            known[each] = known[each].set(text)
     return known
 
 

@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 from math import ceil, log, log2
 from typing import Any
 
+from rigwise import units
 from rigwise.brain.history import history
 from rigwise.brain.tables import toml
-from rigwise.units import DAY, HOUR, KILO
+from rigwise.units import DAY, HOUR, KILO, YEAR
 
 ARTICLE_TARGET = 1.075e21
 _JULY = 0.5  # of a year: the article is of July 2015
@@ -95,6 +96,50 @@ def scenarios(target: float = ARTICLE_TARGET, *, data: Mapping[str, Any] | None 
                 )
             )
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sum:
+    """One of the article's small sums: what it comes to, and what the article says, None where it says nothing."""
+
+    says: str
+    value: float
+    stated: float | None
+    unit: str
+    source: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of a sum."""
+        return asdict(self)
+
+
+def sums() -> list[Sum]:
+    """Knowledge ten years before, what electricity costs a supercomputer, and how soon a factory costs twice.
+
+    >>> [f"{one.value:.4g} {one.unit}" for one in sums()][2:5]
+    ['0.1128 USD/kWh', '0.1736 USD/kWh', '0.1094 USD/kWh']
+    """
+    data = toml("scenarios")["sums"]
+    then, power, factory = (data[name] for name in ("knowledge", "electricity", "factory"))
+    known = knowledge_then(then["years"], then["doublings_a_year"])
+    bills = [("day", bill, bill) for bill in power["usd_a_day"]]
+    bills.append(("year", power["usd_a_year"], power["usd_a_year"] * DAY / YEAR))
+    watts = units.show_watts(power["watts"])
+    rows = [
+        (f"share of today's knowledge of the brain, {then['years']} years ago", known, then["stated"], "", then),
+        (f"electricity of {watts}", electricity(power["watts"], 0.0)[0], None, "kWh/day", power),
+    ]
+    for time, bill, daily in bills:
+        price = electricity(power["watts"], daily)[1]
+        rows.append((f"its price at {bill:,.0f} dollars a {time}", price, None, "USD/kWh", power))
+    for growth in factory["growth"]:
+        twice = doubling_years(growth)
+        says = f"a factory's cost doubles at {growth:.0%} a year"
+        rows.append((says, twice, factory["stated_years"], "year", factory))
+    return [
+        Sum(says=says, value=value, stated=stated, unit=unit, source=row["source"])
+        for says, value, stated, unit, row in rows
+    ]
 
 
 def knowledge_then(years: float, doublings_a_year: float = 1.0) -> float:

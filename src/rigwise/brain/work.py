@@ -33,7 +33,8 @@ ASKED = "asked for by the user"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """model: one sample of it is `flops`, costed `micro` at a time. needed: FLOP/s, and its draws; memory: bytes held,
-    and its draws. bytes_per_flop: what leaves a device for each FLOP, and its draws.
+    and its draws. read: bytes/s that cells read of what they hold, and its draws; 0 where the model has them already.
+    bytes_per_flop: what leaves a device for each FLOP, and its draws.
     """
 
     shape: str
@@ -46,6 +47,8 @@ class Work:
     needed_drawn: Floats
     memory: float
     memory_drawn: Floats
+    read: float
+    read_drawn: Floats
     source: str
 
     @property
@@ -58,6 +61,11 @@ class Work:
         """Bytes/s between devices."""
         drawn = self.needed_drawn * self.bytes_per_flop_drawn
         return spread(self.needed * self.bytes_per_flop, drawn, "byte/s", self.source)
+
+    @property
+    def reading(self) -> Quantity:
+        """Bytes/s read of what is held."""
+        return spread(self.read, self.read_drawn, "byte/s", self.source)
 
     @property
     def held(self) -> Quantity:
@@ -95,6 +103,8 @@ def _cells(brain: BrainEstimate, flops: float | None) -> Work:
         needed_drawn=brain.drawn["flops"] if flops is None else np.full(brain.draws, flops),
         memory=memory * scale,
         memory_drawn=brain.drawn["memory"] * scale,
+        read=(at["bandwidth"].value or 0.0) * scale,
+        read_drawn=brain.drawn["bandwidth"] * scale,
         source=at["flops"].source if flops is None else ASKED,
     )
 
@@ -129,5 +139,7 @@ def _by_events(brain: BrainEstimate, flops: float | None, own: Mapping[str, floa
         needed_drawn=between if flops is None else np.full(brain.draws, flops),
         memory=room * scale,
         memory_drawn=held * scale,
+        read=0.0,
+        read_drawn=np.zeros(brain.draws),
         source=human()["source"] if flops is None else ASKED,
     )

@@ -15,6 +15,7 @@ from rigwise.cli.options import Look
 from rigwise.errors import UsageError
 
 Sets = Annotated[list[str] | None, Parameter(name="--set", negative="")]
+Inputs = Annotated[bool, Parameter(negative="", show_default=False)]
 Words = Annotated[list[str] | None, Parameter(negative="")]
 
 
@@ -24,7 +25,7 @@ def estimate_(
     include: Words = None,
     draws: int = 100_000,
     seed: int = 0,
-    inputs: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    inputs: Inputs = False,
     picture: Path | None = None,
     look: Look = Look(),
 ) -> None:
@@ -55,15 +56,24 @@ def estimate_(
     _said(look, picture)
 
 
-def compare_(*, sets: Sets = None, seed: int = 0, picture: Path | None = None, look: Look = Look()) -> None:
+def compare_(
+    *,
+    sets: Sets = None,
+    seed: int = 0,
+    inputs: Inputs = False,
+    picture: Path | None = None,
+    look: Look = Look(),
+) -> None:
     """Published estimates, each worked out from its own inputs, beside what was published.
 
     Parameters
     ----------
     sets
-        Set an input of a method: kurzweil_1999.rate=100; may be given several times. --json lists them.
+        Set an input of a method: kurzweil_1999.rate=100; may be given several times.
     seed
         Of the draws.
+    inputs
+        List every input of every method with its value or range, how sure it is, and its source.
     picture
         Write a picture here (.svg or .png): all estimates by year.
     """
@@ -73,7 +83,7 @@ def compare_(*, sets: Sets = None, seed: int = 0, picture: Path | None = None, l
         from rigwise.report.brain_compare import compare_svg
 
         write_picture(picture, compare_svg(found))
-    look.answer(found.to_dict, lambda screen: draw_compare(screen, found, look.chatty))
+    look.answer(found.to_dict, lambda screen: draw_compare(screen, found, look.chatty, inputs))
     _said(look, picture)
 
 
@@ -139,6 +149,7 @@ def forecast_(
     sets: Sets = None,
     include: Words = None,
     seed: int = 0,
+    inputs: Inputs = False,
     picture: Path | None = None,
     look: Look = Look(),
 ) -> None:
@@ -162,6 +173,8 @@ def forecast_(
         Switch in what the bound leaves out, where the target is the estimate.
     seed
         Of the draws.
+    inputs
+        List every figure of limits, scenarios and the trend with its value or range and its source.
     picture
         Write a picture here (.svg or .png): the history, the years ahead, and the year of crossing.
     """
@@ -181,7 +194,7 @@ def forecast_(
         from rigwise.report.brain_forecast import forecast_svg
 
         write_picture(picture, forecast_svg(found))
-    look.answer(found.to_dict, lambda screen: draw_forecast(screen, found, look.chatty))
+    look.answer(found.to_dict, lambda screen: draw_forecast(screen, found, look.chatty, inputs))
     _said(look, picture)
 
 

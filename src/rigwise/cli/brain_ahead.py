@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from rigwise import units
-from rigwise.cli.brain_words import UNKNOWN, between, caveats, four_digits, percentiles, value_and_range
+from rigwise.cli.brain_words import UNKNOWN, between, caveats, figures, four_digits, percentiles, value_and_range
 from rigwise.cli.console import can_draw
 from rigwise.cli.pictures import bar
 from rigwise.cli.tables import Column, facts, table
@@ -26,6 +26,7 @@ def draw_machines(screen: Console, found: Fleet, chatty: bool) -> None:
     task = found.work
     rows = [
         ("needed", f"{between(task.quantity, ten)} FLOP/s, {between(task.held, units.show_bytes)} held"),
+        ("read a second", f"{between(task.reading, ten)} byte/s" if task.read else "counted in the shape"),
         ("between devices", f"{between(task.exchange, ten)} byte/s"),
         ("shape", {"cells": "a Purkinje cell as a network", "events": "synapse events, one by one"}[task.shape]),
     ]
@@ -121,7 +122,7 @@ def _share(value: float) -> str:
 # ---- forecast
 
 
-def draw_forecast(screen: Console, f: Forecast, chatty: bool) -> None:
+def draw_forecast(screen: Console, f: Forecast, chatty: bool, inputs: bool) -> None:
     """The year, by limits; the article's scenarios and what came; growth; how the intervals fared."""
     on = ", ".join(f.chosen.limits) or "none"
     screen.print(
@@ -149,6 +150,12 @@ def draw_forecast(screen: Console, f: Forecast, chatty: bool) -> None:
     screen.print(_foresight(screen, f))
     screen.print()
     screen.print(_growth(screen, f))
+    screen.print()
+    screen.print(_sums(screen, f))
+    if inputs:
+        screen.print()
+        rows = ((name, one["value"], one["sure"], one["source"]) for name, one in f.figures.items())
+        screen.print(figures(screen, rows))
     caveats(screen)
 
 
@@ -221,7 +228,9 @@ def _foresight(screen: Console, f: Forecast) -> object:
         Column(head="p90", drop=2),
         Column(head="came"),
         Column(head="inside", right=False),
-        Column(head="rolling origin, 80 %", drop=3),
+        Column(head="off by", drop=3),
+        Column(head="line drawn on", drop=5),
+        Column(head="off by", drop=4),
     )
     rows = [
         [
@@ -229,7 +238,9 @@ def _foresight(screen: Console, f: Forecast) -> object:
             *percentiles(look.foreseen, ten)[1:],
             ten(look.came),
             "yes" if look.held else "no",
-            f"{f.coverage[look.metric][0]:.0%} of {f.coverage[look.metric][1]}",
+            f"{look.off[0]:+.1f} doublings",
+            ten(look.drawn_on),
+            f"{look.off[1]:+.1f} doublings",
         ]
         for look in f.foresight
     ]
@@ -240,9 +251,11 @@ def _growth(screen: Console, f: Forecast) -> object:
     columns = (
         Column(head="history", right=False),
         Column(head="from", drop=1),
+        Column(head="when, 80 %", drop=4),
         Column(head="to", drop=1),
         Column(head="months a doubling"),
         Column(head="80 %", drop=2),
+        Column(head="held from rolling origins", drop=3),
     )
     rows = []
     for name, growth in f.growth.items():
@@ -252,9 +265,26 @@ def _growth(screen: Console, f: Forecast) -> object:
                 [
                     name if place == 0 else "",
                     f"{s.start:.1f}",
+                    f"{s.earliest:.1f} to {s.latest:.1f}" if place else "",
                     f"{s.end:.1f}",
                     f"{s.months:.1f}",
                     f"{12 / s.high:.1f} to {high}",
+                    "{:.0%} of {}".format(*f.coverage[name]) if place == 0 else "",
                 ]
             )
-    return table(screen, columns, rows, title="growth, with the years in which it changed")
+    return table(screen, columns, rows, title="growth, the years in which it changed, and how many 80 % intervals held")
+
+
+def _sums(screen: Console, f: Forecast) -> object:
+    columns = (
+        Column(head="small sum of the article", right=False),
+        Column(head="comes to"),
+        Column(head="unit", right=False, drop=2),
+        Column(head="stated", drop=1),
+    )
+    rows = [
+        [one.says, units.show_number(one.value) if one.value >= 1 else f"{one.value:.3g}", one.unit,
+         "" if one.stated is None else f"{one.stated:g}"]
+        for one in f.sums
+    ]  # fmt: skip
+    return table(screen, columns, rows)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from rigwise import units
 from rigwise.brain.scenarios import ARTICLE_TARGET
-from rigwise.cli.brain_words import between, caveats, four_digits, percentiles, value_and_range
+from rigwise.cli.brain_words import between, caveats, figures, four_digits, percentiles, value_and_range
 from rigwise.cli.console import can_draw
 from rigwise.cli.pictures import bar
 from rigwise.cli.tables import Column, facts, table
@@ -136,10 +136,10 @@ def _inputs(screen: Console, e: BrainEstimate) -> object:
 
 # ---- compare
 
-_AGREES = {True: "yes", False: "no", None: "inputs unknown"}
+_AGREES = {True: "yes", False: "no", None: "no inputs: below"}
 
 
-def draw_compare(screen: Console, found: Comparison, chatty: bool) -> None:
+def draw_compare(screen: Console, found: Comparison, chatty: bool, inputs: bool) -> None:
     """One line a method, and why some do not come out."""
     columns = (
         Column(head="year"),
@@ -148,6 +148,7 @@ def draw_compare(screen: Console, found: Comparison, chatty: bool) -> None:
         Column(head="p10 to p90", drop=2),
         Column(head="published", drop=1),
         Column(head="reproduced", right=False, drop=3),
+        Column(head="inputs seen", drop=4),
     )
     rows = [
         [
@@ -156,6 +157,7 @@ def draw_compare(screen: Console, found: Comparison, chatty: bool) -> None:
             *value_and_range(m.quantity),
             _ends(m.published),
             "by construction" if m.by_construction and m.reproduced else _AGREES[m.reproduced],
+            m.sure,
         ]
         for m in found.methods
     ]
@@ -166,6 +168,7 @@ def draw_compare(screen: Console, found: Comparison, chatty: bool) -> None:
             *value_and_range(found.ours),
             four_digits(ARTICLE_TARGET),
             _AGREES[found.agrees],
+            "",
         ]
     )
     screen.print(table(screen, columns, rows))
@@ -175,7 +178,17 @@ def draw_compare(screen: Console, found: Comparison, chatty: bool) -> None:
     for m in found.methods:
         if m.gap:
             screen.print(f"{m.name}: {m.gap}", markup=False)
+    if inputs:
+        screen.print()
+        screen.print(figures(screen, _factors(found)))
     caveats(screen)
+
+
+def _factors(found: Comparison) -> Iterable[tuple[str, float | tuple[float, float], str, str]]:
+    for m in found.methods:
+        for name, f in m.factors.items():
+            value = f.value if f.low == f.high else (f.low, f.high)
+            yield f"{m.key}.{name}", value, f"{f.unit}, {f.checked}", m.source
 
 
 def _ends(ends: tuple[float, float]) -> str:

@@ -129,6 +129,12 @@ def _on_hosts(
 ) -> int:
     if not (several.nnodes and several.rendezvous):
         raise UsageError("--nnodes and --rendezvous belong together", nearest="--nnodes 2 --rendezvous HOST:29400")
+    if several.backend == "mpi":
+        raise UsageError(
+            "--backend mpi beside --nnodes",
+            rule="over MPI, ranks are started by mpirun, on all hosts",
+            nearest="mpirun -n RANKS --hosts A,B rigwise run ... --backend mpi, without --nnodes",
+        )
     flags = {"json": look.json, "quiet": look.quiet, "no-color": look.no_color, "debug": look.debug}
     flags |= {"trace": watching.trace, "tensorboard": watching.tensorboard}
     words = [f"--{flag}" for flag, wanted in flags.items() if wanted]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from types import ModuleType
+from typing import Any, Literal
 
 from rigwise.convolution import fourier, kernels, winograd
+from rigwise.convolution.choose import choose_numpy
 from rigwise.convolution.geometry import Geometry
 from rigwise.convolution.kernels import Floats
 from rigwise.errors import UsageError, not_found
@@ -32,67 +34,27 @@ def _any(_: Geometry) -> str:
     return ""
 
 
-ALGORITHMS: dict[str, Algorithm] = {
-    a.name: a
-    for a in (
-        Algorithm(
-            name="direct",
-            says="the definition, tap by tap",
-            forward=kernels.direct_forward,
-            input_gradient=kernels.direct_input_gradient,
-            weight_gradient=kernels.direct_weight_gradient,
-            cannot=_any,
-        ),
-        Algorithm(
-            name="im2col",
-            says="every patch written out, then one matrix product",
-            forward=kernels.im2col_forward,
-            input_gradient=kernels.im2col_input_gradient,
-            weight_gradient=kernels.im2col_weight_gradient,
-            cannot=_any,
-        ),
-        Algorithm(
-            name="fft",
-            says="a product of the spectra of the whole image and the kernels",
-            forward=fourier.fft_forward,
-            input_gradient=fourier.fft_input_gradient,
-            weight_gradient=fourier.fft_weight_gradient,
-            cannot=_any,
-        ),
-        Algorithm(
-            name="overlap-save",
-            says="spectra of overlapping windows, each to a tile of the output",
-            forward=fourier.overlap_save_forward,
-            input_gradient=fourier.overlap_save_input_gradient,
-            weight_gradient=fourier.overlap_save_weight_gradient,
-            cannot=_any,
-        ),
-        Algorithm(
-            name="overlap-add",
-            says="spectra of tiles of the input, their outputs added where they overlap",
-            forward=fourier.overlap_add_forward,
-            input_gradient=fourier.overlap_add_input_gradient,
-            weight_gradient=fourier.overlap_save_weight_gradient,
-            cannot=_any,
-        ),
-        Algorithm(
-            name="winograd-2",
-            says="F(2, 3): tiles of 2 outputs a dim from 4 products where the definition has 6",
-            forward=winograd.forward_2,
-            input_gradient=winograd.input_gradient_2,
-            weight_gradient=winograd.weight_gradient_2,
-            cannot=winograd.cannot,
-        ),
-        Algorithm(
-            name="winograd-4",
-            says="F(4, 3): tiles of 4 outputs a dim from 6 products where the definition has 12",
-            forward=winograd.forward_4,
-            input_gradient=winograd.input_gradient_4,
-            weight_gradient=winograd.weight_gradient_4,
-            cannot=winograd.cannot,
-        ),
-    )
-}
+def _of(name: str, says: str, room: ModuleType, stem: str, suffix: str = "", **other: Any) -> Algorithm:
+    """An algorithm whose passes are functions of `room` called by stem and suffix, but for those in `other`."""
+    passes = {which: getattr(room, f"{stem}{which}{suffix}", None) for which in PASSES}
+    return Algorithm(name=name, says=says, **{"cannot": _any, **passes, **other})
+
+
+_SAVED = {"weight_gradient": fourier.overlap_save_weight_gradient}
+_THREE = {"cannot": winograd.cannot}
+_F2 = "F(2, 3): tiles of 2 outputs a dim from 4 products where the definition has 6"
+_F4 = "F(4, 3): tiles of 4 outputs a dim from 6 products where the definition has 12"
+_TILES = "spectra of tiles of the input, their outputs added where they overlap"
+_ALL = (
+    _of("direct", "the definition, tap by tap", kernels, "direct_"),
+    _of("im2col", "every patch written out, then one matrix product", kernels, "im2col_"),
+    _of("fft", "a product of the spectra of the whole image and the kernels", fourier, "fft_"),
+    _of("overlap-save", "spectra of overlapping windows, each to a tile of the output", fourier, "overlap_save_"),
+    _of("overlap-add", _TILES, fourier, "overlap_add_", **_SAVED),
+    _of("winograd-2", _F2, winograd, "", "_2", **_THREE),
+    _of("winograd-4", _F4, winograd, "", "_4", **_THREE),
+)
+ALGORITHMS: dict[str, Algorithm] = {a.name: a for a in _ALL}
 NAMES = tuple(ALGORITHMS)
 
 
@@ -109,8 +71,6 @@ def algorithm_for(name: str, shape: Geometry) -> Algorithm:
 def run_pass(which: Pass, algorithm: str, first: Floats, second: Floats, shape: Geometry) -> Floats:
     """One pass by name. forward takes (x, w), input_gradient (g, w), weight_gradient (x, g)."""
     if algorithm == "auto":
-        from rigwise.convolution.choose import choose_numpy
-
         algorithm = choose_numpy(which, shape, first.dtype.itemsize)
     run: Run = getattr(algorithm_for(algorithm, shape), which)
     return run(first, second, shape)

@@ -4,11 +4,12 @@ The convolution theorem: a cyclic cross-correlation of length n is a product of 
 serves all three passes, and wrapped-around sums fall only where nothing is read:
 
     n >= max(H + max(p, p'), out at stride 1, reach), rounded up to a length with small prime factors
-    forward          Y  = sum over c of X conj(W)        read at 0 .. out
+    forward          Y  = sum over c of X V              read at reach - 1 - p .. + out, V of the kernels turned
     input gradient   DX = sum over k of G W              read at p .. p + H
-    weight gradient  DW = sum over n of X conj(G)        read at 0 .. reach
+    weight gradient  DW = sum over n of X conj(G)        read at 0 .. reach, with x laid at offset p
 
-with x laid at offset p. A stride computes every position and keeps some; a dilated kernel has zeros between its taps.
+Dims are transformed one after the other, and back the other way, so that rows that are zero, or not read, never are.
+A stride computes every position and keeps some; a dilated kernel has zeros between its taps.
 Overlap-save cuts the output into tiles and transforms the (overlapping) windows that each tile reads; overlap-add cuts
 the input into tiles and adds their (overlapping) outputs. Both keep transforms near the kernel's size, where they are
 cheaper and stay in cache. Source: Cooley and Tukey 1965; Stockham 1966; overlap methods as in Oppenheim and Schafer.
@@ -17,9 +18,9 @@ cheaper and stay in cache. Source: Cooley and Tukey 1965; Stockham 1966; overlap
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from itertools import product
 from math import prod
@@ -29,37 +30,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigwise.convolution.geometry import Geometry
-from rigwise.convolution.kernels import Floats, inside
+from rigwise.convolution.kernels import Floats, inside, pad, turn
 
 Spectrum = NDArray[np.complexfloating]
 _LARGEST = 1 << 20
-_TILES = (4, 8)  # times the kernel's reach, between which tiles of overlap-save lie
+_TILE = 7  # times the kernel's reach: less is read twice, more falls out of cache
 _LEAST_TILE = 128
 _MOST_TILE = {1: 1 << 15, 2: 512, 3: 64}  # beyond these a tile falls out of cache
+_SMALL = 1 << 13  # elements of a transform below which one call for all dims costs less than what it does too much
+_AT_ONCE = 1 << 18  # elements of the tiles of a row that go through together
 
 
 @cache
-def _smooth() -> list[int]:
-    """Even lengths of prime factors 2, 3, 5 and 7, which transforms are fastest at; and 1."""
+def _smooth(primes: tuple[int, ...] = (2, 3, 5, 7), step: int = 2) -> list[int]:
+    """Lengths of these prime factors that are multiples of `step`; and 1."""
     found = {1}
-    for prime in (2, 3, 5, 7):
+    for prime in primes:
         for length in sorted(found):
             power = prime
             while length * power <= _LARGEST:
                 found.add(length * power)
                 power *= prime
-    return sorted(n for n in found if n == 1 or n % 2 == 0)
+    return sorted(n for n in found if n == 1 or n % step == 0)
 
 
 def good_length(least: int) -> int:
-    """The shortest length of at least `least` that a transform is quick at.
+    """The shortest even length of at least `least` that transforms of most libraries are quick at.
 
     >>> good_length(87), good_length(1), good_length(127)
     (90, 1, 128)
     """
-    if least > _LARGEST:
-        return 1 << (least - 1).bit_length()
-    return _smooth()[bisect_left(_smooth(), least)]
+    return _shortest(least, _smooth())
+
+
+def _shortest(least: int, among: list[int]) -> int:
+    return 1 << (least - 1).bit_length() if least > _LARGEST else among[bisect_left(among, least)]
 
 
 def exact_lengths(shape: Geometry) -> tuple[int, ...]:
@@ -68,6 +73,7 @@ def exact_lengths(shape: Geometry) -> tuple[int, ...]:
     return tuple(max(h + max(pads), out, reach) for h, pads, out, reach in rows)
 
 
+@lru_cache(maxsize=4096)
 def lengths(shape: Geometry) -> tuple[int, ...]:
     """The length of the whole transform in each dim, one for the three passes.
 
@@ -75,6 +81,13 @@ def lengths(shape: Geometry) -> tuple[int, ...]:
     (72,)
     """
     return tuple(good_length(n) for n in exact_lengths(shape))
+
+
+@lru_cache(maxsize=4096)
+def _lengths(shape: Geometry) -> tuple[int, ...]:
+    """The same for NumPy and SciPy, whose complex transforms are quick at factors up to 11, and real ones up to 5."""
+    *ahead, last = exact_lengths(shape)
+    return (*(_shortest(n, _smooth((2, 3, 5, 7, 11), 1)) for n in ahead), _shortest(last, _smooth((2, 3, 5), 1)))
 
 
 def window_lengths(shape: Geometry, least: int, times: float, whole: tuple[int, ...]) -> tuple[int, ...]:
@@ -87,15 +100,12 @@ def window_lengths(shape: Geometry, least: int, times: float, whole: tuple[int, 
     return tuple(found)
 
 
+@lru_cache(maxsize=4096)
 def tile(shape: Geometry) -> tuple[int, ...]:
-    """The length of the windows of overlap-save and overlap-add in each dim: 4 to 8 times the reach, at least 128."""
+    """The length of the windows of overlap-save and overlap-add in each dim: 7 times the reach, at least 128."""
     whole, most = lengths(shape), _MOST_TILE[shape.dims]
-    wanted = (max(min(_LEAST_TILE, most), min(most, _TILES[0] * reach), 2 * reach) for reach in shape.reach)
+    wanted = (max(min(_LEAST_TILE, most), min(most, _TILE * reach), 2 * reach) for reach in shape.reach)
     return tuple(min(good_length(want), n) for want, n in zip(wanted, whole))
-
-
-def _axes(shape: Geometry) -> tuple[int, ...]:
-    return tuple(range(-shape.dims, 0))
 
 
 def spread(w: Floats, shape: Geometry) -> Floats:
@@ -144,14 +154,27 @@ def _engine() -> Any:
         return np.fft
 
 
-def _spectrum(x: Floats, shape: Geometry, n: tuple[int, ...]) -> Spectrum:
-    spectrum: Spectrum = _engine().rfftn(x, s=n, axes=_axes(shape))
+def _spectrum(x: Floats, n: tuple[int, ...]) -> Spectrum:
+    """Zeros behind x up to the lengths n; the last dim first, while the others are short."""
+    if prod(n) <= _SMALL:
+        small: Spectrum = _engine().rfftn(x, n, axes=range(-len(n), 0))
+        return small
+    spectrum: Spectrum = _engine().rfft(x, n[-1], axis=-1)
+    for axis in range(-2, -len(n) - 1, -1):
+        spectrum = _engine().fft(spectrum, n[axis], axis=axis)
     return spectrum
 
 
-def _image(spectrum: Spectrum, shape: Geometry, n: tuple[int, ...]) -> Floats:
-    image: Floats = _engine().irfftn(spectrum, s=n, axes=_axes(shape))
-    return image
+def _image(spectrum: Spectrum, n: tuple[int, ...], starts: Iterable[int], counts: Iterable[int]) -> Floats:
+    """What is read of the image, each dim cut before the next is transformed."""
+    reads = [slice(start, start + count) for start, count in zip(starts, counts)]
+    if prod(n) <= _SMALL:
+        small: Floats = _engine().irfftn(spectrum, n, axes=range(-len(n), 0))
+        return small[inside(reads)]
+    for axis, read in zip(range(-len(n), -1), reads):
+        spectrum = _engine().ifft(spectrum, axis=axis)[(..., read, *(slice(None),) * (-axis - 1))]
+    image: Floats = _engine().irfft(spectrum, n[-1], axis=-1)
+    return image[..., reads[-1]]
 
 
 def _by_group(spectrum: Spectrum, groups: int) -> Spectrum:
@@ -173,11 +196,10 @@ def _ungroup(product_: Spectrum, frequencies: tuple[int, ...]) -> Spectrum:
 
 
 def contract_forward(x: Spectrum, w: Spectrum, groups: int) -> Spectrum:
-    """Sum over c of X conj(W): (N, C, f) and (K, C/G, f) to (N, K, f)."""
+    """Sum over c of X V: (N, C, f) and (K, C/G, f) to (N, K, f)."""
     if w.shape[1] == 1 and w.shape[0] == groups:
-        return np.asarray(x * np.conj(w[:, 0]))
-    banks = np.conj(_banks(w, groups)).swapaxes(-1, -2)
-    return _ungroup(np.matmul(_by_group(x, groups), banks), x.shape[2:])
+        return np.asarray(x * w[:, 0])
+    return _ungroup(np.matmul(_by_group(x, groups), _banks(w, groups).swapaxes(-1, -2)), x.shape[2:])
 
 
 def contract_input_gradient(g: Spectrum, w: Spectrum, groups: int) -> Spectrum:
@@ -196,46 +218,61 @@ def contract_weight_gradient(x: Spectrum, g: Spectrum, groups: int) -> Spectrum:
     return dw
 
 
+def _turned(w: Floats, shape: Geometry, n: tuple[int, ...]) -> Spectrum:
+    """The spectrum of the kernels turned by 180 degrees, whose convolution is the cross-correlation."""
+    return _spectrum(turn(spread(w, shape), shape.dims), n)
+
+
 def fft_forward(x: Floats, w: Floats, shape: Geometry) -> Floats:
     """The whole image in one transform."""
-    n = lengths(shape)
-    spectrum = contract_forward(
-        _spectrum(_lay(x, shape, n), shape, n), _spectrum(spread(w, shape), shape, n), shape.groups
-    )
-    y = _image(spectrum, shape, n)[inside(slice(o) for o in shape.dense_out)]
-    return keep_strided(np.ascontiguousarray(y), shape)
+    n = _lengths(shape)
+    starts = [reach - 1 - before for reach, (before, _) in zip(shape.reach, shape.pad)]
+    if min(starts) < 0:  # outputs that see nothing but zeros
+        starts = [reach - 1 for reach in shape.reach]
+        n = tuple(good_length(max(h, r)) for h, r in zip(shape.padded, shape.reach))
+        x = pad(x, shape)
+    spectrum = contract_forward(_spectrum(x, n), _turned(w, shape, n), shape.groups)
+    return keep_strided(np.ascontiguousarray(_image(spectrum, n, starts, shape.dense_out)), shape)
 
 
 def fft_input_gradient(g: Floats, w: Floats, shape: Geometry) -> Floats:
     """The whole gradient in one transform."""
-    n = lengths(shape)
-    grads = _spectrum(spread_output(g, shape), shape, n)
-    spectrum = contract_input_gradient(grads, _spectrum(spread(w, shape), shape, n), shape.groups)
-    dx = _image(spectrum, shape, n)
-    return np.ascontiguousarray(dx[inside(slice(b, b + h) for (b, _), h in zip(shape.pad, shape.size))])
+    n = _lengths(shape)
+    grads = _spectrum(spread_output(g, shape), n)
+    spectrum = contract_input_gradient(grads, _spectrum(spread(w, shape), n), shape.groups)
+    return np.ascontiguousarray(_image(spectrum, n, (before for before, _ in shape.pad), shape.size))
 
 
 def fft_weight_gradient(x: Floats, g: Floats, shape: Geometry) -> Floats:
     """Input and output gradient whole, their product summed over the images."""
-    n = lengths(shape)
-    grads = _spectrum(spread_output(g, shape), shape, n)
-    spectrum = contract_weight_gradient(_spectrum(_lay(x, shape, n), shape, n), grads, shape.groups)
-    dw = _image(spectrum, shape, n)[inside(slice(r) for r in shape.reach)]
+    n = _lengths(shape)
+    grads = _spectrum(spread_output(g, shape), n)
+    spectrum = contract_weight_gradient(_spectrum(_lay(x, shape, n), n), grads, shape.groups)
+    dw = _image(spectrum, n, (0,) * shape.dims, shape.reach)
     return np.ascontiguousarray(unspread(dw, shape))
 
 
 def overlap_save_forward(x: Floats, w: Floats, shape: Geometry) -> Floats:
-    """Tiles of the output, each from the window of the input that it reads."""
+    """Tiles of the output, each from the window of the input that it reads; those of a row go through together."""
     n = tile(shape)
-    kernels = _spectrum(spread(w, shape), shape, n)
+    kernels = _turned(w, shape, n)
     steps = tuple(length - reach + 1 for length, reach in zip(n, shape.reach))
+    many = max(1, _AT_ONCE // (shape.batch * max(shape.c, shape.k) * prod(n)))
     y = np.empty((shape.batch, shape.k, *shape.dense_out), dtype=np.result_type(x, w))
-    for corner in _corners(shape.dense_out, steps):
-        spectrum = contract_forward(_spectrum(_window(x, shape, corner, n), shape, n), kernels, shape.groups)
-        part = _image(spectrum, shape, n)
-        ends = tuple(min(step, out - at) for step, out, at in zip(steps, shape.dense_out, corner))
+    for corner in _corners(shape.dense_out, (*steps[:-1], many * steps[-1])):
+        count = min(many, -(-(shape.dense_out[-1] - corner[-1]) // steps[-1]))
+        row = _window(x, shape, corner, (*n[:-1], count * steps[-1] + shape.reach[-1] - 1))
+        windows = np.lib.stride_tricks.sliding_window_view(row, n[-1], axis=-1)[..., :: steps[-1], :]
+        windows = np.moveaxis(windows, -2, 1).reshape(shape.batch * count, shape.c, *n)
+        spectrum = contract_forward(_spectrum(windows, n), kernels, shape.groups)
+        part = _image(spectrum, n, (reach - 1 for reach in shape.reach), steps)
+        tiles = np.moveaxis(part.reshape(shape.batch, count, shape.k, *steps), 1, -2)
+        ends = tuple(
+            min(step, out - at) for step, out, at in zip((*steps[:-1], count * steps[-1]), shape.dense_out, corner)
+        )
         here = tuple(slice(at, at + end) for at, end in zip(corner, ends))
-        y[inside(here)] = part[inside(slice(end) for end in ends)]
+        row = tiles.reshape(*tiles.shape[:-2], count * steps[-1])
+        y[inside(here)] = row[inside(slice(end) for end in ends)]
     return keep_strided(y, shape)
 
 
@@ -252,29 +289,28 @@ def overlap_save_weight_gradient(x: Floats, g: Floats, shape: Geometry) -> Float
     steps = tuple(length - reach + 1 for length, reach in zip(n, shape.reach))
     parts = [
         contract_weight_gradient(
-            _spectrum(_window(x, shape, corner, n), shape, n),
-            _spectrum(grads[inside(slice(at, at + step) for at, step in zip(corner, steps))], shape, n),
+            _spectrum(_window(x, shape, corner, n), n),
+            _spectrum(grads[inside(slice(at, at + step) for at, step in zip(corner, steps))], n),
             shape.groups,
         )
         for corner in _corners(shape.dense_out, steps)
     ]
-    dw = _image(np.asarray(sum(parts)), shape, n)[inside(slice(r) for r in shape.reach)]
+    dw = _image(np.asarray(sum(parts)), n, (0,) * shape.dims, shape.reach)
     return np.ascontiguousarray(unspread(dw, shape))
 
 
 def overlap_add_forward(x: Floats, w: Floats, shape: Geometry) -> Floats:
     """Tiles of the input, each to its full output, added where those overlap."""
     n = tile(shape)
-    kernels = _spectrum(spread(w, shape), shape, n)
+    kernels = _turned(w, shape, n)
     steps = tuple(length - reach + 1 for length, reach in zip(n, shape.reach))
     y = np.zeros((shape.batch, shape.k, *shape.dense_out), dtype=np.result_type(x, w))
     for corner in _corners(shape.size, steps):
         piece = x[inside(slice(at, at + step) for at, step in zip(corner, steps))]
-        laid = ((reach - 1, n_ - reach + 1 - h) for reach, n_, h in zip(shape.reach, n, piece.shape[2:]))
-        spectrum = _spectrum(np.pad(piece, ((0, 0), (0, 0), *laid)), shape, n)
-        part = _image(contract_forward(spectrum, kernels, shape.groups), shape, n)
+        sizes = tuple(h + reach - 1 for h, reach in zip(piece.shape[2:], shape.reach))
+        spectrum = contract_forward(_spectrum(piece, n), kernels, shape.groups)
         first = tuple(at + before - reach + 1 for at, (before, _), reach in zip(corner, shape.pad, shape.reach))
-        _add(y, part, first, tuple(h + reach - 1 for h, reach in zip(piece.shape[2:], shape.reach)))
+        _add(y, _image(spectrum, n, (0,) * shape.dims, sizes), first, sizes)
     return keep_strided(y, shape)
 
 
@@ -318,5 +354,5 @@ def as_forward(shape: Geometry, w: Floats) -> tuple[Geometry, Floats]:
     dense = replace(shape, c=shape.k, k=shape.c, size=shape.dense_out, pad=pad, stride=(1,) * shape.dims)
     groups = shape.groups
     banks = w.reshape(groups, shape.k // groups, shape.c // groups, *shape.kernel).swapaxes(1, 2)
-    turned = np.flip(banks, axis=tuple(range(-shape.dims, 0))).reshape(shape.c, shape.k // groups, *shape.kernel)
+    turned = turn(banks, shape.dims).reshape(shape.c, shape.k // groups, *shape.kernel)
     return dense, turned

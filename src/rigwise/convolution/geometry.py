@@ -13,7 +13,7 @@ A transposed convolution is the input gradient of the geometry whose output it r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Literal
 
@@ -47,11 +47,19 @@ class Geometry:
     dilation: tuple[int, ...] = ()
     groups: int = 1
 
+    _hash: int = field(init=False, repr=False, compare=False)
+    """Made once: plans are looked up by geometry in every call."""
+
     def __post_init__(self) -> None:
         ones = (1,) * self.dims
         object.__setattr__(self, "stride", self.stride or ones)
         object.__setattr__(self, "dilation", self.dilation or ones)
         object.__setattr__(self, "pad", self.pad or ((0, 0),) * self.dims)
+        parts = self.batch, self.c, self.k, self.size, self.kernel, self.stride, self.pad, self.dilation, self.groups
+        object.__setattr__(self, "_hash", hash(parts))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @classmethod
     def of(cls, layer: Conv, batch: int = 1) -> Geometry:

@@ -30,6 +30,12 @@ def inside(places: Iterable[slice | int]) -> tuple[Any, ...]:
     return (..., *places)
 
 
+def turn(w: Floats, dims: int) -> Floats:
+    """Kernels turned by 180 degrees, which turns a cross-correlation into a convolution and back."""
+    turned: Floats = w[inside((slice(None, None, -1),) * dims)]
+    return turned
+
+
 def pad(x: Floats, shape: Geometry) -> Floats:
     """The input with its zeros around it; the input itself where there are none."""
     if not any(before or after for before, after in shape.pad):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,7 +18,7 @@ from rigwise.convolution.geometry import (
     geometry,
     transposed_geometry,
 )
-from rigwise.convolution.kernels import Floats
+from rigwise.convolution.kernels import Floats, turn
 from rigwise.errors import UsageError
 
 Array = TypeVar("Array")
@@ -52,7 +53,10 @@ def conv(
     if type(x) is not np.ndarray and (of_tensors := _TENSORS.get(type(x)) or _tensors(x)):
         return of_tensors(x, w, bias, stride, padding, dilation, groups, algorithm, kind, transposed, output_padding)
     x, w = _floats("x", x), _floats("w", w)
-    shape = _shape(x, w, stride, padding, dilation, groups, kind, transposed, output_padding)
+    try:
+        shape = _known(x.shape, w.shape, stride, padding, dilation, groups, kind, transposed, output_padding)
+    except TypeError:  # lists cannot be looked up
+        shape = _shape(x.shape, w.shape, stride, padding, dilation, groups, kind, transposed, output_padding)
     if kind == "convolution":
         w = turn(w, shape.dims)
     y = run_pass("input_gradient" if transposed else "forward", algorithm, x, w, shape)
@@ -73,8 +77,8 @@ def _tensors(x: Any) -> Callable[..., Any] | None:
 
 
 def _shape(
-    x: Floats,
-    w: Floats,
+    x: Sequence[int],
+    w: Sequence[int],
     stride: Sizes,
     padding: Padding,
     dilation: Sizes,
@@ -85,8 +89,8 @@ def _shape(
 ) -> Geometry:
     if transposed:
         return transposed_geometry(
-            x.shape,
-            w.shape,
+            x,
+            w,
             stride=stride,
             padding=padding,
             output_padding=output_padding,
@@ -96,7 +100,10 @@ def _shape(
         )
     if output_padding != 0:
         raise UsageError(f"output_padding={output_padding}", rule="output_padding is of a transposed convolution")
-    return geometry(x.shape, w.shape, stride=stride, padding=padding, dilation=dilation, groups=groups, kind=kind)
+    return geometry(x, w, stride=stride, padding=padding, dilation=dilation, groups=groups, kind=kind)
+
+
+_known = lru_cache(maxsize=4096, typed=True)(_shape)
 
 
 def _floats(name: str, value: Any) -> Floats:
@@ -109,11 +116,6 @@ def _floats(name: str, value: Any) -> Floats:
     if array.dtype not in (np.float32, np.float64):
         raise UsageError(f"{name} of type {array.dtype}", rule="real numbers", nearest="float32 or float64")
     return array
-
-
-def turn(w: Floats, dims: int) -> Floats:
-    """Kernels turned by 180 degrees, which turns a cross-correlation into a convolution and back."""
-    return np.flip(w, axis=tuple(range(-dims, 0)))
 
 
 def convolve(image: Any, kernel: Any, mode: str = "full", algorithm: str = "auto") -> Floats:

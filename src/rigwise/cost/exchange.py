@@ -47,16 +47,21 @@ class Groups:
     expert: Group
     data: Group
     expert_data: Group
+    sharing: Group
+    copies: Group
 
 
 def groups(cluster: Cluster, table: LayoutTable) -> Groups:
     """The groups of every axis."""
     t, c, d, e = (np.asarray(axis, dtype=np.float64) for axis in (table.tp, table.cp, table.dp, table.ep))
+    s = np.asarray(table.sharing, dtype=np.float64)
     return Groups(
         tensor=group(cluster, t, 1.0),
         context=group(cluster, c, t),
         expert=group(cluster, e, t),
         data=group(cluster, d * c, t),
+        sharing=group(cluster, s, t),
+        copies=group(cluster, d * c / s, t * s),
         expert_data=group(cluster, np.maximum(d * c / e, 1.0), t * e),
     )
 
@@ -65,10 +70,9 @@ def block_exchange(block: Block, table: LayoutTable, among: Groups, over: Wires,
     """The three kinds of traffic of a block, forward and backward and again where the forward pass is recomputed."""
     micro = table.micro / table.cp
     again = 2.0 + (table.recompute == RECOMPUTE.index("full")) * (block.role == "layer")
-    parts: list[tuple[str, ArrayLike, float]] = [
-        (f"{s.name} {s.of}", again - 1 if s.repeated else 1.0, s.elements) for s in tensor_sums(block.operations)
-    ]
-    count = total(times for _, times, _ in parts)
+    sums = list(tensor_sums(block.operations))
+    parts = [(f"{s.name} {s.of}", again - 1 if s.repeated else 1.0, s.elements, s.of == "backward") for s in sums]
+    count = total(times for _, times, *_ in parts)
     return BlockExchange(
         tensor=_tensor(parts, micro * activation, table, among.tensor, over),
         context=_context(block, table, among.context, over, activation, again),
@@ -79,11 +83,15 @@ def block_exchange(block: Block, table: LayoutTable, among: Groups, over: Wires,
 
 @told("tensor exchange")
 def _tensor(
-    parts: Sequence[tuple[str, ArrayLike, float]], bytes_each: ArrayLike, table: LayoutTable, among: Group, over: Wires
+    parts: Sequence[tuple[str, ArrayLike, float, bool]],
+    bytes_each: ArrayLike,
+    table: LayoutTable,
+    among: Group,
+    over: Wires,
 ) -> Floats:
-    """The additions after products (name, how often, elements a sample) among tensor ranks."""
+    """The additions after products (name, how often, elements a sample, of an input's gradients) among tensor ranks."""
     each = np.asarray(bytes_each, dtype=np.float64)
-    return summed(*((name, times, _added(size * each, table, among, over)) for name, times, size in parts))
+    return summed(*((name, times, _added(size * each, back, table, among, over)) for name, times, size, back in parts))
 
 
 @told("gathered inputs")
@@ -95,13 +103,16 @@ def gathered_seconds(block: Block, table: LayoutTable, among: Groups, over: Wire
 
 
 @told("addition")
-def _added(size: Floats, table: LayoutTable, among: Group, over: Wires) -> Floats:
-    """An all-reduce, or with sequence parallelism a scatter and a gather, and half as many gathers again backward."""
+def _added(size: Floats, back: bool, table: LayoutTable, among: Group, over: Wires) -> Floats:
+    """An all-reduce, or with sequence parallelism a scatter and a gather. back: of an input's gradients; that input is
+    gathered again where it was not kept.
+    """
     cut = table.sp > SEQUENCE.index("off")
-    more = np.where(table.sp == SEQUENCE.index("on"), 0.25, 0.0)
+    again = (table.sp == SEQUENCE.index("on")) * back
     return summed(
         ("all-reduce", ~cut, all_reduce_seconds(size, among, over)),
-        ("reduce-scatter and all-gather", 2 * (1 + more) * cut, gather_seconds(size, among, over)),
+        ("reduce-scatter and all-gather", 2 * cut, gather_seconds(size, among, over)),
+        ("input gathered again", again, gather_seconds(size, among, over)),
     )
 
 

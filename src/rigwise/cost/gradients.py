@@ -5,11 +5,16 @@
     zero 2   the reduce-scatter in every micro-batch, the all-gather once
     zero 3   gathers of the weights forward and backward and the reduce-scatter, in every micro-batch
 
+With hybrid sharding (shard) these go on among the ranks that share a copy, and each rank's gradients are added over the
+copies once a step (arXiv 2304.11277, section 3.2.2).
+
 Source: ZeRO (arXiv 1910.02054, section 7); compressed exchange scales the bytes (1-bit and 8-bit gradients: Seide 2014,
 arXiv 1511.04561; PowerSGD: arXiv 1905.13727). Left out: the time of packing and unpacking.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +39,7 @@ def summed_bytes(table: LayoutTable, sizes: Bytes, micros: Floats) -> Floats:
     the sum: 3 g (m-1)/m. A sum in a wider type is kept apart from the addend and is written by the first one too:
     w + 2 g, with weights of w bytes. Sharded gradients (zero 2 and up) are summed in shards.
     """
-    shared = np.where(table.zero >= 2, table.dp * table.cp, 1)
+    shared = np.where(table.zero >= 2, table.sharing, 1)
     own = 3 * sizes.gradient * (micros - 1) / micros
     return np.asarray(np.where(sizes.gradient > sizes.weight, sizes.weight + 2 * sizes.gradient, own) / shared)
 
@@ -47,13 +52,16 @@ def gradient_seconds(
     factors = 4 * LOW_RANK * held.sides / np.maximum(held.dense_trained, 1)  # float32, rows and columns of two matrices
     fewest = np.where(table.compress == COMPRESS.index("powersgd"), factors, _BYTES[table.compress])
     sent = np.minimum(sizes.gradient, fewest)
-    dense = _exchange(held.dense_trained, sent, table, sizes, micros, among.data, over)
-    expert = _exchange(held.expert_trained, sent, table, sizes, micros, among.expert_data, over)
+    dense = _exchange(held.dense_trained, sent, table, sizes, micros, among, over)
+    apart = replace(among, data=among.expert_data, sharing=among.expert_data)
+    expert = _exchange(held.expert_trained, sent, table, sizes, micros, apart, over)
     return summed(("gradients", 1, dense), ("experts' gradients", held.expert_trained > 0, expert))
 
 
 @told("sharded exchange")
-def sharded_seconds(held: Elements, layers: Floats, sizes: Bytes, micros: Floats, among: Groups, over: Wires) -> Floats:
+def sharded_seconds(
+    held: Elements, table: LayoutTable, layers: Floats, sizes: Bytes, micros: Floats, among: Groups, over: Wires
+) -> Floats:
     """Seconds of zero 3: weights gathered forward and backward, gradients scattered, in every micro-batch.
 
     layers: in how many pieces, each with its own latency.
@@ -65,8 +73,9 @@ def sharded_seconds(held: Elements, layers: Floats, sizes: Bytes, micros: Floats
     none, often = np.zeros(()), micros * layers
     experts = often * (held.expert > 0)
     return summed(
-        ("weights gathered", 2 * often, pass_of(held.dense, sizes.weight, among.data, held.bits / 8)),
-        ("gradients scattered", often, pass_of(held.dense_trained, sizes.gradient, among.data, none)),
+        ("weights gathered", 2 * often, pass_of(held.dense, sizes.weight, among.sharing, held.bits / 8)),
+        ("gradients scattered", often, pass_of(held.dense_trained, sizes.gradient, among.sharing, none)),
+        ("added over copies", table.shard > 0, _over_copies(held.dense_trained * sizes.gradient, table, among, over)),
         ("experts gathered", 2 * experts, pass_of(held.expert, sizes.weight, among.expert_data, none)),
         (
             "experts' gradients scattered",
@@ -76,13 +85,19 @@ def sharded_seconds(held: Elements, layers: Floats, sizes: Bytes, micros: Floats
     )
 
 
+def _over_copies(size: Floats, table: LayoutTable, among: Groups, over: Wires) -> Floats:
+    """Hybrid sharding: each rank's part of the gradients added over the copies, once a step."""
+    return np.asarray(all_reduce_seconds(size / table.sharing, among.copies, over))
+
+
 @told("exchange")
 def _exchange(
-    elements: Floats, sent: Floats, table: LayoutTable, sizes: Bytes, micros: Floats, among: Group, over: Wires
+    elements: Floats, sent: Floats, table: LayoutTable, sizes: Bytes, micros: Floats, among: Groups, over: Wires
 ) -> Floats:
     often = np.where(table.zero == 2, micros, 1.0) * (table.zero > 0)
     return summed(
-        ("all-reduce of gradients", table.zero == 0, all_reduce_seconds(elements * sent, among, over)),
-        ("reduce-scatter of gradients", often, gather_seconds(elements * sent, among, over)),
-        ("all-gather of weights", table.zero > 0, gather_seconds(elements * sizes.weight, among, over)),
+        ("all-reduce of gradients", table.zero == 0, all_reduce_seconds(elements * sent, among.data, over)),
+        ("reduce-scatter of gradients", often, gather_seconds(elements * sent, among.sharing, over)),
+        ("added over copies", (table.zero > 0) & (table.shard > 0), _over_copies(elements * sent, table, among, over)),
+        ("all-gather of weights", table.zero > 0, gather_seconds(elements * sizes.weight, among.sharing, over)),
     )

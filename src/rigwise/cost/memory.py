@@ -19,7 +19,8 @@ The peak is the largest of four instants, not a sum of maxima:
 Gradients are there at the first two where software keeps them, or from a second micro-batch on. The caching allocator
 cannot give pieces that the backward pass has freed to the long ones of the step, so what the step takes counts at every
 instant, but not in what is told of tensors alone. Zero 3 has two gathered
-blocks beside all but the last. d = dp x cp ranks share a replica's states (experts: d / ep). In flight on stage i of p:
+blocks beside all but the last. d = dp x cp ranks share a replica's states
+(under hybrid sharding `shard` of them; experts: d / ep). In flight on stage i of p:
 min(m, p - i) micro-batches, interleaved in v pieces min(m v, 2(p - i - 1) + (v - 1) p + 1) pieces of 1/v; gpipe m;
 zero_bubble min(m, p). Left out: the allocator's rounding of a tensor (to 512 bytes, above 1 MiB to blocks of 2 MiB, at
 most 20 MiB for one below 10 MiB), which is small against the constant share. Sources: ZeRO (arXiv 1910.02054);
@@ -237,7 +238,8 @@ class MemoryLaw:
         dense, expert, dense_t, expert_t, bits = (
             self.held(counts, key) for key in ("dense", "expert", "dense_trained", "expert_trained", "bits")
         )
-        first, second, third = (np.where(z >= s, d, 1.0) for s in (1, 2, 3))
+        shared = t.sharing.astype(np.float64)
+        first, second, third = (np.where(z >= s, shared, 1.0) for s in (1, 2, 3))
         first_e, second_e, third_e = (np.where(z >= s, e, 1.0) for s in (1, 2, 3))
         states = self.state_bytes + b.master
         sides = self.side_bytes * self.held(counts, "sides")

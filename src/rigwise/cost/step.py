@@ -167,7 +167,7 @@ class StepLaw:
         hidden = hideable * np.minimum(exchanged, passes * busy * _BACKWARD)
         layers = np.maximum(largest(self.memory.units(counts) for _, counts in self.plan.stages()), 1.0)
         pieces = layers * self.eff.stack.sharded_pieces
-        gathered = sharded_seconds(held, pieces, self.memory.sizes, self.micros, among, over)
+        gathered = sharded_seconds(held, self.table, pieces, self.memory.sizes, self.micros, among, over)
         power = self.eff.stack.sharded_power
         work = busy * self.micros
         together = (work**power + gathered**power) ** (1 / power) - work
@@ -181,8 +181,8 @@ class StepLaw:
 
     def _held(self, which: str, stage: int) -> Floats:
         """Elements on a rank of the fullest stage of what ZeRO shards from `stage` on; which: "" or "_trained"."""
-        sharded, d = self.table.zero >= stage, self.table.dp * self.table.cp
-        copies = np.maximum(d / self.table.ep, 1.0)  # ranks that hold the same experts
+        sharded, d = self.table.zero >= stage, self.table.sharing
+        copies = np.maximum(self.table.dp * self.table.cp / self.table.ep, 1.0)  # ranks that hold the same experts
         dense = self._most(f"dense{which}") / np.where(sharded, d, 1)
         return dense + self._most(f"expert{which}") / np.where(sharded, copies, 1.0)
 
@@ -194,7 +194,7 @@ class StepLaw:
             return timed
         trained = self._held("_trained", 1)
         moved = trained * traffic / self.machine.other.bandwidth
-        shared = np.where(self.table.zero >= 1, self.table.dp * self.table.cp, 1)
+        shared = np.where(self.table.zero >= 1, self.table.sharing, 1)
         flop = self.matrix_flops * self._most("matrix") / shared
         tell(trained=trained, traffic=traffic, bandwidth=self.machine.other.bandwidth, flop=flop)
         return summed(("states and weights", 1, moved), ("whole matrices", 1, flop / self.machine.other.rate))
@@ -203,7 +203,7 @@ class StepLaw:
         """Tensor by tensor, where the machine's rates are measured."""
         if self.machine.rates is None:
             return None
-        shrink = np.where(self.table.zero >= 1, self.table.dp * self.table.cp, 1) * self.table.tp
+        shrink = np.where(self.table.zero >= 1, self.table.sharing, 1) * self.table.tp
         each = [optimizer_seconds(kind, self.optimizer, shrink, self.machine.rates) for kind in self.plan.kinds]
         if any(seconds is None for seconds in each):
             return None

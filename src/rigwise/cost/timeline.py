@@ -13,7 +13,7 @@ import numpy as np
 
 from rigwise.cost.arrays import total
 from rigwise.cost.block import BLOCK_PARTS, block_parts, tensor_exposed
-from rigwise.cost.estimate import Question, evaluate
+from rigwise.cost.estimate import Answer, Question, evaluate
 from rigwise.layouts.layout import Layout, LayoutTable
 from rigwise.layouts.schedule import Schedule, schedule
 from rigwise.layouts.stages import stages
@@ -44,7 +44,7 @@ class Timeline:
 def timeline(question: Question, layout: Layout) -> Timeline:
     """Walk one layout's pipeline; the layout is taken as legal."""
     answer = evaluate(question, LayoutTable.of([layout]))
-    forward, backward = chunk_seconds(question, layout)
+    forward, backward = chunk_seconds(answer, layout)
     micros = max(question.batch // (layout.dp * layout.micro), 1)
     rounds = ROUNDS if 2 * ROUNDS * layout.vpp * layout.pp**2 <= _MOST else 1
     walked = min(micros, rounds * layout.pp)
@@ -66,10 +66,10 @@ def timeline(question: Question, layout: Layout) -> Timeline:
     )
 
 
-def chunk_seconds(question: Question, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
-    """Seconds of the forward and of the backward pass of each chunk, shape [pp*vpp], one micro-batch."""
-    table = LayoutTable.of([layout])
-    step = evaluate(question, table).step
+def chunk_seconds(answer: Answer, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds of the forward and of the backward pass of each chunk of the one layout that was answered, shape
+    [pp*vpp], one micro-batch."""
+    question, table, step = answer.question, answer.table, answer.step
     counts = stages(question.model, layout.pp, layout.vpp).astype(np.float64)
     forward, backward = [], []
     for block in question.model.blocks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rigwise.errors import InfeasibleError
-from rigwise.export.subject import Exported, Subject, yaml
+from rigwise.export.subject import Exported, Subject, no_hybrid, yaml
 
 _TYPES = {"bfloat16": "bf16", "float16": "fp16", "float8": "fp8", "float32": "no", "tf32": "no"}
 
@@ -13,6 +13,7 @@ _TYPES = {"bfloat16": "bf16", "float16": "fp16", "float8": "fp8", "float32": "no
 def accelerate(subject: Subject) -> Exported:
     """One of its kinds: several devices, FSDP 2 with tensor and context parallelism, DeepSpeed, or Megatron-LM."""
     on, cluster = subject.layout, subject.cluster
+    no_hybrid(on, "Accelerate")
     if on.precision not in _TYPES:
         raise InfeasibleError(
             f"Accelerate has no {on.precision}", rule="no, fp16, bf16 or fp8", nearest=str(on.but(precision="bfloat16"))

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from rigwise.errors import InfeasibleError
-from rigwise.export.subject import Exported, Subject
+from rigwise.export.subject import Exported, Subject, no_hybrid
 
 _TYPES = {"bfloat16": "bf16", "float16": "fp16"}
 _OPTIMIZERS = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD", "momentum": "SGD", "muon": "Muon"}
@@ -15,6 +15,7 @@ _OPTIMIZERS = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD", "momentum": "SGD"
 def deepspeed(subject: Subject) -> Exported:
     """ZeRO, offload, precision and batch; pipeline stages and experts are said in the program there, and noted."""
     on = subject.layout
+    no_hybrid(on, "DeepSpeed")
     _check(subject)
     said: dict[str, Any] = {
         "train_batch_size": subject.batch,

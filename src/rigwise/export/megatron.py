@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rigwise.errors import InfeasibleError
-from rigwise.export.subject import Exported, Subject
+from rigwise.export.subject import Exported, Subject, no_hybrid
 from rigwise.models.model import Model
 
 _TYPES = {"bfloat16": "--bf16", "float16": "--fp16", "float8": "--bf16 --fp8-format hybrid", "float32": ""}
@@ -15,6 +15,7 @@ _SHARDING = {2: "optim_grads", 3: "optim_grads_params"}
 def megatron(subject: Subject) -> Exported:
     """The flags, one a line, with the sizes of the model."""
     on, model = subject.layout, subject.model
+    no_hybrid(on, "Megatron-LM")
     if on.precision not in _TYPES:
         raise InfeasibleError(
             f"Megatron-LM has no flag for {on.precision}",

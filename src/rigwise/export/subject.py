@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rigwise.errors import InfeasibleError
 from rigwise.hardware.cluster import Cluster
 from rigwise.layouts.layout import Layout
 from rigwise.models.model import Model
@@ -43,6 +44,16 @@ class Exported:
     def to_dict(self) -> dict[str, Any]:
         """The JSON of an export."""
         return {"tool": self.tool, "name": self.name, "text": self.text, "notes": list(self.notes)}
+
+
+def no_hybrid(on: Layout, tool: str) -> None:
+    """Refuse hybrid sharding for a tool whose text here has no words for it."""
+    if on.shard:
+        raise InfeasibleError(
+            f"{tool} is not told of copies beside shards (shard={on.shard})",
+            rule="torchtitan's configuration has a degree for each",
+            nearest=str(on.but(shard=0)),
+        )
 
 
 def yaml(values: Mapping[str, Any], depth: int = 0) -> str:

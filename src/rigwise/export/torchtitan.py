@@ -18,13 +18,14 @@ def torchtitan(subject: Subject) -> Exported:
             nearest=str(on.but(precision="bfloat16")),
         )
     sharded = on.zero > 0
+    share = min(on.shard or on.dp, on.dp) if sharded else 1
     flags: dict[str, object] = {
         "training.global_batch_size": subject.batch,
         "training.local_batch_size": subject.batch // on.dp if on.pp > 1 else on.micro,
         "training.seq_len": model.tokens,
         "training.mixed_precision_param": _TYPES[on.precision],
-        "parallelism.data_parallel_replicate_degree": 1 if sharded else on.dp,
-        "parallelism.data_parallel_shard_degree": on.dp if sharded else 1,
+        "parallelism.data_parallel_replicate_degree": on.dp // share,
+        "parallelism.data_parallel_shard_degree": share,
         "parallelism.tensor_parallel_degree": on.tp,
         "parallelism.enable_sequence_parallel": on.sp != "off",
         "parallelism.pipeline_parallel_degree": on.pp,

@@ -98,6 +98,12 @@ def experts(table: LayoutTable, model: Model, cluster: Cluster, batch: int) -> B
     return np.asarray((model.experts % table.ep == 0) & ((table.dp * table.cp) % table.ep == 0))
 
 
+def hybrid(table: LayoutTable, model: Model, cluster: Cluster, batch: int) -> Bools:
+    """Groups of equally many ranks that share a copy, of a model that is sharded."""
+    divides = (table.dp * table.cp) % np.maximum(table.shard, 1) == 0
+    return np.asarray((table.shard == 0) | ((table.zero > 0) & divides & (table.ep == 1)))
+
+
 def zero_pipeline(table: LayoutTable, model: Model, cluster: Cluster, batch: int) -> Bools:
     """ZeRO-2 only without a pipeline."""
     return np.asarray((table.zero != 2) | (table.pp == 1))

@@ -1,7 +1,8 @@
 """Layout: how the work is split. One record for one layout, one table of arrays for many.
 
 Degrees: dp data, tp tensor, pp pipeline, vpp interleaved pieces a stage, cp context, ep expert (inside dp x cp), zero
-the stage of sharding over dp (3 is FSDP). dp x tp x pp x cp = ranks.
+the stage of sharding over dp x cp (3 is FSDP), shard the ranks that share one copy where there are several (hybrid
+sharding; 0: all of them share one). dp x tp x pp x cp = ranks.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class Layout:
     ep: int = 1
     micro: int = 1
     zero: int = 0
+    shard: int = 0
     sp: str = "off"
     recompute: str = "none"
     overlap: str = "dp"
@@ -88,6 +90,15 @@ class Layout:
                 raise UsageError(f"{key}={value} in a layout", rule=f"{key} is at most {_MOST:,}")
         if self.zero not in (0, 1, 2, 3):
             raise UsageError(f"zero={self.zero!r} in a layout", rule="zero is 0, 1, 2 or 3 (FSDP is 3)")
+        if (
+            not isinstance(self.shard, int)
+            or isinstance(self.shard, bool)
+            or not 0 <= self.shard <= _MOST
+            or self.shard == 1
+        ):
+            raise UsageError(
+                f"shard={self.shard!r} in a layout", rule="shard is the ranks that share a copy, at least 2; 0 is all"
+            )
         for key, words in _WORDS.items():
             if getattr(self, key) not in words:
                 raise UsageError(
@@ -172,7 +183,7 @@ def said_keys(text: str) -> list[str]:
 def _read(key: str, value: str) -> Any:
     if key == "blocks":
         return tuple(_choice(word) for word in value.split("+"))
-    if key in (*DEGREES, "micro", "zero"):
+    if key in (*DEGREES, "micro", "zero", "shard"):
         if not value.lstrip("-").isdigit():
             raise UsageError(f"{key}={value!r} in a layout", rule=f"{key} is a whole number")
         return int(value)
@@ -217,6 +228,7 @@ class LayoutTable:
     fused: Ints
     precision: Ints
     schedule: Ints = field(default_factory=lambda: np.zeros((), dtype=np.int64))
+    shard: Ints = field(default_factory=lambda: np.zeros((), dtype=np.int64))
     blocks: tuple[tuple[str, str], ...] = ()  # one per-block choice for the whole table
 
     @classmethod
@@ -243,6 +255,11 @@ class LayoutTable:
     def ranks(self) -> Ints:
         """Processes each layout needs."""
         return self.dp * self.tp * self.pp * self.cp
+
+    @property
+    def sharing(self) -> Ints:
+        """Ranks that share one copy of what ZeRO shards."""
+        return np.where(self.shard > 0, self.shard, self.dp * self.cp)
 
     def layout(self, *index: int) -> Layout:
         """One row as a Layout."""

@@ -104,6 +104,7 @@ def _restore(asked: Layout, placed: Layout, model: Model, cluster: Cluster, batc
     """As many of the asked options as the placed degrees allow, the first of those that lose least."""
     options = {
         "zero": [asked.zero, *range(asked.zero - 1, -1, -1)],
+        "shard": list(dict.fromkeys([asked.shard, 0])),
         **{k: [getattr(asked, k), getattr(placed, k)] for k in ("sp", "offload", "recompute", "compress", "schedule")},
         "overlap": list(dict.fromkeys([asked.overlap, "dp" if "dp" in asked.overlap else "none", "none"])),
     }

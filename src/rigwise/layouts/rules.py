@@ -226,6 +226,13 @@ RULES: tuple[Rule, ...] = (
         tells=lambda x, m, c, b: f"zero {x.zero} with dp 1",
     ),
     Rule(
+        name="shard",
+        why="hybrid sharding shares a copy out over some of the data- and context-parallel ranks, equally many each; "
+        "experts are shared out already",
+        holds=conditions.hybrid,
+        tells=lambda x, m, c, b: f"shard {x.shard} with zero {x.zero}, dp {x.dp} x cp {x.cp} and ep {x.ep}",
+    ),
+    Rule(
         name="zero_pipeline",
         why="a stage adds up gradients over micro-batches, which ZeRO-2 would scatter in each of them: DeepSpeed "
         "refuses it, while ZeRO-3 (FSDP) in each stage is what torchtitan runs",

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from rigwise.errors import LaunchError, RigwiseError, UsageError, check_whole
 from rigwise.models.model import Model, Unit
 from rigwise.models.python_file import blame, function_of
-from rigwise.models.trace_blocks import LOSS, Recording, blocks_of, facts_of
+from rigwise.models.trace_blocks import LOSS, Recording, blocks_of, facts_of, mixtures_of
 from rigwise.models.trace_closed import CLOSED, closed
 from rigwise.models.trace_events import Parameter
 from rigwise.models.trace_recorder import Recorder, storage_key, tensors
@@ -141,7 +141,14 @@ def _record(
         number: Parameter(name=name, elements=float(p.numel()), trainable=p.requires_grad)
         for number, (name, p) in enumerate(parameters)
     }
-    return Recording(events=recorder.finish(), parameters=kinds, units=units, outputs=outputs, batch=batch)
+    return Recording(
+        events=recorder.finish(),
+        parameters=kinds,
+        units=units,
+        outputs=outputs,
+        batch=batch,
+        mixtures=mixtures_of(module.named_modules()),
+    )
 
 
 @contextmanager

@@ -8,24 +8,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rigwise.models.model import Block
 from rigwise.models.operations import Operation, Split
 from rigwise.models.trace_events import Event, Parameter, idle, operation_of
+from rigwise.models.trace_pairs import tag_pairs
 
 LOSS = "loss"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """All that a trace found, for a batch of samples. outputs: elements that each unit hands on, whole batch."""
+    """All that a trace found, for a batch of samples. outputs: elements that each unit hands on, whole batch.
+    mixtures: path of a module of experts -> their number and how many of them a token meets.
+    """
 
     events: tuple[Event, ...]
     parameters: Mapping[int, Parameter]
     units: frozenset[str]
     outputs: Mapping[str, float]
     batch: float
+    mixtures: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,7 +57,7 @@ def blocks_of(recording: Recording) -> tuple[tuple[Block, ...], float]:
         blocks[-1] = replace(blocks[-1], operations=blocks[-1].operations + rest)
     roles = roles_of(pieces)
     blocks = [replace(block, role=role) for block, role in zip(blocks, roles, strict=True)]  # type: ignore[arg-type]
-    return tuple(_counted(blocks)), tied
+    return tuple(_counted(tag_pairs(blocks, facts_of(recording)["vocab"]))), tied
 
 
 def pieces_of(events: Iterable[Event], units: frozenset[str]) -> list[Piece]:
@@ -105,11 +109,23 @@ def _block(piece: Piece, recording: Recording) -> Block:
     for event in _repeated(piece.events):
         fresh = set(event.weights) - counted
         counted |= fresh
-        made += operation_of(event, prefix, recording.parameters, fresh, recording.batch)
+        found = operation_of(event, prefix, recording.parameters, fresh, recording.batch)
+        made += [_of_experts(found[0], event, recording), *found[1:]]
     handed = recording.outputs.get(prefix) if piece.unit else None
     boundary = (piece.events[-1].writes if handed is None else handed) / recording.batch
     name = piece.unit or (LOSS if piece.events[0].path == LOSS else _outer_name(piece.events, recording.parameters))
     return Block(name=name, operations=tuple(split_tags(_numbered(made))), boundary=boundary)
+
+
+def _of_experts(made: Operation, event: Event, recording: Recording) -> Operation:
+    """A product with the experts of a mixture, which come one after the other, as one for all of them."""
+    if event.path not in recording.mixtures or event.kind != "linear" or event.matrix is None:
+        return made
+    which = recording.parameters[event.matrix].name.rpartition(".")[2] if event.matrix in recording.parameters else ""
+    if which not in ("up", "down"):
+        return made
+    split: Split = "expert_column" if which == "up" else "expert_row"
+    return replace(made, batch=made.batch * made.steps, steps=1, split=split)
 
 
 def _numbered(made: Sequence[Operation]) -> list[Operation]:
@@ -203,11 +219,24 @@ def split_tags(made: Sequence[Operation]) -> Sequence[Operation]:
     return [replace(o, split=split, core=o.kind == "attention") for o, split in zip(made, splits, strict=True)]
 
 
+def mixtures_of(modules: Iterable[tuple[str, object]]) -> dict[str, tuple[int, int]]:
+    """Modules of experts that say how many they have, and how many of them a token meets."""
+    found = {}
+    for path, part in modules:
+        experts, top_k = getattr(part, "experts", None), getattr(part, "top_k", None)
+        if isinstance(experts, int) and isinstance(top_k, int):
+            found[path] = (experts, top_k)
+    return found
+
+
 def facts_of(recording: Recording) -> dict[str, int | None]:
     """Heads, width and vocabulary, for the rules of splitting; None where the module has none."""
     cores = [event for event in recording.events if event.kind == "attention"]
     tables = [event for event in recording.events if event.kind == "embedding"]
+    experts, top_k = next(iter(recording.mixtures.values()), (None, None))
     return {
+        "experts": experts,
+        "top_k": top_k,
         "heads": int(cores[0].batch / recording.batch) if cores else None,
         "kv_heads": int(cores[0].kv_heads / recording.batch) if cores else None,
         "vocab": int(tables[0].k) if tables else None,

@@ -23,7 +23,7 @@ def forecast_svg(f: Forecast) -> str:
     every = max(len(crossing.limits) for crossing in f.crossings)
     on = "all" if len(f.chosen.limits) == every else ", ".join(f.chosen.limits) or "none"
     board.text(20, 28, f"{f.past.says[0].upper()}{f.past.says[1:]}: history and the years ahead; limits: {on}", "title")
-    entries = [(0, "history"), (1, "foreseen, p10 to p90"), *((_HUES[s.key], s.name) for s in _own(f))]
+    entries = [(0, "history, middle path"), (1, "foreseen, p10 to p90"), *((_HUES[s.key], s.name) for s in _own(f))]
     top = legend(board, 20, 54, entries, RIGHT)
     _years(board, f, Frame(left=_LEFT, top=top, right=RIGHT - 30, bottom=480))
     _crossings(board, f, 550)
@@ -58,7 +58,8 @@ def _years(board: Board, f: Forecast, frame: Frame) -> None:
     now = (across(float(f.past.years[-1])), up(float(2.0 ** f.past.log2[-1])))
     rows = [[now, *((across(float(y)), clipped(float(v))) for y, v in zip(f.years, row, strict=True))] for row in f.fan]
     area(board, rows[2], rows[0], 1)
-    board.path([(x, y) for x, y in rows[1] if y > frame.top], "l0")
+    inside = sum(y > frame.top for _, y in rows[1])
+    board.path(rows[1][: inside + 1], "l0")
     for scenario in _own(f):
         _scenario(board, scenario, f.until, across, up, most)
     for year, value in zip(f.past.years, 2.0**f.past.log2, strict=True):

@@ -87,6 +87,14 @@ class Build:
         return self.one(Case)
 
     @property
+    def housed(self) -> tuple[Board, Case]:
+        """Board and case, for a rule that reads both and so has both."""
+        board, case = self.board, self.case
+        assert board
+        assert case
+        return board, case
+
+    @property
     def cooler(self) -> Cooler | None:
         """The processor's cooler."""
         return self.one(Cooler)

@@ -166,7 +166,7 @@ def _cpu(row: Row) -> Cpu:
         gen=whole(place.get("pcie_gen", "")),
         arch=row.get("arch", ""),
         bandwidth=number(place.get("bandwidth_gb_s", ""), GIGA),
-        cooler=row.get("cooler", "") == "1",
+        cooler=None if row.get("cooler", "") == "?" else row.get("cooler", "") == "1",
     )
 
 
@@ -228,8 +228,8 @@ def _supply(row: Row) -> Supply:
         form=row.get("form", ""),
         efficiency=row.get("efficiency", ""),
         length=number(row.get("length_mm", "")) or None,
-        plugs={plug: whole(row[plug]) for plug in ("eps8", "pcie8", "pin16")},
-        atx3=row.get("atx3", "") == "1",
+        plugs={plug: whole(row.get(plug, "")) for plug in ("eps8", "pcie8", "pin16")},
+        atx3=row.get("atx3", "") not in ("", "0"),
     )
 
 
@@ -322,11 +322,11 @@ def read_part(kind: str, row: Row) -> Part:
     """
     try:
         part = _READERS[TABLES[kind]](row)
+        return replace(part, price=number(row.get("price_usd", "")), condition=row.get("condition") or "new")
     except (ValueError, KeyError) as wrong:
         raise UsageError(
             f"cannot read the {kind} {row.get('name', '')!r}: {wrong}", rule=f"columns of {TABLES[kind]}.csv"
         ) from None
-    return replace(part, price=number(row.get("price_usd", "")), condition=row.get("condition") or "new")
 
 
 def columns(kind: str) -> tuple[str, ...]:

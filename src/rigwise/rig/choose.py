@@ -52,7 +52,8 @@ class Judge:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
     """How the search went. machines: all that the parts make; looked: partial machines looked at; dearer: left because
-    they could not become better; broken: left because of a rule, by its name.
+    they could not become better; broken: left because of a rule, by its name. stopped: whether the
+    search was stopped before its end, which proves nothing.
     """
 
     parts: str
@@ -60,10 +61,16 @@ class Proof:
     looked: int
     dearer: int
     broken: Mapping[str, int]
+    stopped: bool = False
 
     def says(self) -> str:
         """The proof in words."""
         cut = ", ".join(f"{name} {count:,}" for name, count in Counter(dict(self.broken)).most_common(4))
+        if self.stopped:
+            return (
+                f"not proved: of the {self.machines:.2g} machines of {self.parts} the search looked at {self.looked:,} "
+                f"partial ones, the cheapest first, and stopped"
+            )
         return (
             f"best of {self.machines:.2g} machines of {self.parts}, proved: {self.looked:,} partial machines looked "
             f"at, "
@@ -246,5 +253,12 @@ def choose(
         machines *= len(domain)
     order = [kind for kind in ORDER if kind in domains]
     search.walk(order, {}, dict.fromkeys(order, 0), 0.0, ())
-    proof = Proof(parts=name, machines=machines, looked=search.looked, dearer=search.dearer, broken=dict(search.broken))
+    proof = Proof(
+        parts=name,
+        machines=machines,
+        looked=search.looked,
+        dearer=search.dearer,
+        broken=dict(search.broken),
+        stopped=search.looked > most,
+    )
     return Choice(build=search.best, value=search.value, proof=proof)

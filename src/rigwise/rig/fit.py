@@ -31,7 +31,11 @@ def _parts(build: Build, use: Use) -> Iterator[Found]:
 def _cooler(build: Build, use: Use) -> Iterator[Found]:
     cpu, coolers, cpus = build.cpu, build.count(Cooler), build.count(Cpu)
     assert cpu
-    if not cpu.cooler and coolers < cpus:
+    if cpu.cooler is None and not coolers:
+        yield Found(
+            says=f"whether a cooler comes in the box of {cpu.name} is not known", fix="look it up", unknown=True
+        )
+    elif not cpu.cooler and coolers < cpus:
         missing = "no cooler" if not coolers else f"{plural(coolers, 'cooler')} for {cpus} processors"
         yield Found(says=f"{missing}, and none comes in the box of {cpu.name}", fix=f"add a cooler for {cpu.socket}")
     elif coolers > cpus:
@@ -144,9 +148,7 @@ def _slots(build: Build, use: Use) -> Iterator[Found]:
 
 @looks_after("spacing")
 def _spacing(build: Build, use: Use) -> Iterator[Found]:
-    board, case = build.board, build.case
-    assert board
-    assert case
+    board, case = build.housed
     flat = seat(build, spaced=False)
     if not board.slots or flat is None or case.style == "frame" or build.risers:
         return

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from rigwise.rig.build import Build, Use
+from rigwise.rig.constants import cooling
 from rigwise.rig.findings import Found, looks_after
 from rigwise.rig.parts import Cooler, Supply
 from rigwise.rig.sockets import plain_socket
@@ -31,9 +32,7 @@ def _card_length(build: Build, use: Use) -> Iterator[Found]:
 
 @looks_after("board-form")
 def _board_form(build: Build, use: Use) -> Iterator[Found]:
-    board, case = build.board, build.case
-    assert board
-    assert case
+    board, case = build.housed
     if board.set or case.set:
         return
     forms = {_form(form) for form in case.boards}
@@ -77,7 +76,7 @@ def _cooler_power(build: Build, use: Use) -> Iterator[Found]:
         yield Found(
             says=f"what {cooler.name} carries away is not known", fix=f"{cpu.watts:.0f} W are wanted", unknown=True
         )
-    elif cooler.takes < cpu.watts:
+    elif cooler.takes * float(cooling()["rules"]["rating"]) < cpu.watts:
         yield Found(
             says=f"{cpu.name} turns {cpu.watts:.0f} W into heat, {cooler.name} carries {cooler.takes:.0f} W away",
             fix=f"a cooler for {cpu.watts:.0f} W, or a lower power limit of the processor",

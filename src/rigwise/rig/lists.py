@@ -20,6 +20,7 @@ from rigwise.rig.build import Build, Item
 from rigwise.rig.catalogue import Catalogue, columns, raw, read_part
 from rigwise.rig.matching import find, words
 from rigwise.rig.parts import KINDS
+from rigwise.rig.strangers import stranger
 
 KIND_WORDS: Mapping[str, str] = {
     "gpu": r"gpu|video card|graphics card|graphics",
@@ -213,7 +214,7 @@ def _joined(entries: Iterable[Entry], parts: Catalogue) -> list[Item]:
 
 
 def _item(entry: Entry, parts: Catalogue) -> Item:
-    part = find(entry.kind, entry.name, parts)
+    part = find(entry.kind, entry.name, parts) or (None if entry.facts else stranger(entry.kind, entry.name))
     facts = dict(entry.facts or {})
     if facts:
         known = dict(raw(entry.kind).get(part.id, {})) if part is not None else {}

@@ -46,6 +46,8 @@ _SKIP = {
     "processor",
     "card",
     "video",
+    "core",
+    "ga",
 }
 _GB = re.compile(r"(\d+)\s*(?:gb|gib)\b")
 _KIT = re.compile(r"(\d+)\s*x\s*(\d+)\s*g")
@@ -62,7 +64,7 @@ def words(text: str) -> frozenset[str]:
     """The words of a name: lower case, letters and digits that belong together.
 
     >>> sorted(words("AMD Ryzen 9 5900X 3.7 GHz 12-Core Processor"))
-    ['12', '3.7', '5900x', '9', 'core', 'ghz', 'ryzen']
+    ['12', '3.7', '5900x', '9', 'ghz', 'ryzen']
     """
     plain = re.sub(r"\([^()]*\)", " ", text.lower())
     plain = re.sub(r"\b(\d{3,4}) ?w\b", r"\1", re.sub(r"(\d) (gb|tb)\b", r"\1\2", plain))
@@ -76,11 +78,18 @@ def find(kind: str, name: str, parts: Catalogue) -> Part | None:
     asked = words(name)
     if kind == "memory" and (kit := _kit(name, parts)):
         return kit
-    fits = [(len(mine & asked), -len(mine), part) for part in parts.of(kind) if _means(mine := words(part.name), asked)]
+    named = ((part, _model(part)) for part in parts.of(kind))
+    fits = [(len(mine & asked), -len(mine), part) for part, mine in named if _means(mine, asked)]
     fits.sort(key=lambda fit: fit[:2], reverse=True)
     if fits and (len(fits) == 1 or fits[0][:2] > fits[1][:2]):
         return fits[0][2]
     return _card(name) if kind == "gpu" and not fits else None
+
+
+def _model(part: Part) -> frozenset[str]:
+    """The words that a name must have to mean a part: of a processor not its tier, "Ryzen 9", which its number has."""
+    mine = words(part.name)
+    return frozenset(word for word in mine if len(word) > 1 or not word.isdigit()) if part.kind == "cpu" else mine
 
 
 def _means(mine: frozenset[str], asked: frozenset[str]) -> bool:

@@ -52,7 +52,8 @@ class Gpu(Part):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cpu(Part):
     """A processor. sockets: how many of it a board may carry. lanes: PCIe lanes that slots can have, a chipset's link
-    apart. arch: an id of the hardware catalogue's microarchitectures. cooler: whether one comes in its box.
+    apart. arch: an id of the hardware catalogue's microarchitectures. cooler: whether one comes in its box,
+    None where nobody says.
     """
 
     kind: ClassVar[str] = "cpu"
@@ -67,7 +68,7 @@ class Cpu(Part):
     gen: int | None = None
     arch: str = ""
     bandwidth: float | None = None
-    cooler: bool = False
+    cooler: bool | None = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

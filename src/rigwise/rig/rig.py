@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rigwise.errors import InfeasibleError, NotFoundError
+from rigwise.errors import InfeasibleError, NotFoundError, UsageError
+from rigwise.hardware.cluster import Cluster
+from rigwise.hardware.load import load_cluster
 from rigwise.rig import power
 from rigwise.rig.build import Build, Item, Use
 from rigwise.rig.catalogue import Catalogue, catalogue
@@ -19,12 +21,14 @@ from rigwise.rig.parts import KINDS, Board, Gpu
 from rigwise.rig.reasons import Alternative, alternatives, reason
 from rigwise.rig.rules import findings, ranked
 from rigwise.rig.savings import with_savings
-from rigwise.rig.steps import Wiring
+from rigwise.rig.steps import Wiring, wired_node
 from rigwise.rig.wanted import Domain, Wanted, check_wanted, domains
 from rigwise.rig.wiring import Pair, pairs, wiring_of
 from rigwise.units import show_usd
 
 _TRIES = 3000  # partial machines that are looked at for each thing that might lift it
+_WHOLE = 3000  # parts from which a catalogue is a whole database: a search in it is stopped
+_STOP = 30_000  # partial machines that are looked at in a whole database
 _RELAXED = 6  # rules that are left out one by one to find the one that binds
 
 
@@ -102,6 +106,17 @@ class Rig:
         said = ", ".join(f"{n} {s}{'s' * (n != 1 and s != 'waste')}" for s, n in counts.items() if n)
         return said or "no errors, no warnings, nothing wasted"
 
+    @property
+    def cluster(self) -> Cluster:
+        """The machines as a cluster that plan, estimate and run take: their own lanes, hosts and network cards. Raises
+        UsageError for a list without a GPU."""
+        if not self.build.gpus:
+            raise UsageError("a list without a GPU is no cluster", nearest="add a gpu")
+        cards = self.build.gpus
+        base = load_cluster(f"{self.use.nodes}x{len(cards)}x{cards[0].device.name}")
+        node = wired_node(base.node, self.wiring)
+        return replace(base, node=node, name=f"{base.name} as designed")
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON of a machine."""
         years = electricity(self.build, self.use) * self.use.nodes
@@ -121,6 +136,7 @@ class Rig:
             },
             "lanes": self.wiring.lanes,
             "pcie_gen": self.wiring.gen,
+            "throttling": self.wiring.slow,
             "pairs": [
                 {
                     "first": p.first,
@@ -144,6 +160,7 @@ class Rig:
                 "looked": self.proof.looked,
                 "dearer": self.proof.dearer,
                 "broken": dict(self.proof.broken),
+                "proved": not self.proof.stopped,
                 "says": self.proof.says(),
             },
         }
@@ -158,7 +175,9 @@ def design(wanted: Wanted, use: Use, *, objective: str = "price", parts: Catalog
         raise _no_slots(wanted, use, parts)
     found = _searched(space, wanted, use, objective, parts, FORBIDDING)
     if found.build is None:
+        stopped = found.proof.stopped  # a machine without warnings may be there all the same
         found = _searched(space, wanted, use, objective, parts, ("error",))
+        found = replace(found, proof=replace(found.proof, stopped=found.proof.stopped or stopped))
     if found.build is None:
         raise _none(space, wanted, use, objective, parts)
     return describe(found.build, use, space=space, proof=found.proof, objective=objective)
@@ -184,7 +203,7 @@ def _searched(
         base=Build(items=(), limit=wanted.limit),
         forbidding=forbidding,
         without=without,
-        most=most,
+        most=min(most, _STOP) if len(parts.parts) > _WHOLE else most,
     )
 
 
@@ -202,6 +221,12 @@ def _each(wanted: Wanted, use: Use) -> float | None:
 def _none(space: Mapping[str, Domain], wanted: Wanted, use: Use, objective: str, parts: Catalogue) -> InfeasibleError:
     """Why there is no machine: the budget, or the rule without which there would be one, and what lifts it."""
     what = f"{wanted.gpus} x {wanted.device.name}"
+    if len(parts.parts) > _WHOLE:
+        return InfeasibleError(
+            f"no machine of {what} among the first {_STOP:,} partial machines of {parts.name}",
+            rule="a search in a whole database is stopped; it tries the cheapest first",
+            nearest="say parts that must be in it (--keep BOARD, --keep CASE), or leave --parts out",
+        )
     free = _searched(space, wanted, use, "price", parts, ("error",), budget=False)
     if free.build is not None:
         least = (free.build.price or 0.0) * use.nodes

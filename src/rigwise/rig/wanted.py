@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rigwise.errors import InfeasibleError, UsageError, not_found
 from rigwise.hardware.device import Device
@@ -61,12 +61,31 @@ def domains(wanted: Wanted, parts: Catalogue) -> Mapping[str, Domain]:
         found[part.kind] = tuple(c for c in found[part.kind] if any(i.part.id == part.id for i in c)) or (
             (Item(part=part, count=wanted.gpus if part.kind == "gpu" else 1),),
         )
+    found = {kind: _cheapest_of_alike(domain) for kind, domain in found.items()}
     for kind, domain in found.items():
         if not domain:
             raise InfeasibleError(
                 f"{parts.name} has no {kind} that comes into question", nearest=_nearest(kind, wanted)
             )
     return found
+
+
+def _cheapest_of_alike(domain: Domain) -> Domain:
+    """Entries less those that differ from a cheaper one in nothing that a rule can read."""
+    best: dict[object, tuple[float, tuple[Item, ...]]] = {}
+    for entry in domain:
+        alike = tuple((_plain(item.part), item.count) for item in entry)
+        price = sum((item.part.price or 0.0) * item.count for item in entry)
+        if alike not in best or price < best[alike][0]:
+            best[alike] = (price, entry)
+    return tuple(entry for _, entry in best.values())
+
+
+def _plain(part: Part) -> str:
+    """A part without what only people read: its name, its price, its sources. A processor is told from others by its
+    name, which says what chipsets serve it."""
+    name = part.name if isinstance(part, Cpu) else ""
+    return repr(replace(part, id="", name=name, price=None, condition="", source="", date="", weak=""))
 
 
 def _nearest(kind: str, wanted: Wanted) -> str:

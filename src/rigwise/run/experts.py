@@ -15,16 +15,29 @@ Shape letters: T tokens, H hidden, F width, E experts, k top_k.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor
 
 from rigwise.errors import UsageError, check_whole
 
 Compute = Callable[[torch.Tensor, Sequence[int]], torch.Tensor]
 """(rows sorted by expert [N, H], how many each expert has) -> the experts' answers [N, H]."""
-Elsewhere = Callable[[torch.Tensor, torch.Tensor, Compute], torch.Tensor]
-"""(rows sorted by expert [N, H], how many each of all experts has [E], what computes) -> answers in the same order."""
+Activation = Callable[[torch.Tensor], torch.Tensor]
+
+
+class Elsewhere(Protocol):
+    """Experts on several ranks."""
+
+    def __call__(self, rows: torch.Tensor, counts: torch.Tensor, compute: Compute) -> torch.Tensor:
+        """Rows [N, H] sorted by expert, counts [E] of all experts -> their answers [N, H], in the same order."""
+        ...
+
+    def here(self, weight: torch.Tensor) -> torch.Tensor:
+        """The experts that this rank computes with, of what it holds of them."""
+        ...
 
 
 class MixtureOfExperts(nn.Module):
@@ -40,7 +53,7 @@ class MixtureOfExperts(nn.Module):
         width: int,
         experts: int,
         top_k: int = 2,
-        activation: Callable[[torch.Tensor], torch.Tensor] = nn.functional.gelu,
+        activation: Activation = nn.functional.gelu,
     ) -> None:
         """UsageError: a size below 1, or top_k above the number of experts."""
         super().__init__()
@@ -57,34 +70,45 @@ class MixtureOfExperts(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[..., H] -> [..., H]."""
+        return self.mix(x, self.router.weight, self.up, self.down)
+
+    def mix(self, x: torch.Tensor, router: torch.Tensor, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
+        """The same with weights that may be pieces: of the experts (elsewhere), or of their width, which leaves
+        partial sums.
+        """
         tokens = x.reshape(-1, x.shape[-1])
-        gates, chosen = self.router(tokens).softmax(-1).topk(self.top_k)  # [T, k]
+        gates, chosen = nn.functional.linear(tokens, router).softmax(-1).topk(self.top_k)  # [T, k]
         order = chosen.flatten().argsort(stable=True)
         rows = tokens.index_select(0, order // self.top_k)  # [T k, H], those of the first expert first
-        if rows.is_meta:  # a trace has no data to route by: even shares
-            answers = self.compute(rows, _even(len(rows), self.experts))
-        else:
-            counts = chosen.flatten().bincount(minlength=self.experts)
-            answers = (self.elsewhere or _here)(rows, counts, self.compute)
+        answers = self._answers(rows, chosen.flatten(), up, down)
         back = answers.index_select(0, order.argsort()).unflatten(0, (-1, self.top_k))  # [T, k, H]
         mixed: torch.Tensor = (gates.unsqueeze(-1) * back).sum(1)
         return mixed.to(x.dtype).view(x.shape)
 
-    def compute(self, rows: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
-        """The answers of the experts that are here, in their order; one without rows has a gradient of zeros."""
-        parts = zip(rows.split(list(counts)), self.up.unbind(), self.down.unbind(), strict=True)
-        return torch.cat([self.activation(part @ up) @ down for part, up, down in parts])
+    def _answers(self, rows: torch.Tensor, chosen: torch.Tensor, up: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
+        if isinstance(rows, FakeTensor):  # a graph is measured without data: as much work with one expert
+            return self.activation(rows @ up.new_empty(up.shape[1:])) @ down.new_empty(down.shape[1:])
+        if self.elsewhere is not None and not rows.is_meta:
+            up, down = self.elsewhere.here(up), self.elsewhere.here(down)
+
+        def compute(own: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
+            """One without rows has a gradient of zeros."""
+            parts = zip(own.split(list(counts)), up.unbind(), down.unbind(), strict=True)
+            return torch.cat([self.activation(part @ first) @ second for part, first, second in parts])
+
+        if rows.is_meta:  # a trace has no data to route by: even shares
+            return compute(rows, _even(len(rows), len(up)))
+        counts = chosen.bincount(minlength=self.experts)
+        if self.elsewhere is None:
+            numbers: list[int] = counts.tolist()
+            return compute(rows, numbers)
+        return self.elsewhere(rows, counts, compute)
 
     def extra_repr(self) -> str:
         """What print shows."""
         here, hidden, width = self.up.shape
         held = f", {here} of them here" if here < self.experts else ""
         return f"hidden={hidden}, width={width}, experts={self.experts}{held}, top_k={self.top_k}"
-
-
-def _here(rows: torch.Tensor, counts: torch.Tensor, compute: Compute) -> torch.Tensor:
-    numbers: list[int] = counts.tolist()
-    return compute(rows, numbers)
 
 
 def _even(rows: int, experts: int) -> list[int]:

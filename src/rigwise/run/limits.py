@@ -9,10 +9,11 @@ from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout, said_keys
 from rigwise.layouts.schedule import schedule
 
+OFFLOADED = ("none", "optimizer", "activations", "activations+optimizer")  # weights stay where they compute
 PRECISIONS = ("float32", "tf32", "bfloat16")
 _TODAY = (
-    "run takes dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, and of dp, micro and an "
-    "ep that divides dp, in float32, tf32 or bfloat16"
+    "run takes dp, tp, sp, pp, vpp, schedule, cp, ep that divides dp x cp, zero, shard, micro, recompute, "
+    "offload of optimizer and activations, and compress, in float32, tf32 or bfloat16"
 )
 
 
@@ -23,12 +24,6 @@ class Limit:
     key: str
     broken: Callable[[Layout], bool]
     instead: Callable[[Layout], Layout]
-
-
-def _word(key: str, off: str | int) -> Limit:
-    return Limit(
-        key=key, broken=lambda layout: getattr(layout, key) != off, instead=lambda layout: layout.but(**{key: off})
-    )
 
 
 def _replicas(layout: Layout) -> bool:
@@ -42,8 +37,16 @@ def _plain(layout: Layout) -> bool:
 
 
 def _experts(layout: Layout) -> bool:
-    """Whether experts can be shared out: over runs of data-parallel ranks that are replicas but for them."""
-    return layout.dp % layout.ep == 0 and layout.tp == 1 and layout.compress == "none" and _plain(layout.but(ep=1))
+    """Whether experts can be shared out: over runs of data- and context-parallel ranks."""
+    return (layout.dp * layout.cp) % layout.ep == 0 and layout.compress == "none" and not layout.blocks
+
+
+def _without_weights(offload: str) -> str:
+    return "activations+optimizer" if offload == "all" else offload.removeprefix("weights").removeprefix("+") or "none"
+
+
+def _hybrid(layout: Layout) -> bool:
+    return layout.zero > 0 and layout.dp * layout.cp % layout.shard == 0 and layout.ep == 1
 
 
 LIMITS = (
@@ -52,9 +55,21 @@ LIMITS = (
         broken=lambda layout: layout.ep > 1 and not _experts(layout),
         instead=lambda layout: layout.but(ep=1),
     ),
-    Limit(key="sp", broken=lambda layout: layout.sp == "on", instead=lambda layout: layout.but(sp="keep")),
-    _word("recompute", "none"),
-    _word("offload", "none"),
+    Limit(
+        key="schedule",
+        broken=lambda layout: layout.schedule == "zero_bubble" and layout.zero > 0,  # a shard is there before W is done
+        instead=lambda layout: layout.but(schedule="1f1b"),
+    ),
+    Limit(
+        key="shard",
+        broken=lambda layout: bool(layout.shard) and not _hybrid(layout),
+        instead=lambda layout: layout.but(shard=0),
+    ),
+    Limit(
+        key="offload",
+        broken=lambda layout: layout.offload not in OFFLOADED,
+        instead=lambda layout: layout.but(offload=_without_weights(layout.offload)),
+    ),
     Limit(
         key="compress",
         broken=lambda layout: layout.compress != "none" and not _replicas(layout),
@@ -76,12 +91,12 @@ LIMITS = (
 def check_layout(layout: Layout) -> None:
     """Refuse what cannot be run; the error names every such key and the nearest layout that works, on as many ranks.
 
-    >>> check_layout(Layout(ep=2, recompute="full"))
+    >>> check_layout(Layout(ep=2))
     Traceback (most recent call last):
     ...
-    rigwise.errors.UsageError: layout dp=1,ep=2,micro=1,recompute=full cannot be run: ep=2, recompute=full; rule: run \
-takes dp, tp, sp=keep, pp, vpp, schedule, cp, zero, micro and compress, and of dp, micro and an ep that \
-divides dp, in float32, tf32 or bfloat16; \
+    rigwise.errors.UsageError: layout dp=1,ep=2,micro=1 cannot be run: ep=2; rule: run takes dp, tp, sp, pp, vpp, \
+schedule, cp, ep that divides dp x cp, zero, shard, micro, recompute, offload of optimizer and activations, and \
+compress, in float32, tf32 or bfloat16; \
 nearest: dp=1,micro=1
     """
     broken = [limit for limit in LIMITS if limit.broken(layout)]

@@ -76,6 +76,7 @@ class Trainer:
         self.clock = clock
         with asking("optimizer"):
             self.optimizer = task.optimizer(parallel.parameters())
+        parallel.offload(self.optimizer)
         self.contents = Contents(
             held=parallel.held(), names=parallel.names, optimizer=self.optimizer, parts=parts or {}, rank=ranks.rank
         )

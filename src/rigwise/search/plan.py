@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -91,9 +91,10 @@ def plan(
     started = time.perf_counter()
     found = _search(question, precision, objective, top, fix or {}, every)
     took = time.perf_counter() - started
-    rows = estimates(question, [layout for _, _, layout in found.best])
-    front = estimates(question, [layout for _, _, layout in _thinned(found.frontier)])
-    plain = plain_data_parallel(question, precision)
+    best, front = ([layout for _, _, layout in some] for some in (found.best, _thinned(found.frontier)))
+    usual = plain_data_parallel(question, precision)
+    known = _together(question, [*best, *front, *([usual] if usual else [])])
+    rows, plain = [known[layout] for layout in best], known[usual] if usual else None
     walked = timeline(question, rows[0].layout)
     return Plan(
         model=question.model.name,
@@ -105,22 +106,27 @@ def plan(
         legal=found.legal,
         feasible=found.feasible,
         seconds=took,
-        pareto=tuple(front),
+        pareto=tuple(known[layout] for layout in front),
         plain=plain,
         timeline=walked,
         why=(*why(question, rows, plain), *walk_says(rows[0], walked)),
     )
 
 
-def plain_data_parallel(question: Question, precision: str) -> Estimate | None:
+def _together(question: Question, layouts: Iterable[Layout]) -> dict[Layout, Estimate]:
+    """The estimate of each layout; a few layouts take as long as one, so all are asked for at once."""
+    different = list(dict.fromkeys(layouts))
+    return dict(zip(different, estimates(question, different), strict=True))
+
+
+def plain_data_parallel(question: Question, precision: str) -> Layout | None:
     """The layout that everybody starts with: a replica on every device. None where the batch does not divide."""
     devices = question.cluster.devices
     if question.batch % devices:
         return None
     here = question.batch // devices
     micro = max(m for m in range(1, min(here, 4096) + 1) if here % m == 0 and m <= _comfortable(question))
-    layout = Layout(dp=devices, micro=micro, precision=precision, overlap="dp" if devices > 1 else "none")
-    return estimate(question, layout)
+    return Layout(dp=devices, micro=micro, precision=precision, overlap="dp" if devices > 1 else "none")
 
 
 def _comfortable(question: Question) -> int:

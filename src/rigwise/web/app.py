@@ -7,9 +7,8 @@ Verbs run on as many threads as there are cores: more at once would only wait fo
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -25,17 +24,19 @@ from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from rigwise import __version__
-from rigwise.errors import RigwiseError
 from rigwise.web import built
+from rigwise.web.answers.planning import Names
 from rigwise.web.catalogue import names
 from rigwise.web.guard import MOST_BODY, TOKEN_HEADER, Guard
 from rigwise.web.handlers import handle_errors
+from rigwise.web.helpers import Helpers
 from rigwise.web.jobroutes import add_jobs
 from rigwise.web.jobs import Jobs
 from rigwise.web.memo import Memo
-from rigwise.web.problems import MEDIA, known
+from rigwise.web.names import READABLE
+from rigwise.web.problems import MEDIA
 from rigwise.web.requests import Request
-from rigwise.web.verbs import VERBS, Verb, payload
+from rigwise.web.verbs import VERBS, Verb, dumped
 
 _PROBLEM = {"content": {MEDIA: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -53,17 +54,22 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(*, token: str, folder: Path | None = None, static: Path = built.PAGE, most: int = MOST_BODY) -> FastAPI:
+def create_app(
+    *, token: str, folder: Path | None = None, static: Path = built.PAGE, most: int = MOST_BODY, helpers: int = 0
+) -> FastAPI:
     """The app. token: what requests that start work must carry. folder: where models and clusters may be read from.
 
-    static: where the built page lies. most: bytes of a body at most.
+    static: where the built page lies. most: bytes of a body at most. helpers: processes that answer beside this one.
     """
     jobs, memo = Jobs(str(folder) if folder else None), Memo()
+    beside = Helpers(helpers, str(folder or ""))
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
-        anyio.to_thread.current_default_thread_limiter().total_tokens = os.cpu_count() or 1
+        anyio.to_thread.current_default_thread_limiter().total_tokens = max(helpers, os.cpu_count() or 1)
+        beside.start()
         yield
+        beside.close()
         await jobs.close()
 
     app = FastAPI(
@@ -79,8 +85,9 @@ def create_app(*, token: str, folder: Path | None = None, static: Path = built.P
     handle_errors(app)
     for verb in VERBS.values():
         if not verb.long:
-            _add(app, verb, folder, memo)
-    app.get("/api/names", summary="Names that can be said: models, devices, personas, works.")(names)
+            _add(app, verb, partial(answer, folder=folder, memo=memo, helpers=beside))
+    told: dict[int | str, dict[str, Any]] = {200: {"description": "all of them", "model": Names}}
+    app.get("/api/names", summary="Names that can be said: models, devices, personas, works.", responses=told)(names)
     add_jobs(app, jobs)
     _add_page(app, static)
     app.openapi = partial(_openapi, app, app.openapi)  # type: ignore[method-assign]
@@ -89,39 +96,23 @@ def create_app(*, token: str, folder: Path | None = None, static: Path = built.P
     return app
 
 
-def _add(app: FastAPI, verb: Verb, folder: Path | None, memo: Memo) -> None:
+def _add(app: FastAPI, verb: Verb, answered: Callable[[Verb, Request], bytes]) -> None:
     def route(body: Request) -> Response:
-        return Response(answer(verb, body, folder, memo), media_type="application/json")
+        return Response(answered(verb, body), media_type="application/json")
 
     route.__annotations__["body"] = verb.request
-    responses: dict[int | str, dict[str, Any]] = {200: {"description": "what `--json` prints", "content": _JSON}}
+    responses: dict[int | str, dict[str, Any]] = {200: {"description": "what `--json` prints", "model": verb.gives}}
     app.post(f"/api/{verb.name}", summary=verb.says, name=verb.name, responses=responses)(route)
 
 
-def _unheard(done: int, total: int, step: Mapping[str, Any] | None = None) -> None:
-    """Progress of an answer that is given at once."""
-
-
-_JSON = {"application/json": {"schema": {"type": "object", "required": ["schema_version", "same"]}}}
-
-
-def answer(verb: Verb, body: Request, folder: Path | None, memo: Memo) -> bytes:
-    """The answer as JSON, kept for whoever asks the same on the same day. Raises the errors of the Python API."""
-    if verb.fresh:
-        return _dumped(verb, body, folder)
-    said = sha256(body.model_dump_json(exclude_none=True).encode()).digest()
-    key = (verb.name, datetime.now(tz=UTC).date(), said)
-    return memo.get(key, lambda: _dumped(verb, body, folder))
-
-
-def _dumped(verb: Verb, body: Request, folder: Path | None) -> bytes:
-    try:
-        found = payload(verb, body, folder, _unheard)
-    except RigwiseError:
-        raise
-    except Exception as error:
-        raise known(error) from error
-    return json.dumps(found, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+def answer(verb: Verb, body: Request, folder: Path | None, memo: Memo, helpers: Helpers | None = None) -> bytes:
+    """The answer as JSON, kept for whoever asks the same on the same day, unless it is read from a file. Raises
+    the errors of the Python API."""
+    if verb.fresh or any(str(said).lower().endswith(READABLE) for _, said in body):
+        return dumped(verb, body, folder)
+    said = body.model_dump_json(exclude_none=True)
+    key = (verb.name, datetime.now(tz=UTC).date(), sha256(said.encode()).digest())
+    return memo.get(key, lambda: (helpers and helpers.answer(verb.name, said)) or dumped(verb, body, folder))
 
 
 def _openapi(app: FastAPI, plain: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from rigwise.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*(/[A-Za-z0-9][\w.+-]*)?")
 _STRIPES = re.compile(r"stripes(:-?[\d.]{1,8}){0,2}")
-_READABLE = (".toml", ".json")
+READABLE = (".toml", ".json")
 _RULE = "over HTTP: a name of the catalogue, or a .toml or .json in the folder of `rigwise serve --folder`"
 
 
@@ -58,7 +58,7 @@ def told_run(text: str) -> str:
 
 
 def _is_path(name: str) -> bool:
-    return name.lower().endswith((*_READABLE, ".csv")) or name.startswith((".", "~", "/")) or _exists(name)
+    return name.lower().endswith((*READABLE, ".csv")) or name.startswith((".", "~", "/")) or _exists(name)
 
 
 def _exists(name: str) -> bool:
@@ -75,7 +75,7 @@ def _inside(name: str, folder: Path | None) -> str:
     root = folder.resolve()
     try:
         place = (root / name).resolve()
-        there = place.is_relative_to(root) and place.suffix.lower() in _READABLE and place.is_file()
+        there = place.is_relative_to(root) and place.suffix.lower() in READABLE and place.is_file()
     except (OSError, ValueError):
         there = False
     if not there:

@@ -14,14 +14,14 @@ from threading import Thread
 import uvicorn
 
 from rigwise.errors import LaunchError, RigwiseError, UsageError
+from rigwise.hardware.detect import cores
 from rigwise.web.app import answer, create_app
 from rigwise.web.built import missing
 from rigwise.web.memo import Memo
-from rigwise.web.verbs import VERBS
+from rigwise.web.verbs import FIRST, VERBS
 
 ADDRESS = "127.0.0.1"
-FIRST = {"model": "llama-3-8b", "cluster": "8xh100-sxm-80gb"}
-"""What the page asks first; web/src/rooms/plan/question.ts says the same."""
+_MOST_HELPERS = 8
 
 
 def serve(port: int, folder: Path | None, tell: Callable[[str, str], None]) -> None:
@@ -33,7 +33,7 @@ def serve(port: int, folder: Path | None, tell: Callable[[str, str], None]) -> N
     if folder is not None and not folder.is_dir():
         raise UsageError(f"no folder {folder}", rule="models and clusters are read from a folder that exists")
     token = token_urlsafe(24)
-    app = create_app(token=token, folder=folder)
+    app = create_app(token=token, folder=folder, helpers=min(cores(), _MOST_HELPERS))
     with closing(listening(port)) as taken:
         tell(f"http://{ADDRESS}:{taken.getsockname()[1]}/#token={token}", missing())
         Thread(target=warm, args=(app.state.memo,), daemon=True).start()

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from rigwise import api
+from rigwise.errors import RigwiseError
 from rigwise.report.payload import SCHEMA_VERSION, plain
 from rigwise.web import convolving, drawings, requests, running
+from rigwise.web.answers import buying, laboratory, measured, planning, thinking
+from rigwise.web.answers.base import Told
 from rigwise.web.names import cluster_name, image_name, model_name, task_name, told_run
+from rigwise.web.problems import known
 from rigwise.web.spelling import same
 
 Said = dict[str, Any]
+FIRST = {"model": "llama-3-8b", "cluster": "8xh100-sxm-80gb"}
+"""What the page asks first; web/src/rooms/plan/question.ts says the same."""
 
 
 class Progress(Protocol):
@@ -28,13 +35,14 @@ Answer = Callable[[Said, Progress], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verb:
-    """name: its path under /api. request: what it takes. answer: what it gives. long: only as a job.
+    """name: its path under /api. request: what it takes. gives: what it answers with. answer: how. long: only as a job.
 
     fresh: the next answer may be another one, so none is kept. doing: it makes the machine work, so one at a time.
     """
 
     name: str
     request: type[requests.Request]
+    gives: type[Told]
     answer: Answer
     long: bool = False
     fresh: bool = False
@@ -67,6 +75,21 @@ def payload(verb: Verb, request: requests.Request, folder: Path | None, progress
         shown["image"] = "PICTURE.png"
     found = verb.answer(said, progress)
     return {"schema_version": SCHEMA_VERSION, **plain(found), "same": same(verb.name, shown)}
+
+
+def dumped(verb: Verb, request: requests.Request, folder: Path | None) -> bytes:
+    """The whole answer as JSON in a line. Raises one of our errors, whatever happened."""
+    try:
+        found = payload(verb, request, folder, _unheard)
+    except RigwiseError:
+        raise
+    except Exception as error:
+        raise known(error) from error
+    return json.dumps(found, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _unheard(done: int, total: int, step: Mapping[str, Any] | None = None) -> None:
+    """Progress of an answer that is given at once."""
 
 
 def _plan(said: Said, _: Progress) -> Mapping[str, Any]:
@@ -139,49 +162,99 @@ def _validation(_: Said, progress: Progress) -> Mapping[str, Any]:
 VERBS: Mapping[str, Verb] = {
     verb.name: verb
     for verb in (
-        Verb(name="plan", request=requests.Plan, answer=_plan),
-        Verb(name="estimate", request=requests.Estimate, answer=_estimate),
-        Verb(name="timeline", request=requests.Timeline, answer=_timeline),
-        Verb(name="export", request=requests.Export, answer=_export),
-        Verb(name="scale", request=requests.Scale, answer=_scale),
-        Verb(name="split", request=requests.Split, answer=_split),
-        Verb(name="advise", request=requests.Advise, answer=_advise),
-        Verb(name="chart", request=requests.Chart, answer=_chart),
-        Verb(name="rig", request=requests.Rig, answer=_rig),
-        Verb(name="rig-check", request=requests.RigCheck, answer=_rig_check),
+        Verb(name="plan", request=requests.Plan, gives=planning.PlanAnswer, answer=_plan),
+        Verb(name="estimate", request=requests.Estimate, gives=planning.OneLayout, answer=_estimate),
+        Verb(name="timeline", request=requests.Timeline, gives=planning.Stages, answer=_timeline),
+        Verb(name="export", request=requests.Export, gives=planning.ExportAnswer, answer=_export),
+        Verb(name="scale", request=requests.Scale, gives=planning.ScaleAnswer, answer=_scale),
+        Verb(name="split", request=requests.Split, gives=planning.SplitAnswer, answer=_split),
+        Verb(name="advise", request=requests.Advise, gives=buying.Advice, answer=_advise),
+        Verb(name="chart", request=requests.Chart, gives=buying.ChartAnswer, answer=_chart),
+        Verb(name="rig", request=requests.Rig, gives=buying.Machine, answer=_rig),
+        Verb(name="rig-check", request=requests.RigCheck, gives=buying.Machine, answer=_rig_check),
         Verb(
             name="brain-estimate",
             request=requests.BrainEstimate,
+            gives=thinking.Brain,
             answer=lambda said, _: api.brain_estimate(**said).to_dict(),
         ),
         Verb(
             name="brain-compare",
             request=requests.BrainCompare,
+            gives=thinking.Comparison,
             answer=lambda said, _: api.brain_compare(**said).to_dict(),
         ),
-        Verb(name="brain-machines", request=requests.BrainMachines, answer=_machines),
+        Verb(name="brain-machines", request=requests.BrainMachines, gives=thinking.Fleet, answer=_machines),
         Verb(
             name="brain-forecast",
             request=requests.BrainForecast,
+            gives=thinking.Forecast,
             answer=lambda said, _: api.brain_forecast(**said).to_dict(),
         ),
         Verb(
             name="brain-neuron",
             request=requests.BrainNeuron,
+            gives=thinking.NeuronAnswer,
             answer=lambda said, _: api.brain_neuron(said.pop("cell", "purkinje"), **said).to_dict(),
         ),
-        Verb(name="conv-features", request=requests.ConvFeatures, answer=lambda said, _: convolving.features(said)),
-        Verb(name="conv-spectrum", request=requests.ConvSpectrum, answer=lambda said, _: convolving.spectrum(said)),
-        Verb(name="conv-pixel", request=requests.ConvPixel, answer=lambda said, _: convolving.pixel(said)),
-        Verb(name="conv-layers", request=requests.ConvLayers, answer=lambda said, _: convolving.layers(said)),
+        Verb(
+            name="conv-features",
+            request=requests.ConvFeatures,
+            gives=laboratory.Features,
+            answer=lambda said, _: convolving.features(said),
+        ),
+        Verb(
+            name="conv-spectrum",
+            request=requests.ConvSpectrum,
+            gives=laboratory.Spectrum,
+            answer=lambda said, _: convolving.spectrum(said),
+        ),
+        Verb(
+            name="conv-pixel",
+            request=requests.ConvPixel,
+            gives=laboratory.Pixel,
+            answer=lambda said, _: convolving.pixel(said),
+        ),
+        Verb(
+            name="conv-layers",
+            request=requests.ConvLayers,
+            gives=laboratory.ConvLayersAnswer,
+            answer=lambda said, _: convolving.layers(said),
+        ),
         Verb(
             name="conv-layer",
             request=requests.ConvLayer,
+            gives=laboratory.ConvLayerAnswer,
             answer=lambda said, _: api.conv_layer(said.pop("model"), said.pop("layer"), **said).to_dict(),
         ),
-        Verb(name="conv-map", request=requests.ConvMap, answer=lambda said, _: api.conv_map(**said).to_dict()),
-        Verb(name="runs", request=requests.Runs, answer=lambda _, __: running.runs(), fresh=True),
-        Verb(name="run", request=requests.Run, answer=running.run, long=True, fresh=True, doing=True),
-        Verb(name="validation", request=requests.Validation, answer=_validation, long=True),
+        Verb(
+            name="conv-map",
+            request=requests.ConvMap,
+            gives=laboratory.WinMap,
+            answer=lambda said, _: api.conv_map(**said).to_dict(),
+        ),
+        Verb(
+            name="runs",
+            request=requests.Runs,
+            gives=measured.RunsAnswer,
+            answer=lambda _, __: running.runs(),
+            fresh=True,
+        ),
+        Verb(
+            name="run",
+            request=requests.Run,
+            gives=measured.RunReport,
+            answer=running.run,
+            long=True,
+            fresh=True,
+            doing=True,
+        ),
+        Verb(
+            name="validation",
+            request=requests.Validation,
+            gives=measured.ValidationAnswer,
+            answer=_validation,
+            long=True,
+        ),
     )
 }

@@ -45,7 +45,7 @@ def test_the_terms_sum_to_the_whole() -> None:
     assert np.allclose(sum(at.values()), e.drawn["flops"])
 
 
-@given(st.sampled_from(["purkinje_cells", "rate", "ops_per_weight"]), st.floats(0.1, 10))
+@given(st.sampled_from(["purkinje_cells", "purkinje_rate", "ops_per_weight"]), st.floats(0.1, 10))
 @settings(deadline=None, max_examples=30)
 def test_the_purkinje_term_is_proportional_to_its_factors(name: str, times: float) -> None:
     at = points(shipped())
@@ -62,7 +62,7 @@ def test_time_counts_twice_in_the_dendrite() -> None:
 def test_an_input_that_is_set_is_fixed_and_a_range_is_kept() -> None:
     fixed = parameters(["synapses_per_neuron=8000"])["synapses_per_neuron"]
     assert (fixed.value, fixed.spread.kind) == (8000, "fixed")
-    ranged = parameters({"rate": "50..500"})["rate"]
+    ranged = parameters({"cortex_rate": "50..500"})["cortex_rate"]
     assert ranged.spread.quantile(0.1) == pytest.approx(50)
     assert ranged.spread.quantile(0.9) == pytest.approx(500)
     assert ranged.value == pytest.approx(np.sqrt(50 * 500))
@@ -70,7 +70,7 @@ def test_an_input_that_is_set_is_fixed_and_a_range_is_kept() -> None:
 
 def test_words_may_be_one_text_with_commas() -> None:
     e = estimate(sets="rate=100,time_steps=3..6", include="learning,glia", draws=100)
-    assert (e.points["rate"], e.include) == (100, ("learning", "glia"))
+    assert (e.points["granule_rate"], e.include) == (100, ("learning", "glia"))
 
 
 def test_every_input_can_be_set() -> None:
@@ -96,6 +96,8 @@ def test_everything_fixed_has_no_spread() -> None:
         (["rate=-3"], "a number above 0"),
         (["rate=9..3"], "a number above 0"),
         (["rate=1e999"], "a number above 0"),
+        (["rate=1e31"], "1e-30 to 1e\\+30"),
+        (["rate=1e-31..1"], "1e-30 to 1e\\+30"),
         (["learning=0.5"], "at least 1"),
         (["linpack_share=2"], "at most 1"),
     ],
@@ -134,7 +136,16 @@ def test_memory_is_what_the_networks_hold() -> None:
     at = {**points(shipped()), "granule_cells": 0.0, "cortex_cells": 0.0, "other_cells": 0.0}
     held = network(PURKINJE).parameters + PURKINJE.inputs * PURKINJE.steps
     assert float(demands(at)["memory"]) == pytest.approx(at["purkinje_cells"] * held * at["bytes_per_value"])
-    assert float(demands(at)["bandwidth"]) == pytest.approx(at["rate"] * float(demands(at)["memory"]))
+    assert float(demands(at)["bandwidth"]) == pytest.approx(at["purkinje_rate"] * float(demands(at)["memory"]))
+
+
+def test_a_rate_is_that_of_a_type_of_cell_and_rate_is_that_of_all() -> None:
+    base, slow = (flops(points(parameters(sets))) for sets in ((), ["cortex_rate=1"]))
+    assert float(slow["cortex"]) == pytest.approx(float(base["cortex"]) / 200)
+    assert (slow["purkinje"], slow["granule"]) == (base["purkinje"], base["granule"])
+    for sets in (["rate=100", "cortex_rate=1"], ["cortex_rate=1", "rate=100"]):
+        at = points(parameters(sets))
+        assert (at["purkinje_rate"], at["granule_rate"], at["cortex_rate"]) == (100, 100, 1)
 
 
 @pytest.mark.parametrize("kind", ["uniform", "loguniform", "lognormal"])

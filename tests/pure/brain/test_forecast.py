@@ -100,19 +100,48 @@ def test_how_well_each_scenario_foresaw_the_last_list() -> None:
 
 def test_every_figure_of_limits_and_scenarios_can_be_set() -> None:
     for name in settable():
-        data = assumptions({name: 3})
+        own = {"left": 0.5, "year": 2030.0, "from_year": 2030.0}.get(
+            name.split(".")[-1], 0.5 if "share" in name else 3.0
+        )
+        data = assumptions({name: own})
         value = {**data["limit"], **data["scenario"], **data["start"], **data["prior"]}
         for key in name.split("."):
             value = value[key]
-        assert value in (3.0, [3.0, 3.0])
+        assert value in (own, [own, own])
     shipped = {**toml("scenarios")["limit"], **toml("scenarios")["scenario"]}
     assert shipped["energy"]["watts"] == [1e8, 1e10], "setting does not change what is shipped"
+
+
+def test_every_figure_that_can_be_set_is_listed_with_how_sure_it_is_and_its_source() -> None:
+    listed = api.brain_forecast(sets=["atoms.left=0.5"]).to_dict()["figures"]
+    assert list(listed) == settable()
+    assert listed["atoms.left"]["value"] == [0.5, 0.5]
+    assert all(figure["sure"] in ("yes", "assumed") and figure["source"] for figure in listed.values())
+    assert listed["energy.share.hpcg"]["sure"] == "assumed"
+    assert listed["factory.usd"] == {"value": 9e9, "sure": "yes", "source": listed["factory.left"]["source"]}
+
+
+def test_the_small_sums_stand_beside_what_the_article_says(ahead) -> None:
+    sums = {one["says"]: one for one in ahead.to_dict()["sums"]}
+    known = next(one for says, one in sums.items() if "knowledge" in says)
+    assert known["value"] == 1 / 1024
+    assert round(known["value"], 5) == known["stated"]
+    assert [round(100 * one["value"], 1) for one in sums.values() if one["unit"] == "USD/kWh"] == [11.3, 17.4, 10.9]
+    assert [round(one["value"], 1) for says, one in sums.items() if "factory" in says] == [10.2, 7.3]
+
+
+def test_lines_drawn_on_from_2015_stand_beside_the_trend(ahead) -> None:
+    by_metric = {look.metric: look for look in ahead.foresight}
+    for look in by_metric.values():
+        assert look.off[0] == pytest.approx(np.log2(look.foreseen.p50 / look.came))
+    assert by_metric["linpack"].off[1] > 3, "the lines of 2015 did not see that growth had slowed"
+    assert by_metric["hpcg"].drawn_on == pytest.approx(0.58e15, rel=1e-6), "four lists with one machine on top"
 
 
 def test_what_is_believed_before_any_data_can_be_set() -> None:
     past = history("device")
     slow, fast = (follow(past, Prior(rate=rate, spread=0.05))[2].mean[:, 1].mean() for rate in (0.2, 2.0))
-    assert slow < 0.5 < 1.5 < fast
+    assert slow < 0.5 < 1.2 < fast
     shipped, other = api.brain_forecast(), api.brain_forecast(sets=["trend.doublings_a_year=3", "trend.spread=0.01"])
     assert shipped.coverage["device"][0] > 0.7 > other.coverage["device"][0], "nothing supports such a prior"
 
@@ -136,6 +165,10 @@ def test_a_slower_scenario_is_later_and_more_power_brings_the_brain_nearer() -> 
         ({"fitted_to": 1990.0}, UsageError),
         ({"sets": ["energy.volts=3"]}, NotFoundError),
         ({"sets": ["energy.watts=0"]}, UsageError),
+        ({"sets": ["moore.years=1e-9"]}, UsageError),
+        ({"sets": ["atoms.year=3..9"]}, UsageError),
+        ({"sets": ["energy.share.hpcg=0.5..2"]}, UsageError),
+        ({"sets": ["trend.doublings_a_year=1e10"]}, UsageError),
     ],
 )
 def test_what_cannot_be_is_refused(wrong, error) -> None:

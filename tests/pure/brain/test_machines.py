@@ -81,6 +81,14 @@ def test_memory_binds_where_little_is_computed(brain) -> None:
     assert one.count.value == pytest.approx(slow.quantities["memory"].value / (80 * 2**30))
 
 
+def test_reading_binds_where_cells_hold_much_and_compute_little() -> None:
+    wide = estimate(sets=["ops_per_weight=1e-6", "bytes_per_message=1e-6"], draws=200)
+    one = machine(wide, work("cells", wide), "h100")
+    assert one.binds == "bandwidth"
+    assert one.count.value == pytest.approx(wide.quantities["bandwidth"].value / 3.35e12, rel=0.01)
+    assert work("events", wide).read == 0.0, "its network reads and writes what it updates"
+
+
 def test_a_rate_that_is_asked_for_is_sustained_in_proportion() -> None:
     once, twice = (api.brain_machines(["h100"], flops=flops) for flops in (1e18, 2e18))
     assert twice.machines[0].count.value == pytest.approx(2 * once.machines[0].count.value)

@@ -35,7 +35,25 @@ def test_the_named_methods_are_there() -> None:
 
 def test_agreement_by_construction_is_said() -> None:
     for method in METHODS:
-        assert method.by_construction == method.key.startswith("sandberg_bostrom_")
+        read_off = method.key.startswith("sandberg_bostrom_") or method.key == "carlsmith_visual"
+        assert method.by_construction == read_off, method.key
+
+
+def test_how_sure_each_input_is_stands_beside_it() -> None:
+    said = {factor.checked for method in METHODS for factor in method.factors.values()}
+    assert {word.split(":")[0].split(",")[0] for word in said} == {"yes", "derived", "recalled", "reconstructed"}
+    by_key = {method.key: method.sure for method in METHODS}
+    assert (by_key["moravec_1998"], by_key["kurzweil_1999"], by_key["modha_2009"]) == ("4 of 4", "3 of 3", "")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("moravec_1998", 1e14), ("kurzweil_2005_hearing", 1e14), ("kurzweil_2005_cerebellum", 1e15),
+     ("kurzweil_2005_upload", 1e19), ("kurzweil_1999", 2e16), ("merkle_1989_synapses", 1e16)],
+)  # fmt: skip
+def test_a_figure_that_is_published_as_a_product_is_that_product(key: str, value: float) -> None:
+    method = next(m for m in METHODS if m.key == key)
+    assert method.computed == (pytest.approx(value), pytest.approx(value))
 
 
 def test_the_memory_of_the_levels_is_an_independent_check() -> None:

@@ -72,10 +72,19 @@ def test_the_tornado_s_bars_are_as_long_as_the_logarithm_of_their_swing() -> Non
             name = title.text.split(" at its ")[0]
             wide[name] = wide.get(name, 0.0) + float(rect.get("width"))
     swings = {bar.name: np.log(bar.swing) for bar in e.bars if bar.name in wide}
-    scale = wide["rate"] / swings["rate"]
+    scale = wide["purkinje_rate"] / swings["purkinje_rate"]
     for name, swing in swings.items():
         if name != "purkinje_cells":  # its p90 is the point value: one bar
             assert wide[name] == pytest.approx(scale * swing, rel=0.02)
+
+
+def test_no_dot_of_a_machine_hides_another() -> None:
+    for name in ("machines", "events"):
+        dots = [dot for dot in ElementTree.fromstring(PICTURES[name]).iter(f"{SVG}circle") if dot.get("r") == "6"]
+        spots = [(float(dot.get("cx")), float(dot.get("cy"))) for dot in dots]
+        assert len(spots) > 10
+        for place, (x, y) in enumerate(spots):
+            assert all(np.hypot(x - a, y - b) >= 11.9 for a, b in spots[:place])
 
 
 def test_every_method_has_its_row() -> None:

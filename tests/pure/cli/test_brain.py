@@ -59,7 +59,7 @@ def test_inputs_are_set_and_omissions_switched_in(call) -> None:
     )
     said = call("brain", "estimate", *words, "--json").json
     assert said["parameters"]["synapses_per_neuron"]["value"] == 8000
-    assert said["parameters"]["rate"]["p10"] == pytest.approx(50)
+    assert said["parameters"]["granule_rate"]["p10"] == pytest.approx(50)
     assert said["include"] == ["learning", "glia"]
 
 
@@ -107,6 +107,32 @@ def test_forecast_says_the_year_and_the_chance_of_none(call) -> None:
     assert "do not reach it by 2100" in out
     for year in ("2037", "2053", "2078"):
         assert year in out
+
+
+@pytest.mark.parametrize(
+    ("command", "figure"),
+    [("estimate", "usd_per_kwh"), ("compare", "kurzweil_1999.rate"), ("forecast", "energy.share.hpcg")],
+)
+def test_what_can_be_set_is_listed(command: str, figure: str, call) -> None:
+    assert figure in call("brain", command, "--inputs").out
+    assert figure not in call("brain", command).out
+
+
+@pytest.mark.parametrize(
+    ("line", "near"),
+    [
+        ("estimate --set synapse_per_neuron=3", "synapses_per_neuron"),
+        ("estimate --set rates=3", "rate"),
+        ("compare --set kurzweil_1999.rat=3", "kurzweil_1999.rate"),
+        ("forecast --set energy.wats=3", "energy.watts"),
+        ("machines --set sobe_2025_event.firin=3", "sobe_2025_event.firing"),
+        ("neuron granule --set row=3", "rows"),
+    ],
+)
+def test_a_bad_name_gives_the_nearest(line: str, near: str, call) -> None:
+    said = call("brain", *line.split())
+    assert said.code == 4
+    assert near in said.err
 
 
 def test_neuron_draws_the_walk_and_the_run(call) -> None:

@@ -60,6 +60,9 @@ TRANSFORMER = [
     ("dp=2,pp=2,zero=1", 4, 4, {}, []),
     ("dp=2,pp=2,zero=2", 4, 4, {}, ["zero_pipeline"]),
     ("dp=2,pp=2,zero=3", 4, 4, {}, []),
+    ("dp=4,zero=3,shard=2", 4, 4, {}, []),
+    ("dp=4,zero=3,shard=3", 4, 4, {}, ["shard"]),
+    ("dp=4,shard=2", 4, 4, {}, ["shard"]),
     ("dp=4,overlap=tp", 4, 4, {}, ["overlap"]),
     ("dp=4,overlap=dp+tp", 4, 4, {}, ["overlap"]),
     ("dp=1,tp=4,overlap=dp", 4, 4, {}, []),  # the default: nothing to hide is no fault

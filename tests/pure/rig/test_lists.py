@@ -1,4 +1,7 @@
-"""Fifty sound lists without a false alarm, fifty broken ones each with the right finding."""
+"""Fifty sound lists without a false alarm, fifty broken ones each with the right finding.
+
+Most sound lists here are made up after practice; those that people published are in test_published.py.
+"""
 
 from __future__ import annotations
 

@@ -10,16 +10,28 @@ export interface Problem {
 }
 
 const TOKEN = 'rigwise-token';
-const KEPT = 80;
+const KEPT = 160;
+const INFEASIBLE = 409;
 const kept = new Map<string, unknown>();
+const refused = new Map<string, Problem>();
 const underway = new Map<string, Promise<unknown>>();
 
-/** The payload of a report that was written to a file, where the page is one: its answers, by verb and request. */
-export const report = readReport();
+interface Report {
+  made: string;
+  rooms: Record<string, string>;
+  answers: Record<string, unknown>;
+}
 
-function readReport(): { made: string; address: string; answers: Record<string, unknown> } | undefined {
-  const place = typeof document === 'undefined' ? null : document.getElementById('payload');
-  return place ? JSON.parse(place.textContent ?? 'null') : undefined;
+/** The payload of a report that was written to a file, where the page is one: its answers, by verb and request. */
+export let report: Report | undefined;
+
+/** Read it, before anything is shown. */
+export async function openReport(): Promise<void> {
+  const text = document.getElementById('payload')?.textContent;
+  if (!text) return;
+  const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'));
+  report = (await new Response(stream).json()) as Report;
 }
 
 /** Take the token out of the address, where `rigwise serve` puts it, and keep it for this browser. */
@@ -60,23 +72,38 @@ export function known<T>(verb: string, body: object): T | undefined {
   return kept.get(keyOf(verb, body)) as T | undefined;
 }
 
-/** The answer of a verb. Throws a Problem. */
+/** Whether a question needs no server any more: it is answered, or it cannot be. */
+export function decided(verb: string, body: object): boolean {
+  const key = keyOf(verb, body);
+  return kept.has(key) || refused.has(key);
+}
+
+/** The answer of a verb. Throws a Problem. What is infeasible stays so, and is not asked again. */
 export async function ask<T>(verb: string, body: object): Promise<T> {
   const key = keyOf(verb, body);
   if (kept.has(key)) return kept.get(key) as T;
+  if (refused.has(key)) throw refused.get(key);
   if (report) return fromReport<T>(key);
   const already = underway.get(key) ?? call<T>('POST', `/api/${verb}`, body).finally(() => underway.delete(key));
   underway.set(key, already);
-  const found = (await already) as T;
-  kept.set(key, found);
-  if (kept.size > KEPT) kept.delete(kept.keys().next().value!);
-  return found;
+  try {
+    return keep(kept, key, (await already) as T);
+  } catch (caught) {
+    if ((caught as Problem).status === INFEASIBLE) keep(refused, key, caught as Problem);
+    throw caught;
+  }
+}
+
+function keep<T>(among: Map<string, unknown>, key: string, value: T): T {
+  among.set(key, value);
+  if (among.size > KEPT) among.delete(among.keys().next().value!);
+  return value;
 }
 
 function fromReport<T>(key: string): T {
   const found = report!.answers[key];
   if (found === undefined) {
-    throw problem('This report holds one answer.', 'Moving on needs the server: start it with `rigwise serve`.');
+    throw problem('This report holds no answer to that.', 'Moving on needs the server: start it with `rigwise serve`.');
   }
   return found as T;
 }

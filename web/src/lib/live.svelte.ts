@@ -1,5 +1,5 @@
 // An answer that follows its question: one request at a time, and of those that wait only the newest is sent.
-import { ask, known, type Problem } from './api';
+import { ask, decided, known, report, type Problem } from './api';
 
 export class Live<T> {
   answer = $state.raw<T | undefined>();
@@ -49,15 +49,19 @@ export class Live<T> {
   }
 }
 
-const foreseen = new Map<string, object>();
+const LANES = 2; // as many as the server has cores at least; more would keep a real question waiting
+let guesses: [string, object][] = [];
+let lanes = 0;
 
-/** Ask for what will probably be asked next, so that it is there when it is. A newer guess takes the place of an older. */
+/** Ask for what will probably be asked next, so that it is there when it is. Newer guesses take the place of older. */
 export function foresee(verb: string, bodies: object[]): void {
-  foreseen.set(verb, bodies);
-  void (async () => {
-    for (const body of bodies) {
-      if (foreseen.get(verb) !== bodies) return;
-      await ask(verb, body).catch(() => undefined);
-    }
-  })();
+  if (report) return;
+  guesses = bodies.filter((body) => !decided(verb, body)).map((body) => [verb, body]);
+  while (lanes < Math.min(LANES, lanes + guesses.length)) void lane();
+}
+
+async function lane(): Promise<void> {
+  lanes += 1;
+  for (let next = guesses.shift(); next; next = guesses.shift()) await ask(...next).catch(() => undefined);
+  lanes -= 1;
 }

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from rigwise.convolution.geometry import Geometry, Kind, Padding, Sizes, geometry, transposed_geometry
@@ -34,7 +33,7 @@ from rigwise.convolution.torch_kernels.passes import (
 from rigwise.errors import UsageError, not_found
 
 _TRANSPOSED = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)
-_FLOATS = (torch.float32, torch.float64)
+FLOATS = (torch.float32, torch.float64)
 _plans: OrderedDict[Any, Plan] = OrderedDict()
 _MOST_PLANS = 4096
 _OWN = (functional.conv1d, functional.conv2d, functional.conv3d)
@@ -57,11 +56,14 @@ def conv(
 ) -> Tensor:
     """`rigwise.convolution.conv` for tensors, with gradients. algorithm: "auto" times what is worth it once a
     geometry and keeps the soonest; "model" takes the closed forms' choice; else a name of `passes.NAMES`."""
-    plain = algorithm == "auto" and kind == "cross-correlation" and not transposed and output_padding == 0
-    if plain and type(padding) is int:
-        y = _at_once(x, w, bias, stride, padding, dilation, groups)
-        if y is not None:
-            return y
+    plain = algorithm == "auto" and kind == "cross-correlation" and not transposed
+    if plain and type(padding) is int and output_padding == 0:
+        try:  # torch's own by the kernels' shape alone, where a look-up by all that matters would be felt
+            if 0 < x.numel() <= _straight.get(w.shape, 0) and x.ndim == w.ndim and x.dtype in FLOATS:
+                y: Tensor = _OWN[w.ndim - 3](x, w, bias, stride, padding, dilation, groups)
+                return y
+        except (AttributeError, RuntimeError, TypeError, ValueError):
+            pass  # the longer road says what is wrong
     if not isinstance(w, Tensor):
         raise UsageError(f"kernels of type {type(w).__name__} for a tensor", rule="both tensors, or both arrays")
     if kind == "convolution":
@@ -110,26 +112,10 @@ def plan_of(
     return plan
 
 
-def _at_once(
-    x: Tensor, w: Tensor, bias: Tensor | None, stride: Sizes, padding: int, dilation: Sizes, groups: int
-) -> Tensor | None:
-    """Torch's own, looked up by the kernels' shape alone, where a look-up by all that matters would be felt.
-
-    None where that does not hold, and where torch refuses: the longer road says what is wrong.
-    """
-    try:
-        if 0 < x.numel() <= _straight.get(w.shape, 0) and x.ndim == w.ndim and x.dtype in _FLOATS:
-            y: Tensor = _OWN[w.ndim - 3](x, w, bias, stride, padding, dilation, groups)
-            return y
-    except (AttributeError, RuntimeError, TypeError, ValueError):
-        return None
-    return None
-
-
-def _most(w: torch.Size) -> float:
+def most_straight(w: torch.Size) -> float:
     """Elements of an input up to which no other algorithm than torch's own can win, whatever its shape.
 
-    >>> [_most(torch.Size(w)) for w in ((8, 8, 3, 3), (1, 1, 3, 3), (1, 1, 5, 5))]
+    >>> [most_straight(torch.Size(w)) for w in ((8, 8, 3, 3), (1, 1, 3, 3), (1, 1, 5, 5))]
     [inf, 7281.0, 0.0]
     """
     if small(w):
@@ -146,7 +132,7 @@ def _keep(key: Any, plan: Plan, kernels: torch.Size) -> None:
     _plans[key] = plan
     if len(_straight) >= _MOST_PLANS:
         _straight.clear()
-    _straight[kernels] = _most(kernels)
+    _straight[kernels] = most_straight(kernels)
     if len(_plans) > _MOST_PLANS:
         _plans.popitem(last=False)
 
@@ -169,27 +155,27 @@ def plan_for(shape: Geometry, x: Tensor, algorithm: str, gradients: bool) -> Pla
             raise not_found("algorithm", algorithm, NAMES, hint=", ".join(("auto", *NAMES)))
         if why := cannot(algorithm, shape):
             raise UsageError(f"{algorithm} on this convolution", rule=why, nearest="auto")
-        if algorithm not in (LIBRARY, PADDED) and x.dtype not in _FLOATS:
+        if algorithm not in (LIBRARY, PADDED) and x.dtype not in FLOATS:
             raise UsageError(f"{algorithm} in {x.dtype}", rule="float32 or float64", nearest="auto")
         return forced(algorithm, shape)
-    if x.dtype not in _FLOATS or x.device.type == "meta" or 0 in x.shape:
+    if x.dtype not in FLOATS or x.device.type == "meta" or 0 in x.shape:
         return forced(LIBRARY, shape)
     if algorithm == "model":
         return by_model(shape, x.element_size(), torch.get_num_threads())
-    return by_trial(shape, x.dtype, x.device, gradients, lambda plan: _step(plan, x, gradients))
+    return by_trial(shape, x.dtype, x.device, gradients, lambda: steps(shape, x, gradients))
 
 
-def _step(plan: Plan, like: Tensor, gradients: bool) -> Callable[[], object]:
-    """A whole step of a plan on random tensors, through autograd where gradients are asked for."""
-    shape = plan.shape
+def steps(shape: Geometry, like: Tensor, gradients: bool) -> Callable[[Plan], Callable[[], object]]:
+    """Makes the whole step of a plan, through autograd where gradients are asked for; all on the same random tensors,
+    since where in memory they lie is felt."""
     x, w, g = (
         torch.rand(size, dtype=like.dtype, device=like.device) for size in (shape.x_shape, shape.w_shape, shape.y_shape)
     )
     if not gradients:
-        return lambda: apply(x, w, None, plan, False)
+        return lambda plan: lambda: apply(x, w, None, plan, False)
     x.requires_grad_()
     w.requires_grad_()
-    return lambda: torch.autograd.grad(apply(x, w, None, plan, True), (x, w), g)
+    return lambda plan: lambda: torch.autograd.grad(apply(x, w, None, plan, True), (x, w), g)
 
 
 def apply(x: Tensor, w: Tensor, bias: Tensor | None, plan: Plan, gradients: bool) -> Tensor:
@@ -270,13 +256,15 @@ class Convolution(torch.autograd.Function):
         return _with_bias(by.output(*spectra), bias)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of x, w and bias from g."""
+        """Gradients of x, w and bias from g; gradients of these in turn are the other two functions' below."""
         x, w = ctx.saved_tensors
         plan: Plan = ctx.plan
         need_x, need_w = ctx.needs_input_grad[:2]
         g = g.contiguous()
+        if torch.is_grad_enabled():
+            dx = _applied(Transposed, g, w, None, plan) if need_x else None
+            return dx, _applied(Weights, x, g, plan) if need_w else None, _bias_gradient(ctx, g), None
         names = (plan.input_gradient, plan.weight_gradient)
         if names[0] == names[1] and names[0] in (LIBRARY, PADDED):
             dx, dw = library_backward(g, x, w, plan.shape, names[0] == PADDED, (need_x, need_w))
@@ -316,12 +304,39 @@ class Transposed(torch.autograd.Function):
         return _with_bias(run_pass("input_gradient", plan.input_gradient, x, w, plan.shape), bias)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         """G goes forward; the kernels' gradient has g as its input and x as its output's gradient."""
         x, w = ctx.saved_tensors
         plan: Plan = ctx.plan
+        need_x, need_w = ctx.needs_input_grad[:2]
         g = g.contiguous()
-        dx = run_pass("forward", plan.forward, g, w, plan.shape) if ctx.needs_input_grad[0] else None
-        dw = run_pass("weight_gradient", plan.weight_gradient, g, x, plan.shape) if ctx.needs_input_grad[1] else None
+        if torch.is_grad_enabled():
+            dx = _applied(Convolution, g, w, None, plan) if need_x else None
+            return dx, _applied(Weights, g, x, plan) if need_w else None, _bias_gradient(ctx, g), None
+        dx = run_pass("forward", plan.forward, g, w, plan.shape) if need_x else None
+        dw = run_pass("weight_gradient", plan.weight_gradient, g, x, plan.shape) if need_w else None
         return dx, dw, _bias_gradient(ctx, g), None
+
+
+class Weights(torch.autograd.Function):
+    """The kernels' gradient as a forward pass, for gradients of gradients: linear in x and in g."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, g: Tensor, plan: Plan) -> Tensor:
+        """The kernels' gradient from the input and the output's gradient."""
+        ctx.save_for_backward(x, g)
+        ctx.plan = plan
+        return _with_bias(run_pass("weight_gradient", plan.weight_gradient, x, g, plan.shape), None)
+
+    @staticmethod
+    def backward(ctx: Any, v: Tensor) -> tuple[Tensor | None, ...]:
+        """V, as kernels, goes back with g and forward with x."""
+        x, g = ctx.saved_tensors
+        plan: Plan = ctx.plan
+        need_x, need_g = ctx.needs_input_grad[:2]
+        v = v.contiguous()
+        if torch.is_grad_enabled():
+            dx = _applied(Transposed, g, v, None, plan) if need_x else None
+            return dx, _applied(Convolution, x, v, None, plan) if need_g else None, None
+        dx = run_pass("input_gradient", plan.input_gradient, g, v, plan.shape) if need_x else None
+        return dx, run_pass("forward", plan.forward, x, v, plan.shape) if need_g else None, None

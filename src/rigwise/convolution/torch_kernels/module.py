@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from rigwise.convolution.geometry import geometry
-from rigwise.convolution.torch_kernels.choice import Plan, by_model
-from rigwise.convolution.torch_kernels.function import apply, plan_of
+from rigwise.convolution.torch_kernels.choice import Plan, by_model, small
+from rigwise.convolution.torch_kernels.function import FLOATS, apply, plan_of
 from rigwise.errors import UsageError
 
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -45,6 +45,7 @@ class Conv(nn.Module):
         self.stride, self.padding, self.dilation = plain.stride, padding, plain.dilation
         self.groups, self.algorithm = groups, algorithm
         self._native: dict[Any, tuple[Any, ...]] = {}
+        self._straight = self._always()
 
     @classmethod
     def like(cls, layer: nn.Module, algorithm: str = "auto") -> Conv:
@@ -59,11 +60,29 @@ class Conv(nn.Module):
         made.stride, made.padding, made.dilation = layer.stride, layer.padding, layer.dilation
         made.groups, made.algorithm, made.training = layer.groups, algorithm, layer.training
         made._native = {}
+        made._straight = made._always()
         return made
+
+    def _always(self) -> tuple[Any, ...] | None:
+        """What torch's own convolution takes, where kernels are so small that it is the soonest for every input."""
+        w = self.weight
+        if self.algorithm != "auto" or not small(w.shape) or isinstance(self.padding, str):
+            return None
+        dims = w.ndim - 2
+        pad = (self.padding,) * dims if isinstance(self.padding, int) else tuple(self.padding)
+        if len(pad) != dims or not all(isinstance(p, int) for p in pad):
+            return None
+        return self.stride, pad, self.dilation, False, (0,) * dims, self.groups
 
     def forward(self, x: Tensor) -> Tensor:
         """X (N, C, sizes) or (C, sizes), as torch's layers take it."""
         w, bias = self.weight, self.bias
+        if self._straight is not None and x.ndim == w.ndim and x.dtype in FLOATS:
+            try:
+                z: Tensor = torch.convolution(x, w, bias, *self._straight)
+                return z
+            except RuntimeError:
+                pass  # the longer road says what is wrong
         grown = torch.is_grad_enabled() and (x.requires_grad or w.requires_grad)
         key = (x.shape, x.dtype, x.device, grown, torch.get_num_threads(), self.algorithm)
         native = self._native.get(key)
@@ -85,7 +104,7 @@ class Conv(nn.Module):
         return apply(x, self.weight, self.bias, plan, grown)
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but what was timed here."""
+        """All but what is of this process."""
         return {**self.__dict__, "_native": {}}
 
     def extra_repr(self) -> str:

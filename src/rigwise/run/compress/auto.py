@@ -57,7 +57,7 @@ def try_link(group: dist.ProcessGroup, device: torch.device, compute_s: float) -
     ways: dict[str, Callable[[], object]] = {"none": lambda: dist.all_reduce(numbers, group=group)}
     for name in CANDIDATES:
         exchange = TwoPhase(codec(name, device), group, {}).exchange
-        ways[name] = lambda exchange=exchange: exchange(numbers, numbers)  # type: ignore[misc]
+        ways[name] = lambda exchange=exchange: exchange(numbers)  # type: ignore[misc]
     figures = [figure for way in ways.values() for figure in _timed(way, device)]
     slowest = torch.tensor([compute_s, *figures], dtype=torch.float64, device=device)
     dist.all_reduce(slowest, op=dist.ReduceOp.MAX, group=group)

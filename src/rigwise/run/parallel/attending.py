@@ -14,31 +14,12 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import nn
-from torch.autograd.graph import saved_tensors_hooks
 
 from rigwise.run.parallel import exchanges
 from rigwise.run.parallel.exchanges import Cut
+from rigwise.run.parallel.regather import gathering_again, remember
 
 Tensor = torch.Tensor
-
-
-class _Gathered:
-    """Keys and values of all ranks, [2, ..]; let go after the forward pass, gathered again when they are asked for."""
-
-    def __init__(self, pair: Tensor, cut: Cut) -> None:
-        self.pair, self.cut = pair.detach(), cut
-        self.users = 0
-        self._again: Tensor | None = None
-
-    def again(self) -> Tensor:
-        """The same tensor, gathered once for all that kept it."""
-        if self._again is None:
-            self._again = exchanges.gather(self.pair, self.cut, "backward")
-        whole = self._again
-        self.users -= 1
-        if not self.users:
-            self._again = None
-        return whole
 
 
 class ContextAttention(nn.Module):
@@ -57,20 +38,9 @@ class ContextAttention(nn.Module):
         both = Cut(
             dim=self.cut.dim + 1, size=self.cut.size, held=self.cut.held, group=self.cut.group, rank=self.cut.rank
         )
-        whole = exchanges.collect(pair, both)
-        source = _Gathered(pair, both)
-        storage = whole.untyped_storage().data_ptr()
-
-        def pack(tensor: Tensor) -> Any:
-            if tensor.untyped_storage().data_ptr() != storage:
-                return tensor
-            source.users += 1
-            return tensor.shape, tensor.stride(), tensor.storage_offset()
-
-        def unpack(kept: Any) -> Tensor:
-            return kept if isinstance(kept, Tensor) else source.again().as_strided(*kept)
-
-        with saved_tensors_hooks(pack, unpack):
+        whole = exchanges.collect(pair, both).contiguous()
+        with gathering_again():
+            remember(whole, pair, both)
             return self._attend(q, whole[0], whole[1], mask)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:

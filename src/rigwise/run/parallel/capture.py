@@ -18,6 +18,7 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from rigwise.errors import UsageError
 from rigwise.models.trace import call
+from rigwise.run.parallel.mixtures import call_mixtures, opaque_mixtures
 
 _RULE = "tensor, context, expert and pipeline layouts trace the module to a graph of operations"
 _OTHERWISE = "a layout of dp and zero, which runs the module as it is"
@@ -63,7 +64,7 @@ def capture(
     buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]  # tracing counts a batch norm's batch
     model.train()
     try:
-        with _quiet(), _with_loss(model, loss):
+        with _quiet(), opaque_mixtures(model), _with_loss(model, loss):
             program = torch.export.export(model, args, keywords, strict=False)
             traced = program.module(check_guards=False)
     except Exception as error:
@@ -164,6 +165,7 @@ def _plain(model: nn.Module, traced: fx.GraphModule) -> fx.GraphModule:
             if not node.users:
                 traced.graph.erase_node(node)
     _without_writing(model, traced.graph)
+    call_mixtures(model, traced.graph)
     root = nn.Module()
     for node in traced.graph.nodes:
         if node.op == "get_attr":

@@ -47,6 +47,11 @@ def uses(axial: Axial) -> list[_Use]:
     found = []
     for node, relation in axial.relations.items():
         kind = name_of(node)
+        if kind == "mixture":
+            _, _, up, down = operands(node)
+            (width,) = relation.summed
+            found += [_Use(node, up, tuple(_flat(width)), ()), _Use(node, down, (), tuple(_flat(width)))]
+            continue
         if kind in _WEIGHED and len(operands(node)) > 1 and operands(node)[1].op == "get_attr":
             weight = operands(node)[1]
             outputs = relation.outs[0][-1] if kind == "linear" else relation.outs[0][1]

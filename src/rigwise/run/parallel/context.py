@@ -111,7 +111,7 @@ class _Rewriting:
     def run(self) -> fx.GraphModule:
         """Every node in turn."""
         for node in self.source.graph.nodes:
-            self.meta = {k: v for k, v in node.meta.items() if k in ("chunk", "nn_module_stack")}
+            self.meta = {k: v for k, v in node.meta.items() if k in ("chunk", "nn_module_stack", "unit")}
             if node.op == "get_attr":
                 plant(self.root, str(node.target), attribute(self.source, str(node.target)))
             if node.op == "placeholder":

@@ -6,8 +6,8 @@ in the whole graph, so that dropout drops the same in any part, on any stage and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,20 @@ class Draws:
             yield
         finally:
             self._micro = None
+
+    def again(self) -> Callable[[], AbstractContextManager[None]]:
+        """What to enter where the forward pass of now is run again."""
+        now = self._micro
+
+        @contextmanager
+        def replayed() -> Iterator[None]:
+            before, self._micro = self._micro, now
+            try:
+                yield
+            finally:
+                self._micro = before
+
+        return replayed
 
     def begin(self, number: int) -> None:
         """Operation `number` draws next."""

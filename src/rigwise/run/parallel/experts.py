@@ -6,16 +6,21 @@ gradients. First the ranks tell each other how many rows to expect: one number a
 
 A rank's expert is trained by the tokens of all ep ranks, each with a loss that is the mean over its own samples. Hence
 its gradient is divided by ep and then averaged over the dp / ep ranks that hold the same expert (`edp`), while
-everything else is averaged over all dp ranks by DDP.
+everything else is averaged over all dp ranks. Under zero the ranks that hold the same experts share them
+out once more: each keeps some, and the rest is gathered for a micro-batch.
+
+Where a module is traced (tp, cp, pp) a mixture is one operation of the graph, `mixture`: what it routes to depends on
+the data, and no pass has to look into it. Its experts' width may be cut by tp; the answers are then partial sums.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -25,7 +30,8 @@ from torch.nn.parallel import DistributedDataParallel
 from rigwise.errors import UsageError
 from rigwise.layouts.pieces import Pass
 from rigwise.run.experts import Compute, MixtureOfExperts
-from rigwise.run.parallel.exchanges import count
+from rigwise.run.parallel import exchanges
+from rigwise.run.parallel.exchanges import Cut, count
 from rigwise.run.parallel.held import Held
 from rigwise.run.parallel.mesh import Mesh
 
@@ -70,6 +76,24 @@ class _Travel(torch.autograd.Function):
         return ctx.roads.back.travel(gradient, "backward"), None
 
 
+class _Scaled(torch.autograd.Function):
+    """A weight as it is; its gradient divided."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: torch.Tensor, over: int) -> torch.Tensor:
+        ctx.over = over
+        return weight.view_as(weight)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return gradient / ctx.over, None
+
+
+def _scaled(weight: torch.Tensor, over: int) -> torch.Tensor:
+    return cast(torch.Tensor, _Scaled.apply(weight, over))  # type: ignore[no-untyped-call]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elsewhere:
     """Takes a mixture's rows to the ranks that hold their experts, and brings the answers."""
@@ -77,6 +101,13 @@ class Elsewhere:
     group: dist.ProcessGroup
     ranks: int
     rank: int
+    shards: Cut | None = None  # how the experts of this rank lie on those that share them, under zero
+
+    def here(self, weight: torch.Tensor) -> torch.Tensor:
+        """This rank's experts. Their gradient is the mean over all samples of the ep ranks, under zero of all ranks."""
+        if self.shards is None:
+            return _scaled(weight, self.ranks)
+        return exchanges.collect(_scaled(weight, self.ranks * self.shards.ranks), self.shards)
 
     def __call__(self, rows: torch.Tensor, counts: torch.Tensor, compute: Compute) -> torch.Tensor:
         """Rows [N, H] sorted by expert, counts [E] of all experts -> their answers [N, H]."""
@@ -99,8 +130,8 @@ def _travelled(rows: torch.Tensor, roads: Roads) -> torch.Tensor:
 def expert_parallel(model: nn.Module, mesh: Mesh) -> dict[str, Held]:
     """Leave this rank its run of every mixture's experts, in place; the book of the pieces.
 
-    The model keeps the other parameters; DDP is told to leave the pieces alone. UsageError: no mixture of ours, another
-    module of experts, experts that ep does not divide, or nothing else that is trained.
+    UsageError: no mixture of ours, another module of experts, experts that ep does not divide, or nothing else that is
+    trained.
     """
     mixtures = mixtures_of(model, mesh.layout.ep)
     group = mesh.group("ep")
@@ -110,18 +141,38 @@ def expert_parallel(model: nn.Module, mesh: Mesh) -> dict[str, Held]:
     book: dict[str, Held] = {}
     for mixture in mixtures:
         each = mixture.experts // mesh.layout.ep
-        start = each * mesh.coordinate("ep")
+        shards = _shards(each, mesh)
+        start, stop = _run(shards, each)
+        start, stop = (each * mesh.coordinate("ep") + place for place in (start, stop))
         for which in ("up", "down"):
             whole: nn.Parameter = getattr(mixture, which)
             if id(whole) not in pieces:  # mixtures may share their experts
                 held = Held.whole(names[id(whole)], whole)
-                kept = nn.Parameter(whole.detach()[start : start + each].clone(), whole.requires_grad)
+                kept = nn.Parameter(whole.detach()[start:stop].clone(), whole.requires_grad)
                 pieces[id(whole)] = kept
-                book[held.name] = held.narrowed(0, start, start + each, kept)
+                book[held.name] = held.narrowed(0, start, stop, kept)
             setattr(mixture, which, pieces[id(whole)])
-        mixture.elsewhere = Elsewhere(group=group, ranks=mesh.layout.ep, rank=mesh.coordinate("ep"))
-    _leave_alone(model, book)
+        mixture.elsewhere = Elsewhere(group=group, ranks=mesh.layout.ep, rank=mesh.coordinate("ep"), shards=shards)
     return book
+
+
+def _shards(experts: int, mesh: Mesh) -> Cut | None:
+    """How so many experts lie on the ranks that hold the same ones, in runs of ceil(experts / ranks); None where each
+    keeps all.
+    """
+    group, ranks = mesh.group("edp"), mesh.degree("edp")
+    if not mesh.layout.zero or group is None:
+        return None
+    each = -(-experts // ranks)
+    held = tuple(np.arange(experts)[r * each : (r + 1) * each] for r in range(ranks))
+    return Cut(dim=0, size=experts, held=held, group=group, rank=mesh.coordinate("edp"), weight=True)
+
+
+def _run(shards: Cut | None, experts: int) -> tuple[int, int]:
+    if shards is None:
+        return 0, experts
+    each = len(shards.held[0])
+    return min(shards.rank * each, experts), min((shards.rank + 1) * each, experts)
 
 
 def mixtures_of(model: nn.Module, ranks: int) -> list[MixtureOfExperts]:
@@ -153,17 +204,17 @@ def mixtures_of(model: nn.Module, ranks: int) -> list[MixtureOfExperts]:
     return list(found.values())
 
 
-def _leave_alone(model: nn.Module, book: dict[str, Held]) -> None:
-    """DDP neither averages nor sends the pieces."""
-    own = {id(held.parameter) for held in book.values()}
-    cut = [name for name, parameter in model.named_parameters(remove_duplicate=False) if id(parameter) in own]
-    if not any(p.requires_grad and id(p) not in own for p in model.parameters()):
+def leave_alone(module: nn.Module, experts: Collection[nn.Parameter]) -> None:
+    """DDP neither averages nor sends these."""
+    own = {id(parameter) for parameter in experts}
+    if not any(p.requires_grad and id(p) not in own for p in module.parameters()):
         raise UsageError(
             "nothing is trained besides the experts",
             rule="under ep some other weight, such as a router, is trained and averaged over dp",
             nearest="the same layout without ep",
         )
-    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, cut)
+    cut = [name for name, parameter in module.named_parameters(remove_duplicate=False) if id(parameter) in own]
+    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, cut)
 
 
 class ExpertGradients:
@@ -175,17 +226,12 @@ class ExpertGradients:
 
     def __init__(self, parameters: Iterable[nn.Parameter], mesh: Mesh, beside: DistributedDataParallel) -> None:
         self.beside, self.group = beside, mesh.group("edp")
-        self.ranks, self.ep = mesh.degree("edp"), mesh.layout.ep
+        self.ranks = mesh.degree("edp")
         self._works: list[dist.Work] = []
         self._queued = False
         for parameter in parameters:
-            if parameter.requires_grad:
-                parameter.register_hook(self._share)
-                if self.group is not None:
-                    parameter.register_post_accumulate_grad_hook(self._start)
-
-    def _share(self, gradient: torch.Tensor) -> torch.Tensor:
-        return gradient / self.ep
+            if parameter.requires_grad and self.group is not None:
+                parameter.register_post_accumulate_grad_hook(self._start)
 
     def _start(self, parameter: torch.Tensor) -> None:
         gradient = parameter.grad

@@ -135,7 +135,7 @@ def _sliced(f: Fitting) -> fx.Node | None:
     return f.call(_ATEN.slice.Tensor, f.given[x], dim, first, last, step)
 
 
-@_fit("sum")
+@_fit("sum", "mixture")
 def _summed(f: Fitting) -> fx.Node:
     made = f.copied()
     return f.exchanged(made) if f.partial else made

@@ -75,6 +75,11 @@ class Held:
         runs = (*self.runs[:dim], kept, *self.runs[dim + 1 :])
         return Held(name=self.name, parameter=parameter, shape=self.shape, runs=runs)
 
+    def inside(self, outer: Held) -> Held:
+        """This piece of a tensor that is itself a piece of the whole."""
+        runs = tuple(runs_of(indices(around)[indices(own)]) for around, own in zip(outer.runs, self.runs, strict=True))
+        return Held(name=self.name, parameter=self.parameter, shape=outer.shape, runs=runs)
+
 
 def indices(runs: Runs) -> NDArray[np.int64]:
     """The indices of runs.

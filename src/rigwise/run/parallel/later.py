@@ -50,13 +50,14 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, store: Store, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.store, ctx.has_bias = store, bias is not None
-        ctx.save_for_backward(x, weight)
+        ctx.save_for_backward(x)
+        ctx.weight = weight  # itself, where what is saved may be a copy (recompute)
         return torch.nn.functional.linear(x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
         (grad,) = grads
-        x, weight = ctx.saved_tensors
+        (x,), weight = ctx.saved_tensors, ctx.weight
         flat = grad.reshape(-1, grad.shape[-1])
         if ctx.needs_input_grad[2]:
             source = x.reshape(-1, x.shape[-1])
@@ -71,13 +72,14 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, store: Store, x: Tensor, weight: Tensor, bias: Tensor | None, *how: Any) -> Tensor:
         ctx.store, ctx.how, ctx.has_bias = store, how, bias is not None
-        ctx.save_for_backward(x, weight)
+        ctx.save_for_backward(x)
+        ctx.weight = weight
         return torch.convolution(x, weight, bias, *how)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
         (grad,) = grads
-        x, weight = ctx.saved_tensors
+        (x,), weight = ctx.saved_tensors, ctx.weight
         how = ctx.how
 
         def one(mask: list[bool]) -> Any:

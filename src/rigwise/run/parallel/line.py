@@ -7,7 +7,7 @@ of the last micro-batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -30,16 +30,25 @@ _BUCKET_BYTES = 4 * 2**20
 
 
 class Line:
-    """This rank's stages with what they share. graph: prepared (stages.py) and changed by the other axes' passes."""
+    """This rank's stages with what they share. graph: prepared (stages.py) and changed by the other axes' passes.
+    experts: names of weights that ranks of ep hold pieces of.
+    """
 
-    def __init__(self, graph: fx.GraphModule, mesh: Mesh, dtype: torch.dtype | None, clock: Clock | None) -> None:
-        self.mesh, self.clock = mesh, clock
+    def __init__(
+        self,
+        graph: fx.GraphModule,
+        mesh: Mesh,
+        dtype: torch.dtype | None,
+        clock: Clock | None,
+        experts: Collection[str] = (),
+    ) -> None:
+        self.mesh, self.clock, self.experts = mesh, clock, frozenset(experts)
         self.stages = Stages(graph, mesh, mesh.layout.pipeline, dtype)
         self.sharded = bool(mesh.layout.zero) and mesh.size("dp", "cp") > 1
         if self.sharded:
             self._refuse_twice_held()
             for number, module in enumerate(self.stages.modules):
-                shard(module, mesh)
+                shard(module, mesh, [w for name, w in module.named_parameters() if name in self.experts])
                 self.stages.wrap(number, module, partial(micro_batch, module, mesh.layout.zero))
 
     def book(self, book: Iterable[Held]) -> list[Held]:
@@ -49,13 +58,15 @@ class Line:
         for module in self.stages.modules:
             names = {name for name, _ in (*module.named_parameters(), *module.named_buffers())}
             own = [piece for piece in held if piece.name in names]
-            made |= {piece.name: piece for piece in (shards(own, module, self.mesh) if self.sharded else own)}
+            made |= {
+                piece.name: piece for piece in (shards(own, module, self.mesh, self.experts) if self.sharded else own)
+            }
         return [made[piece.name] for piece in held if piece.name in made]
 
     def _refuse_twice_held(self) -> None:
         seen: set[str] = set()
         for module in self.stages.modules:
-            names = {name for name, _ in module.named_parameters()}
+            names = {name for name, _ in module.named_parameters()} - self.experts
             if seen & names:
                 layout = self.mesh.layout
                 raise UsageError(
@@ -77,7 +88,11 @@ class Line:
             ]
         )
         self._lap("backward")
-        for work, flat, grads in self._average(stages.weights().values()):
+        weights = stages.weights()
+        dense = [weight for name, weight in weights.items() if name not in self.experts]
+        started = self._average(dense, "dp", "cp")
+        started += self._average([weights[name] for name in weights if name in self.experts], "edp")
+        for work, flat, grads in started:
             work.wait()
             for grad, mean in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
                 grad.copy_(mean.view_as(grad))
@@ -86,15 +101,17 @@ class Line:
         self._lap("communication")
         return loss
 
-    def _average(self, weights: Iterable[nn.Parameter]) -> list[tuple[Any, torch.Tensor, list[torch.Tensor]]]:
-        """Start the means of all gradients over dp x cp, bucket by bucket; what waits for each."""
-        group = self.mesh.group("dp", "cp")
+    def _average(
+        self, weights: Iterable[nn.Parameter], *axes: str
+    ) -> list[tuple[Any, torch.Tensor, list[torch.Tensor]]]:
+        """Start the means of all gradients over some axes, bucket by bucket; what waits for each."""
+        group = self.mesh.group(*axes)
         started: list[tuple[Any, torch.Tensor, list[torch.Tensor]]] = []
         if group is None or self.sharded:
             return started
         for bucket in _buckets([w for w in weights if w.requires_grad]):
             flat = torch.cat([grad.reshape(-1) for grad in bucket])
-            count("gradient", "all_reduce", flat, self.mesh.size("dp", "cp"))
+            count("gradient", "all_reduce", flat, self.mesh.size(*axes))
             work = dist.all_reduce(flat, op=dist.ReduceOp.AVG, group=group, async_op=True)
             started.append((work, flat, bucket))
         return started

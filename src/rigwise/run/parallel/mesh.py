@@ -1,7 +1,8 @@
 """The ranks as a grid with the axes of a layout, and the process groups along them.
 
 Slowest to fastest: pp, dp, cp, tp, so that tensor ranks, which exchange most, are neighbours. Expert ranks lie inside
-dp x cp: neighbours of that flattened axis hold different experts (`ep`), the rest hold the same ones (`edp`).
+dp x cp: neighbours of that flattened axis hold different experts (`ep`), the rest hold the same ones (`edp`). So do the
+ranks that share a copy under hybrid sharding (`shard`), and those that hold the same part of one (`copies`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from rigwise.layouts.layout import Layout
 AXES = ("pp", "dp", "cp", "tp")
 _GROUPS = (("tp",), ("cp",), ("dp",), ("pp",), ("dp", "cp"), ("dp", "tp"), ("cp", "tp"), ("dp", "cp", "tp"))
 _WHOLE = frozenset(AXES)
+_INSIDE = ("edp", "ep", "copies", "shard")  # inside dp x cp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,16 +60,21 @@ class Mesh:
         return self.layout.ranks
 
     def degree(self, axis: str) -> int:
-        """Ranks along an axis: pp, dp, cp, tp, ep, or edp, which is dp x cp / ep."""
+        """Ranks along an axis: pp, dp, cp, tp, ep, edp, which is dp x cp / ep, shard, or copies."""
+        both = self.layout.dp * self.layout.cp
         if axis == "edp":
-            return self.layout.dp * self.layout.cp // self.layout.ep
+            return both // self.layout.ep
+        if axis in ("shard", "copies"):
+            ranks = self.layout.shard or both
+            return ranks if axis == "shard" else both // ranks
         return int(getattr(self.layout, axis))
 
     def coordinate(self, axis: str) -> int:
         """This rank's place along an axis, from 0."""
-        if axis in ("ep", "edp"):
+        if axis in _INSIDE:
             flat = self.coordinate("dp") * self.layout.cp + self.coordinate("cp")
-            return flat % self.layout.ep if axis == "ep" else flat // self.layout.ep
+            near = self.degree("ep" if axis in ("ep", "edp") else "shard")
+            return flat % near if axis in ("ep", "shard") else flat // near
         after = AXES[AXES.index(axis) + 1 :]
         return self.rank // prod(self.degree(a) for a in after) % self.degree(axis)
 
@@ -82,7 +89,7 @@ class Mesh:
     def place(self, *axes: str) -> int:
         """This rank's place in group(*axes), from 0."""
         place = 0
-        for axis in sorted(axes, key=(*AXES, "edp", "ep").index):
+        for axis in sorted(axes, key=(*AXES, *_INSIDE).index):
             place = place * self.degree(axis) + self.coordinate(axis)
         return place
 
@@ -92,10 +99,19 @@ class Mesh:
 
     def device_mesh(self, *axes: str) -> DeviceMesh:
         """group(*axes) as torch's DeviceMesh of one dim."""
+        if self.layout.shard and axes == ("dp", "cp") and self.degree("copies") > 1:
+            return self._hybrid()
         group = self.group(*axes)
         if group is None:
             raise ValueError(f"no ranks along {axes}")
         return DeviceMesh.from_group(group, self.device.type)
+
+    def _hybrid(self) -> DeviceMesh:
+        """The ranks along dp x cp in two dims: copies, and the ranks that share one."""
+        groups = [self.group("copies"), self.group("shard")]
+        grid = torch.tensor(self.ranks("dp", "cp")).view(self.degree("copies"), self.degree("shard"))
+        made = [group for group in groups if group is not None]
+        return DeviceMesh.from_group(made, self.device.type, mesh=grid, mesh_dim_names=("copies", "shard"))
 
 
 def _own_device() -> torch.device:
@@ -112,9 +128,10 @@ def _grid(layout: Layout) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
 def _rows(layout: Layout, axes: frozenset[str]) -> list[tuple[int, ...]]:
     """All groups along the axes, each the global ranks in order."""
     grid = _grid(layout)
-    if axes & {"ep", "edp"}:
-        flat = grid.transpose(0, 3, 1, 2).reshape(layout.pp * layout.tp, -1, layout.ep)
-        rows = flat.reshape(-1, layout.ep) if "ep" in axes else flat.transpose(0, 2, 1).reshape(-1, flat.shape[1])
+    if axes & set(_INSIDE):
+        near = layout.ep if axes & {"ep", "edp"} else layout.shard
+        flat = grid.transpose(0, 3, 1, 2).reshape(layout.pp * layout.tp, -1, near)
+        rows = flat.reshape(-1, near) if axes & {"ep", "shard"} else flat.transpose(0, 2, 1).reshape(-1, flat.shape[1])
     else:
         kept = [i for i, axis in enumerate(AXES) if axis not in axes]
         along = [i for i, axis in enumerate(AXES) if axis in axes]
@@ -129,6 +146,8 @@ def _make_groups(layout: Layout, rank: int) -> dict[frozenset[str], dist.Process
     if layout.ep > 1:
         wanted.append(frozenset({"ep"}))
         wanted += [frozenset({"edp"})] * (layout.dp * layout.cp > layout.ep)
+    if layout.shard:
+        wanted += [frozenset({"shard"}), *[frozenset({"copies"})] * (layout.dp * layout.cp > layout.shard)]
     made: dict[frozenset[str], dist.ProcessGroup] = {}
     by_rows: dict[tuple[tuple[int, ...], ...], dist.ProcessGroup] = {}
     for axes in dict.fromkeys(wanted):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -22,12 +23,15 @@ from rigwise.run.limits import check_layout
 from rigwise.run.parallel.agreement import check_draws, check_models, check_samples
 from rigwise.run.parallel.capture import capture
 from rigwise.run.parallel.context import context_parallel
-from rigwise.run.parallel.experts import ExpertGradients, expert_parallel
+from rigwise.run.parallel.experts import ExpertGradients, expert_parallel, leave_alone
 from rigwise.run.parallel.held import Held
 from rigwise.run.parallel.line import Line
 from rigwise.run.parallel.mesh import Mesh
 from rigwise.run.parallel.nodes import measure
+from rigwise.run.parallel.offload import activations_on_host, optimizer_on_host
 from rigwise.run.parallel.probe import Probe, probe
+from rigwise.run.parallel.recompute import mark_units, recompute_graph, recompute_module
+from rigwise.run.parallel.regather import gathering_again
 from rigwise.run.parallel.sharing import micro_batch, replicate, shard, shards
 from rigwise.run.parallel.stages import prepare
 from rigwise.run.parallel.tensor import Along, mixed_parallel, tensor_parallel
@@ -43,7 +47,7 @@ class Parallel:
     otherwise it is called as the person's own. names: every key of the model's state_dict -> the name of its tensor
     (tied weights have several keys). order: all parameters of the model by name, also those of other stages. seen: what
     one forward pass showed, where a loss was given. exchange: what averages compressed gradients; layout then says
-    which way they take.
+    which way they take. experts: names of weights that ranks of ep hold pieces of.
     """
 
     def __init__(
@@ -59,8 +63,9 @@ class Parallel:
         line: Line | None = None,
         order: Sequence[str] = (),
         exchange: Exchange | None = None,
+        experts: Collection[str] = (),
     ) -> None:
-        self.exchange = exchange
+        self.exchange, self._experts = exchange, frozenset(experts)
         self.module, self.mesh, self.layout = module, mesh, mesh.layout
         self.names, self.whole, self.seen, self.line = names, whole, seen, line
         self.order = tuple(order)
@@ -78,6 +83,13 @@ class Parallel:
         """This rank's parameters, for an optimizer."""
         return (parameter for _, parameter in self.named_parameters())
 
+    def offload(self, optimizer: torch.optim.Optimizer) -> None:
+        """Have an optimizer of these parameters keep its states where the layout says: on the host under
+        offload=optimizer.
+        """
+        if "optimizer" in self.layout.offload:
+            optimizer_on_host(optimizer)
+
     def held(self) -> tuple[Held, ...]:
         """Which piece of which parameter and buffer of the whole model this rank holds."""
         return self._book
@@ -93,7 +105,7 @@ class Parallel:
         sizes = [0, 0]  # of what every replica has, and of experts
         for held in self._book:
             if isinstance(held.parameter, nn.Parameter) and held.parameter.requires_grad:
-                sizes[self.layout.ep > 1 and not held.is_whole] += held.parameter.nbytes
+                sizes[held.name in self._experts] += held.parameter.nbytes
         return ring_bytes(sizes[0], self.mesh.size("dp", "cp")) + ring_bytes(sizes[1], self.mesh.size("edp"))
 
     def close(self) -> None:
@@ -124,7 +136,8 @@ class Parallel:
             last = begin + micro == share
             with micro_batch(self.module, self.layout.zero, last):
                 kind = self.mesh.device.type
-                with torch.autocast(kind, dtype=self._dtype, enabled=self._dtype is not None):
+                kept = activations_on_host() if "activations" in self.layout.offload else nullcontext()
+                with kept, torch.autocast(kind, dtype=self._dtype, enabled=self._dtype is not None):
                     value = self._loss(cut(inputs, begin, begin + micro), cut(targets, begin, begin + micro), loss)
                     value = value * (micro / share)
                 _lap(self._clock, "forward")
@@ -177,19 +190,24 @@ def parallelize(
         check_models(model, where)
     seen = probe(model, loss, place(inputs, where.device), place(targets, where.device)) if loss is not None else None
     names = state_names(model)
+    pieces = expert_parallel(model, where) if wanted.ep > 1 else {}
     module, book = _cut(model, where, inputs, targets, loss, cuts)
+    book = [held.inside(pieces[held.name]) if held.name in pieces else held for held in book]
     if wanted.pp > 1:
-        return _piped(model, module, book, where, names, seen, clock)
+        return _piped(model, module, book, where, names, seen, clock, pieces)
+    experts = [parameter for name, parameter in module.named_parameters() if name in pieces]
     exchange = None
     if where.size("dp", "cp") > 1:
         if wanted.zero:
-            module = shard(module, where)
-            book = shards(book, module, where)
+            module = shard(module, where, experts)
+            book = shards(book, module, where, pieces)
         else:
             exchange = _exchange(where, clock)
-            module = _replicas(module, book, where, seen, clock, exchange)
+            module = _replicas(module, experts, where, seen, clock, exchange)
     whole = _is_cut(wanted) and loss is not None
-    made = Parallel(module, book, where, names=names, whole=whole, seen=seen, clock=clock, exchange=exchange)
+    made = Parallel(
+        module, book, where, names=names, whole=whole, seen=seen, clock=clock, exchange=exchange, experts=pieces
+    )
     if exchange and loss is not None:
         made.layout = _prepared(made, exchange, inputs, targets, loss)
     return made
@@ -197,7 +215,7 @@ def parallelize(
 
 def _replicas(
     module: nn.Module,
-    book: Sequence[Held],
+    experts: Sequence[nn.Parameter],
     mesh: Mesh,
     seen: Probe | None,
     clock: Clock | None,
@@ -206,10 +224,11 @@ def _replicas(
     """Copies over dp x cp, but for experts that are shared out among them."""
     changed = bool(seen.changed) if seen else any(True for _ in module.buffers())
     unused = bool(seen and seen.unused)
+    if experts:
+        leave_alone(module, experts)
     made = replicate(module, mesh, changed=changed, unused=unused, clock=clock, exchange=exchange)
-    if mesh.layout.ep > 1:
-        pieces = (held.parameter for held in book if not held.is_whole)
-        ExpertGradients([piece for piece in pieces if isinstance(piece, nn.Parameter)], mesh, made)
+    if experts:
+        ExpertGradients(experts, mesh, made)
     return made
 
 
@@ -221,10 +240,11 @@ def _piped(
     names: Mapping[str, str],
     seen: Probe | None,
     clock: Clock | None,
+    experts: Collection[str],
 ) -> Parallel:
     """A rank's stages of a pipeline."""
     assert isinstance(graph, fx.GraphModule)
-    line = Line(graph, mesh, _AUTOCAST.get(mesh.layout.precision), clock)
+    line = Line(graph, mesh, _AUTOCAST.get(mesh.layout.precision), clock, experts)
     return Parallel(
         nn.ModuleList(line.stages.modules),
         line.book(book),
@@ -234,6 +254,7 @@ def _piped(
         seen=seen,
         line=line,
         order=[name for name, _ in model.named_parameters()],
+        experts=experts,
     )
 
 
@@ -302,10 +323,9 @@ def _cut(
         cut_names = [name for name, held in book.items() if not held.is_whole]
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, cut_names)
         return module, [book.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
-    if mesh.layout.ep > 1:
-        pieces = expert_parallel(model, mesh)
-        return model, [pieces.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
     if not _is_cut(mesh.layout):
+        if mesh.layout.recompute != "none":
+            recompute_module(model, mesh.layout.recompute)
         return model, [Held.whole(name, tensor) for name, tensor in tensors.items()]
     layout = mesh.layout
     if loss is None and (layout.pp > 1 or layout.cp > 1):
@@ -317,17 +337,36 @@ def _cut(
     check_samples((inputs, targets), mesh)
     graph = capture(model, inputs, loss=loss, targets=targets)
     check_draws(graph, mesh)
+    if layout.recompute != "none":
+        mark_units(graph, model, layout.recompute)
     if layout.pp > 1:
         prepare(graph, model, layout)
     if layout.cp > 1:
         graph = context_parallel(graph, _along(mesh, "cp"))
     if layout.tp == 1:
-        return graph, [Held.whole(name, tensor) for name, tensor in tensors.items()]
+        return _again(graph, layout), [Held.whole(name, tensor) for name, tensor in tensors.items()]
     if layout.cp > 1:
         measure(graph, mesh.device)
-    module, book = tensor_parallel(graph, _along(mesh, "tp"), sequence_parallel=layout.sp != "off", cuts=cuts)
+    module, book = tensor_parallel(graph, _along(mesh, "tp"), sequence_parallel=layout.sp, cuts=cuts)
     module.to(mesh.device)
-    return module, [book.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
+    return _again(module, layout), [book.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
+
+
+def _again(graph: fx.GraphModule, layout: Layout) -> fx.GraphModule:
+    """What is run again in the backward pass; a pipeline's parts see to it themselves."""
+    if layout.pp > 1:
+        return graph
+    if layout.recompute != "none":
+        recompute_graph(graph)
+    if layout.sp == "on":
+        plain = graph.forward
+
+        def forward(*args: Any) -> Any:
+            with gathering_again():
+                return plain(*args)
+
+        graph.forward = forward
+    return graph
 
 
 def _along(mesh: Mesh, axis: str) -> Along:

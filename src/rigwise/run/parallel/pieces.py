@@ -13,18 +13,22 @@ from torch import nn
 
 from rigwise.run.parallel import exchanges
 from rigwise.run.parallel.exchanges import Cut, count, pick
+from rigwise.run.parallel.regather import remember
 
 
 class Exchange(nn.Module):
-    """One way of exchanges.py."""
+    """One way of exchanges.py. again: what was gathered need not be kept (regather.py)."""
 
-    def __init__(self, kind: str, cut: Cut) -> None:
+    def __init__(self, kind: str, cut: Cut, again: bool = False) -> None:
         super().__init__()
-        self.kind, self.cut = kind, cut
+        self.kind, self.cut, self.again = kind, cut, again
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The value in its new state."""
         exchanged: torch.Tensor = getattr(exchanges, self.kind)(x, self.cut)
+        if self.again:
+            exchanged = exchanged.contiguous()  # as what reads it would have to make it, in a copy of its own
+            remember(exchanged, x, self.cut)
         return exchanged
 
     def extra_repr(self) -> str:

@@ -5,12 +5,15 @@
     zero 2   the gradients scattered in every micro-batch
     zero 3   the weights gathered forward and backward too, and given back in between
 
+Under hybrid sharding (shard) some ranks share a copy; gradients are scattered among them, and added over the copies in
+the last micro-batch.
+
 Shards are cut along the first dim of every tensor, in runs of ceil(rows / ranks), as torch's fully_shard does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -30,8 +33,9 @@ from rigwise.run.parallel.mesh import Mesh
 
 # MB a bucket. Over gloo, small buckets start early and hide most; NCCL's launches make torch's own 25 the better.
 _BUCKET_MB = {"cpu": 4, "cuda": 25}
-# Codes are short: over gloo a message's own time counts more than an early start.
-_CODED_BUCKET_MB = {"1bit": 25, "powersgd": 25}
+# Codes are short, so that the link waits for the first bucket more than it carries: over gloo 3 MB a bucket was 1.2 x
+# as quick as 25. PowerSGD orthogonalises once a bucket.
+_CODED_BUCKET_MB = {("1bit", "cpu"): 3, ("powersgd", "cpu"): 25}
 _ONE_BUCKET_MB = 1_000_000  # everything in one bucket: nothing overlaps
 
 
@@ -47,7 +51,7 @@ def replicate(
     """Copies over dp x cp. changed: a forward pass writes buffers; unused: some parameters get no gradient. exchange:
     what averages gradients instead.
     """
-    usual = _CODED_BUCKET_MB.get(mesh.layout.compress, _BUCKET_MB[mesh.device.type])
+    usual = _CODED_BUCKET_MB.get((mesh.layout.compress, mesh.device.type), _BUCKET_MB[mesh.device.type])
     wrapped = DistributedDataParallel(
         module,
         device_ids=[mesh.device.index] if mesh.device.type == "cuda" else None,
@@ -64,10 +68,13 @@ def replicate(
     return wrapped
 
 
-def shard(module: nn.Module, mesh: Mesh) -> nn.Module:
-    """Shards over dp x cp, in place. Blocks of a module are gathered one by one, a graph as a whole."""
+def shard(module: nn.Module, mesh: Mesh, apart: Collection[nn.Parameter] = ()) -> nn.Module:
+    """Shards over dp x cp, in place. Blocks of a module are gathered one by one, a graph as a whole. apart: parameters
+    that are not sharded here.
+    """
     from torch.distributed.fsdp import fully_shard
 
+    left = set(apart)
     for name, parameter in module.named_parameters():
         if not parameter.dim():
             raise UsageError(
@@ -79,9 +86,9 @@ def shard(module: nn.Module, mesh: Mesh) -> nn.Module:
     back = mesh.layout.zero == 3
     for path in () if isinstance(module, fx.GraphModule) else unit_paths(module):  # a graph calls none of its modules
         unit = module.get_submodule(path)
-        if any(True for _ in unit.parameters()):
-            fully_shard(unit, mesh=over, reshard_after_forward=back)
-    sharded: nn.Module = fully_shard(module, mesh=over, reshard_after_forward=back)  # type: ignore[assignment]
+        if any(parameter not in left for parameter in unit.parameters()):
+            fully_shard(unit, mesh=over, reshard_after_forward=back, ignored_params=left)
+    sharded: nn.Module = fully_shard(module, mesh=over, reshard_after_forward=back, ignored_params=left)  # type: ignore[assignment]
     return sharded
 
 
@@ -100,6 +107,7 @@ def micro_batch(module: nn.Module, zero: int, last: bool) -> Iterator[None]:
     if is_sharded(module):
         sharded: Any = module
         sharded.set_requires_gradient_sync(last or zero > 1)
+        sharded.set_requires_all_reduce(last)  # over the copies of hybrid sharding
         sharded.set_reshard_after_backward(last or zero == 3)
     yield
 
@@ -114,13 +122,13 @@ def local(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.to_local() if hasattr(tensor, "to_local") else tensor
 
 
-def shards(book: Iterable[Held], module: nn.Module, mesh: Mesh) -> list[Held]:
-    """The book after sharding: each piece narrowed to this rank's rows."""
-    ranks, place = mesh.size("dp", "cp"), mesh.place("dp", "cp")
+def shards(book: Iterable[Held], module: nn.Module, mesh: Mesh, apart: Collection[str] = ()) -> list[Held]:
+    """The book after sharding: each piece narrowed to this rank's rows. apart: names that are not sharded here."""
+    ranks, place = mesh.degree("shard"), mesh.coordinate("shard")
     now = dict(module.named_parameters(remove_duplicate=False))
     made = []
     for held in book:
-        if held.name not in now:
+        if held.name not in now or held.name in apart:
             made.append(held)
             continue
         rows = held.piece_shape[0]

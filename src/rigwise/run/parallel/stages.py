@@ -22,7 +22,10 @@ from rigwise.run.parallel.draws import Draws, number_draws, seed_draws
 from rigwise.run.parallel.later import Store, put_off
 from rigwise.run.parallel.mesh import Mesh
 from rigwise.run.parallel.nodes import measure
+from rigwise.run.parallel.offload import activations_on_host
 from rigwise.run.parallel.pipeline import Chunk, MicroBatch, Pipeline
+from rigwise.run.parallel.recompute import recompute_graph
+from rigwise.run.parallel.regather import gathering_again
 from rigwise.run.parallel.tied import Tied
 from rigwise.run.parallel.wires import GroupWires, LocalWires, Wires
 
@@ -112,12 +115,18 @@ class Stages:
         if store is not None:
             put_off(part.module, store)
         seed_draws(part.module, self.draws)
+        layout = self.mesh.layout
+        if layout.recompute != "none":
+            recompute_graph(part.module, self.draws.again)
         return Chunk(part=part, module=part.module, store=store)
 
     @contextmanager
     def _around(self, part: int, micro: int) -> Iterator[None]:
         cast = torch.autocast(self.mesh.device.type, dtype=self.dtype) if self.dtype is not None else nullcontext()
-        with self.draws.of(part, micro), cast:
+        layout = self.mesh.layout
+        host = activations_on_host() if "activations" in layout.offload else nullcontext()
+        again = gathering_again() if layout.sp == "on" else nullcontext()
+        with self.draws.of(part, micro), cast, host, again:
             yield
 
 

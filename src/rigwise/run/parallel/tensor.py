@@ -39,25 +39,27 @@ def tensors_of(graph: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def cut_graph(
-    module: fx.GraphModule, axial: Axial, states: States, along: Along
+    module: fx.GraphModule, axial: Axial, states: States, along: Along, again: Axis | None = None
 ) -> tuple[fx.GraphModule, dict[str, Held]]:
-    """The graph for this rank's pieces, and the book of what it holds of each parameter and buffer."""
-    return Cutter(module, axial, states, along).run()
+    """The graph for this rank's pieces, and the book of what it holds of each parameter and buffer. again: values that
+    are gathered along it need not be kept.
+    """
+    return Cutter(module, axial, states, along, again).run()
 
 
 def tensor_parallel(
     module: fx.GraphModule,
     along: Along,
     *,
-    sequence_parallel: bool = False,
+    sequence_parallel: str = "off",
     cuts: Mapping[str, str] | None = None,
     within: set[str] | None = None,
 ) -> tuple[fx.GraphModule, dict[str, Held]]:
     """Share a captured graph out over some ranks: the graph of this rank, and the book of its pieces.
 
     cuts: module -> "columns" or "rows", as a person asks for; None chooses (choice.py). within: the only weights that
-    may be cut. sequence_parallel: what lies between cut layers is cut along the positions of a sample. UsageError where
-    there is nothing to cut.
+    may be cut. sequence_parallel: on or keep, what lies between cut layers is cut along the positions of a sample.
+    UsageError where there is nothing to cut.
     """
     axial = Axial(module.graph)
     trained = trained_values(module.graph, tensors_of(module))
@@ -69,14 +71,17 @@ def tensor_parallel(
             nearest="the same ranks as dp",
         )
     states = States(axial, chosen)
-    if sequence_parallel:
+    positions = None
+    if sequence_parallel != "off":
         positions = sequence(axial, states, along.ranks)
         if positions is None:
             raise UsageError(
-                "sp=on, and no sum of the model is over a sequence", rule="sp cuts tokens", nearest="sp=off"
+                f"sp={sequence_parallel}, and no sum of the model is over a sequence",
+                rule="sp cuts tokens",
+                nearest="sp=off",
             )
         states = States(axial, [*chosen, positions])
-    return cut_graph(module, axial, states, along)
+    return cut_graph(module, axial, states, along, positions if sequence_parallel == "on" else None)
 
 
 def mixed_parallel(module: fx.GraphModule, along: Along, within: set[str]) -> tuple[fx.GraphModule, dict[str, Held]]:
@@ -105,7 +110,10 @@ def mixed_parallel(module: fx.GraphModule, along: Along, within: set[str]) -> tu
 class Cutter:
     """Copies a graph node by node. new: the copy of each value as it is made, after its own exchange."""
 
-    def __init__(self, module: fx.GraphModule, axial: Axial, states: States, along: Along) -> None:
+    def __init__(
+        self, module: fx.GraphModule, axial: Axial, states: States, along: Along, again: Axis | None = None
+    ) -> None:
+        self.again = again
         self.source, self.axial, self.states, self.along = module, axial, states, along
         tensors = tensors_of(module)
         self.trained = trained_values(module.graph, tensors)
@@ -124,7 +132,9 @@ class Cutter:
             elif node.op == "call_module":
                 plant(self.root, str(node.target), self.source.get_submodule(str(node.target)))
             if node.op == "call_function" and node.target is not operator.getitem:
-                self.new[node] = self._operation(node)
+                self.new[node] = made = self._operation(node)
+                if "unit" in node.meta:
+                    made.meta.setdefault("unit", node.meta["unit"])
             else:
                 self.new[node] = self._copied(node)
         self.graph.set_codegen(self.source.graph._codegen)
@@ -183,9 +193,9 @@ class Cutter:
     def exchanged(self, step: Step, value: fx.Node) -> fx.Node:
         """A value after an exchange, which is done once however many operations read it."""
         if step not in self.made:
-            self.made[step] = self.module(
-                step.kind, Exchange(step.kind, self.cut(step.value, step.axis, step.dim)), value
-            )
+            again = step.kind == "collect" and self.again is not None and step.axis is self.again
+            exchange = Exchange(step.kind, self.cut(step.value, step.axis, step.dim), again)
+            self.made[step] = self.module(step.kind, exchange, value)
         return self.made[step]
 
     def _taken(self, node: fx.Node, value: fx.Node) -> fx.Node:
