@@ -38,8 +38,8 @@ def _of(
     name: str, says: str, room: ModuleType, stem: str, suffix: str = "", other: Mapping[str, Any] | None = None
 ) -> Algorithm:
     """An algorithm whose passes are functions of `room` called by stem and suffix, but for those in `other`."""
-    passes = {which: getattr(room, f"{stem}{which}{suffix}", None) for which in PASSES}
-    functions: dict[str, Any] = {"cannot": _any, **passes, **(other or {})}
+    passes: dict[str, Any] = {which: getattr(room, f"{stem}{which}{suffix}", None) for which in PASSES}
+    functions = {"cannot": _any, **passes, **(other or {})}
     return Algorithm(name=name, says=says, **functions)
 
 
