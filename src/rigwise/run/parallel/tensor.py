@@ -58,8 +58,8 @@ def tensor_parallel(
     """Share a captured graph out over some ranks: the graph of this rank, and the book of its pieces.
 
     cuts: module -> "columns" or "rows", as a person asks for; None chooses (choice.py). within: the only weights that
-    may be cut. sequence_parallel: on or keep, what lies between cut layers is cut along the positions of a sample. UsageError where
-    there is nothing to cut.
+    may be cut. sequence_parallel: on or keep, what lies between cut layers is cut along the positions of a sample.
+    UsageError where there is nothing to cut.
     """
     axial = Axial(module.graph)
     trained = trained_values(module.graph, tensors_of(module))
