@@ -76,7 +76,9 @@ def tensor_parallel(
         positions = sequence(axial, states, along.ranks)
         if positions is None:
             raise UsageError(
-                f"sp={sequence_parallel}, and no sum of the model is over a sequence", rule="sp cuts tokens", nearest="sp=off"
+                f"sp={sequence_parallel}, and no sum of the model is over a sequence",
+                rule="sp cuts tokens",
+                nearest="sp=off",
             )
         states = States(axial, [*chosen, positions])
     return cut_graph(module, axial, states, along, positions if sequence_parallel == "on" else None)
