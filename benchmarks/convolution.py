@@ -163,13 +163,14 @@ def regret(n: int, c: int, k: int, size: int, kernel: int, groups: int) -> list[
     import torch
 
     from rigwise.convolution import PASSES, geometry
+    from rigwise.convolution.choose import PADDED
     from rigwise.convolution.torch_kernels import choice, function, passes
 
     shape = geometry((n, c, size, size), (k, c // groups, kernel, kernel), padding="same", groups=groups)
     like = torch.empty(shape.x_shape)
     plan = function.plan_for(shape, like, "auto", True)
     every = [name for name in passes.OWN if not passes.cannot(name, shape)]
-    every = every if any(before for before, _ in shape.pad) else [a for a in every if a != passes.PADDED]
+    every = every if any(before for before, _ in shape.pad) else [a for a in every if a != PADDED]
     device = torch.device("cpu")
     mixed = choice.soonest(choice.time_all(shape, torch.float32, device, dict.fromkeys(PASSES, every)))
     chosen = (plan.forward, plan.input_gradient, plan.weight_gradient)

@@ -71,8 +71,8 @@ def conv_layer(
             raise UsageError("no layer is named", rule="a layer of the network", nearest=f"layer {found[0].name}")
         chosen = layer_called(found, layer)
     card, kind = _device(device, precision)
-    found = layer_cost(chosen, card, kind, batch=batch)
-    return _measured(found) if device == "this" else found
+    cost = layer_cost(chosen, card, kind, batch=batch)
+    return _measured(cost) if device == "this" else cost
 
 
 def _measured(found: LayerCost) -> LayerCost:

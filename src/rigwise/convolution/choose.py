@@ -30,8 +30,8 @@ def cannot(name: str, shape: Geometry) -> str:
     """Why one of TORCH's algorithms cannot do a geometry, or ""."""
     if name in ("dft", "overlap-dft") and shape.dims > _DFT_DIMS:
         return "dft is for 1 and 2 dims"
-    whole = {"overlap-save": lengths, "overlap-dft": exact_lengths}.get(name)
-    if whole is not None and window_of(name, shape) == whole(shape):
+    whole = lengths(shape) if name == "overlap-save" else exact_lengths(shape)
+    if name.startswith("overlap") and window_of(name, shape) == whole:
         return "overlapping windows are for images larger than the window"
     return ""
 

@@ -170,7 +170,8 @@ def _image(spectrum: Spectrum, n: tuple[int, ...], starts: Iterable[int], counts
     reads = [slice(start, start + count) for start, count in zip(starts, counts)]
     if prod(n) <= _SMALL:
         small: Floats = _engine().irfftn(spectrum, n, axes=range(-len(n), 0))
-        return small[inside(reads)]
+        part: Floats = small[inside(reads)]
+        return part
     for axis, read in zip(range(-len(n), -1), reads):
         spectrum = _engine().ifft(spectrum, axis=axis)[(..., read, *(slice(None),) * (-axis - 1))]
     image: Floats = _engine().irfft(spectrum, n[-1], axis=-1)

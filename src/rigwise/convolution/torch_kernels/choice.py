@@ -21,18 +21,9 @@ from torch import Tensor
 
 from rigwise.convolution import choose, remembered
 from rigwise.convolution.algorithms import PASSES, Pass
+from rigwise.convolution.choose import LIBRARY, PADDED, SPECTRAL
 from rigwise.convolution.geometry import Geometry
-from rigwise.convolution.torch_kernels.passes import (
-    LIBRARY,
-    OWN,
-    PADDED,
-    SPECTRAL,
-    cannot,
-    even_pad,
-    library_backward,
-    run_pass,
-    transform,
-)
+from rigwise.convolution.torch_kernels.passes import OWN, cannot, even_pad, library_backward, run_pass, transform
 from rigwise.convolution.torch_kernels.transforms import Transform
 
 HOPELESS = 8.0

@@ -15,14 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rigwise.convolution.choose import LIBRARY, PADDED, SPECTRAL
 from rigwise.convolution.geometry import Geometry, Kind, Padding, Sizes, geometry, transposed_geometry
 from rigwise.convolution.torch_kernels.choice import Plan, by_model, by_trial, forced, small
 from rigwise.convolution.torch_kernels.memory import KERNELS, Kept
 from rigwise.convolution.torch_kernels.passes import (
-    LIBRARY,
     NAMES,
-    PADDED,
-    SPECTRAL,
     cannot,
     even_pad,
     library_backward,
