@@ -38,6 +38,7 @@ class DeviceEfficiencies:
     matmul_tensor: Value
     matmul_vector: Value
     low_precision: Value
+    held: Value
     bmm: Value
     saturation_tensor: Value
     saturation_vector: Value
