@@ -189,6 +189,27 @@ def searching(sizes: tuple[int, ...]) -> list[Figure]:
     return figures
 
 
+def rigging(repeats: int) -> list[Figure]:
+    """Whole machines: the search of the catalogue, and the check of what it found."""
+    import rigwise
+    from rigwise.report.partslist import parts_csv
+
+    found = parts_csv(rigwise.rig("4xrtx-3090"))
+    works = (
+        ("rigwise rig, four RTX 3090", lambda: rigwise.rig("4xrtx-3090")),
+        ("the same, the shortest step of resnet50", _fastest),
+        ("rigwise rig check of its list", lambda: rigwise.check_rig(found)),
+    )
+    return [Figure(what=what, value=seconds(work, repeats), unit="s", note="under 2 s") for what, work in works]
+
+
+def _fastest() -> object:
+    """The search with the cost model in it."""
+    import rigwise
+
+    return rigwise.rig("4xrtx-3090", model="resnet50", data="imagenet-jpeg", objective="time", budget=7000)
+
+
 def machine() -> str:
     """What the figures were taken on."""
     from rigwise.hardware.cpus import read_processor
@@ -215,6 +236,7 @@ def main(argv: list[str]) -> int:
     figures += drawing(3 if quick else 9)
     figures += beside() if "--peer" in argv else []
     figures += exchanging()
+    figures += rigging(1 if quick else 3)
     figures += searching(SEARCHES[:1] if quick else SEARCHES)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     text = f"# rigwise {today}\n\n{machine()}, one thread.\n\n{table(figures)}\n"

@@ -40,6 +40,7 @@ from rigwise.api.exporting import starts as starts
 from rigwise.api.hosting import run_hosts as run_hosts
 from rigwise.api.machines import check_rig as check_rig
 from rigwise.api.machines import rig as rig
+from rigwise.api.machines import rig_from as rig_from
 from rigwise.api.measuring import Measured as Measured
 from rigwise.api.measuring import Replayed as Replayed
 from rigwise.api.measuring import calibrate_here as calibrate_here

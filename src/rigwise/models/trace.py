@@ -141,7 +141,14 @@ def _record(
         number: Parameter(name=name, elements=float(p.numel()), trainable=p.requires_grad)
         for number, (name, p) in enumerate(parameters)
     }
-    return Recording(events=recorder.finish(), parameters=kinds, units=units, outputs=outputs, batch=batch, mixtures=mixtures_of(module.named_modules()))
+    return Recording(
+        events=recorder.finish(),
+        parameters=kinds,
+        units=units,
+        outputs=outputs,
+        batch=batch,
+        mixtures=mixtures_of(module.named_modules()),
+    )
 
 
 @contextmanager
