@@ -74,6 +74,7 @@ def _table(model: Model, batch: int, cp: int, ep: int, columns: Sequence[_Column
             fused=one,
             precision=PRECISIONS.index("bfloat16") * one,
             schedule=0 * one,
+            shard=0 * one,
         ),
         ranks=ranks[0],
     )
