@@ -81,7 +81,7 @@ def test_every_layer_that_is_gathered_pays_its_latency() -> None:
     )
     over = replace(wires(cluster, EFF), protocols=((1.0, 1.0),))  # no other protocol for the smaller pieces
     among, sizes = groups(cluster, table), element_bytes(table.precision)
-    once, often = (sharded_seconds(held, np.array(n), sizes, np.ones(()), among, over) for n in (1.0, 32.0))
+    once, often = (sharded_seconds(held, table, np.array(n), sizes, np.ones(()), among, over) for n in (1.0, 32.0))
     latency = gather_seconds(0.0, among.data, over)
     assert (often - once) / (31 * 3 * latency) == pytest.approx(1.0)
 

@@ -35,7 +35,7 @@ class TwoPhase:
         self.residuals = Residuals(names)
         self.feedback = codec.feedback
         self._small: list[torch.Tensor] = []
-        self._finish: list[Callable[[], None]] = []  # for each bucket under way, what is left to do
+        self._finish: list[Callable[[], object]] = []  # for each bucket under way, what is left to do
 
     def mean(self, bucket: GradBucket) -> int:
         """Bring the bucket's numbers on the way to their mean over ranks; bytes that this rank sent. With the last
