@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
@@ -104,10 +105,10 @@ def advising(repeats: int) -> list[Figure]:
     from rigwise import api
 
     figures = []
-    for name, more in (("resnet50", {}), ("bert-large", {}), ("llama-3-8b", {"most": 64}), ("mixtral-8x7b", {})):
-        asked = {"budget": 500_000.0, **more}
-        found = api.advise(name, **asked)
-        took = seconds(lambda name=name, asked=asked: api.advise(name, **asked), repeats)
+    for name, most in (("resnet50", None), ("bert-large", None), ("llama-3-8b", 64), ("mixtral-8x7b", None)):
+        ask = partial(api.advise, name, budget=500_000.0, most=most)
+        found = ask()
+        took = seconds(ask, repeats)
         note = (
             f"{len(found.verdicts):,} machines, {len(found.every):,} ways to get them; up to {found.need.most} devices"
         )

@@ -43,6 +43,7 @@ def test_a_killed_rank_and_a_broken_checkpoint_leave_the_losses_as_they_are() ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("count", "layout"), [(3, "dp=3"), (4, "dp=2,tp=2"), (4, "dp=4,zero=3"), (4, "dp=2,pp=2")])
 def test_three_and_four_hosts_train_as_one_does(count: int, layout: str) -> None:
     with Hosts(count) as hosts:
@@ -52,6 +53,7 @@ def test_three_and_four_hosts_train_as_one_does(count: int, layout: str) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("host", [0, 1])
 def test_a_killed_agent_is_started_again(host: int) -> None:
     with Hosts(2) as hosts:
@@ -66,6 +68,7 @@ def test_a_killed_agent_is_started_again(host: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("host", [0, 1])
 def test_a_host_that_is_gone_ends_the_other_with_a_clear_error(host: int) -> None:
     with Hosts(2) as hosts:
@@ -79,6 +82,7 @@ def test_a_host_that_is_gone_ends_the_other_with_a_clear_error(host: int) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_cable_that_is_mended_leaves_the_losses_as_they_are() -> None:
     with Hosts(2) as hosts:
         run = Running(hosts, ":slow", "--layout", "dp=2", steps=60)
@@ -91,6 +95,7 @@ def test_a_cable_that_is_mended_leaves_the_losses_as_they_are() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_cable_cut_for_good_leaves_one_host_that_goes_on() -> None:
     with Hosts(2) as hosts:
         run = Running(hosts, ":slow", "--layout", "dp=2", nnodes="1:2", steps=60)
@@ -118,6 +123,7 @@ def small_disk() -> Iterator[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_full_disk_ends_the_run_on_all_hosts_with_a_clear_error(small_disk: Path) -> None:
     with Hosts(2) as hosts:
         run = Running(hosts, ":slow", "--layout", "dp=2", steps=400)
@@ -135,6 +141,7 @@ def test_a_full_disk_ends_the_run_on_all_hosts_with_a_clear_error(small_disk: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_alarm_names_whose_link_became_slow() -> None:
     with Hosts(2, rate="200mbit") as hosts:
         run = Running(hosts, ":wide", "--layout", "dp=2", steps=60)

@@ -194,18 +194,18 @@ def test_random_networks_under_random_layouts(ranks: int, data: st.DataObject) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4, 6, 8])
-@settings(max_examples=6, phases=[Phase.generate], deadline=None, derandomize=True, database=None)
+@settings(max_examples=2, phases=[Phase.generate], deadline=None, derandomize=True, database=None)
 @given(data=st.data())
 def test_many_random_networks_under_random_layouts(ranks: int, data: st.DataObject) -> None:
-    draw(ranks, data, 8, steps=20)
+    draw(ranks, data, 4, steps=20)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ranks", [2, 4, 8])
-@settings(max_examples=3, phases=[Phase.generate], deadline=None, derandomize=True, database=None)
+@settings(max_examples=2, phases=[Phase.generate], deadline=None, derandomize=True, database=None)
 @given(data=st.data())
 def test_random_mixtures_under_random_layouts(ranks: int, data: st.DataObject) -> None:
-    draw(ranks, data, 6, steps=20, nets=experts(4))
+    draw(ranks, data, 4, steps=20, nets=experts(4))
 
 
 def draw(

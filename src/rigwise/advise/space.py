@@ -74,6 +74,7 @@ def _table(model: Model, batch: int, cp: int, ep: int, columns: Sequence[_Column
             fused=one,
             precision=PRECISIONS.index("bfloat16") * one,
             schedule=0 * one,
+            shard=0 * one,
         ),
         ranks=ranks[0],
     )
@@ -96,7 +97,7 @@ def _columns(table: LayoutTable, which: NDArray[np.intp]) -> LayoutTable:
     cut = {
         key: value[:, which]
         for key in LayoutTable.__dataclass_fields__
-        if key != "blocks" and (value := getattr(table, key)).shape[1] == wide
+        if key != "blocks" and np.shape(value := getattr(table, key))[1:] == (wide,)
     }
     return replace(table, **cut)
 

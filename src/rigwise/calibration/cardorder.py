@@ -17,7 +17,7 @@ from rigwise.calibration.outcomes import Outcome
 
 _FAMILIES = ("vision", "bert", "llm")
 _SLOW = ("ms", "s", "step_s", "hours")  # metrics of which less is better
-_TIMED = re.compile(r"(?:median|mean) of \d+ \w+")
+_TIMED = re.compile(r"(?:median|mean) of \d+ iterations")
 _CLEAR = 1.05  # cards whose measured figures differ by less nearly tie: one card measured twice differs by as much
 
 

@@ -148,6 +148,10 @@ class Measured(Interface):
         """Of the measurement."""
 
     @property
+    def slower(self) -> float:
+        """How many times as long everything takes as when it was measured."""
+
+    @property
     def spread(self) -> float:
         """Standard deviation of the logarithm of a step around its prediction."""
 

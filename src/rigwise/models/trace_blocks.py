@@ -18,7 +18,7 @@ from rigwise.models.trace_pairs import tag_pairs
 LOSS = "loss"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Recording:
     """All that a trace found, for a batch of samples. outputs: elements that each unit hands on, whole batch.
     mixtures: path of a module of experts -> their number and how many of them a token meets.
