@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
@@ -99,6 +100,22 @@ def estimating(repeats: int) -> list[Figure]:
     return [Figure(what="estimates of one layout", value=1 / one, unit="/s", note="gpt3-175b on 512 A100, every part")]
 
 
+def advising(repeats: int) -> list[Figure]:
+    """Which GPUs to get: every device x number x way to get it x coarse layout, after a first call that reads files."""
+    from rigwise import api
+
+    figures = []
+    for name, most in (("resnet50", None), ("bert-large", None), ("llama-3-8b", 64), ("mixtral-8x7b", None)):
+        ask = partial(api.advise, name, budget=500_000.0, most=most)
+        found = ask()
+        took = seconds(ask, repeats)
+        note = (
+            f"{len(found.verdicts):,} machines, {len(found.every):,} ways to get them; up to {found.need.most} devices"
+        )
+        figures.append(Figure(what=f"advise {name}", value=took, unit="s", note=note))
+    return figures
+
+
 def drawing(repeats: int) -> list[Figure]:
     """The brain's estimate with its percentiles, from draws of every input."""
     import rigwise
@@ -173,6 +190,27 @@ def searching(sizes: tuple[int, ...]) -> list[Figure]:
     return figures
 
 
+def rigging(repeats: int) -> list[Figure]:
+    """Whole machines: the search of the catalogue, and the check of what it found."""
+    import rigwise
+    from rigwise.report.partslist import parts_csv
+
+    found = parts_csv(rigwise.rig("4xrtx-3090"))
+    works = (
+        ("rigwise rig, four RTX 3090", lambda: rigwise.rig("4xrtx-3090")),
+        ("the same, the shortest step of resnet50", _fastest),
+        ("rigwise rig check of its list", lambda: rigwise.check_rig(found)),
+    )
+    return [Figure(what=what, value=seconds(work, repeats), unit="s", note="under 2 s") for what, work in works]
+
+
+def _fastest() -> object:
+    """The search with the cost model in it."""
+    import rigwise
+
+    return rigwise.rig("4xrtx-3090", model="resnet50", data="imagenet-jpeg", objective="time", budget=7000)
+
+
 def machine() -> str:
     """What the figures were taken on."""
     from rigwise.hardware.cpus import read_processor
@@ -195,9 +233,11 @@ def main(argv: list[str]) -> int:
     figures = start_up(3 if quick else 9)
     figures += loading(1 if quick else 5)
     figures += estimating(3 if quick else 50)
+    figures += advising(2 if quick else 5)
     figures += drawing(3 if quick else 9)
     figures += beside() if "--peer" in argv else []
     figures += exchanging()
+    figures += rigging(1 if quick else 3)
     figures += searching(SEARCHES[:1] if quick else SEARCHES)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     text = f"# rigwise {today}\n\n{machine()}, one thread.\n\n{table(figures)}\n"

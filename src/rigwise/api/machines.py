@@ -1,4 +1,4 @@
-"""The verbs of whole machines: rig designs one, check_rig looks at a list of one's own."""
+"""The verbs of whole machines: rig designs one, rig_from around a choice of advise, check_rig reads one's own."""
 
 from __future__ import annotations
 
@@ -79,6 +79,26 @@ def rig(
         keep=tuple(_kept(keep, catalogue)),
     )
     return design(wanted, use, objective=objective, parts=catalogue)
+
+
+def rig_from(answer: str | Path, choice: int = 1, *, gpus: str | None = None, **asked: Any) -> Rig:
+    """A whole machine around a choice of `advise`, read from its JSON; what is asked beside it counts more.
+
+    answer: a file that `rigwise advise --output` or `--json` wrote. choice: which, from 1. gpus: other GPUs than its.
+    Raises UsageError for a file that is no such answer and for a choice that is rented, NotFoundError for one that is
+    not there.
+    """
+    from rigwise.rig.handover import read_answer
+
+    taken = read_answer(Path(answer), choice)
+    if asked.get("model") is None:
+        asked["model"] = taken.model
+        if asked.get("batch") is None and taken.batch is not None:
+            asked["batch"] = taken.batch
+    if asked.get("per_kwh") is None:
+        asked["per_kwh"] = taken.per_kwh
+    asked["new"] = asked.get("new") or taken.new
+    return rig(gpus or taken.gpus, **asked)
 
 
 def check_rig(

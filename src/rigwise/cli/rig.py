@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rigwise.rig.rig import Rig
 
 _MACHINE = Group("Machine", sort_key=5)
-_WRITERS = {".md": "markdown", ".csv": "parts_csv"}
+_WRITERS = {".md": "markdown", ".csv": "parts_csv", ".toml": "cluster_toml"}
 
 
 @Parameter(name="*", group=_MACHINE)
@@ -83,7 +83,9 @@ class Wish:
 
 def rig(
     *,
-    gpus: str,
+    gpus: str | None = None,
+    from_: Annotated[Path | None, Parameter(name="--from")] = None,
+    choice: int = 1,
     wish: Wish = Wish(),
     around: Around = Around(),
     output: Annotated[Path | None, Parameter(name="--output")] = None,
@@ -97,14 +99,24 @@ def rig(
     ----------
     gpus
         4xrtx-3090, or machines x GPUs: 2x4xrtx-3090.
+    from_
+        An answer of `advise` as JSON (--output or --json): its GPUs, network, batch and price of electricity.
+    choice
+        Which choice of that answer; the first by default.
     output
-        Write the list here as .md or .csv.
+        Write the list here as .md or .csv, or the machines as a cluster for `plan --cluster` as .toml.
     picture
         Write the topology here (.svg or .png).
     """
     check_picture(picture)
     _check_output(output)
-    found = api.rig(gpus, **wish.said(), **around.said(), **_trained(around, training))
+    asked = {**wish.said(), **around.said(), **_trained(around, training)}
+    if from_ is not None:
+        found = api.rig_from(from_, choice, gpus=gpus, **asked)
+    elif gpus is None:
+        raise UsageError("rig around no GPUs", rule="--gpus or --from", nearest="--gpus 4xrtx-3090")
+    else:
+        found = api.rig(gpus, **asked)
     _tell(found, look, output, picture)
 
 
@@ -128,7 +140,7 @@ def check_(
     nodes
         Machines of the kind that are joined.
     output
-        Write the list here as .md or .csv.
+        Write the list here as .md or .csv, or the machines as a cluster for `plan --cluster` as .toml.
     picture
         Write the topology here (.svg or .png).
     """
@@ -155,7 +167,9 @@ def _refused(found: Rig) -> InfeasibleError:
 def _check_output(path: Path | None) -> None:
     if path is not None and path.suffix.lower() not in _WRITERS:
         raise UsageError(
-            f"output {str(path)!r}", rule="a list is an .md or a .csv", nearest=str(path.with_suffix(".md"))
+            f"output {str(path)!r}",
+            rule="a list is an .md or a .csv, a cluster for plan a .toml",
+            nearest=str(path.with_suffix(".md")),
         )
 
 

@@ -1,4 +1,4 @@
-"""A machine's list of parts as Markdown and as CSV."""
+"""A machine's list of parts as Markdown and as CSV, and the machine as a cluster."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 from typing import TYPE_CHECKING
 
 from rigwise import units
+from rigwise.hardware.tomltext import cluster_to_toml
 
 if TYPE_CHECKING:
     from rigwise.rig.rig import Rig
@@ -56,6 +57,11 @@ def parts_csv(found: Rig) -> str:
         )
         writer.writerow((*row, part.date))
     return out.getvalue()
+
+
+def cluster_toml(found: Rig) -> str:
+    """The machines as a cluster that `plan`, `estimate` and others read with --cluster."""
+    return cluster_to_toml(found.cluster)
 
 
 def _title(found: Rig) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import ceil, log10
 
 from rigwise.rig import power
 from rigwise.rig.build import Build, Use
 from rigwise.rig.constants import cooling
 from rigwise.rig.findings import Found, looks_after
-from rigwise.rig.lanes import seat, thickness
-from rigwise.rig.parts import Case, Cooler, Cpu, Supply
+from rigwise.rig.parts import Cooler, Cpu, Supply
+from rigwise.rig.throttle import air_loss, slowdown
+from rigwise.rig.wiring import wiring_of
 from rigwise.rig.words import percent, plural
 from rigwise.units import show_usd
 
@@ -196,41 +198,37 @@ def _efficiency(build: Build, use: Use) -> Iterator[Found]:
 
 @looks_after("adjacent")
 def _adjacent(build: Build, use: Use) -> Iterator[Found]:
-    case = build.case
-    assert case
+    low, high = air_loss(build)
+    if not high:
+        return
     fans = [card for card in build.gpus if card.cooling in ("open", "")]
-    if len(build.gpus) < 2 or case.style in ("frame", "server"):
-        return
-    seated = seat(build)
-    gaps = [s.gap for s in seated.gpus if s.gap is not None] if seated else []
-    if seated is None:
-        return
-    tight = any(gap < cooling()["rules"]["gap"] for gap in gaps) if seated.known else _crowded(build, case)
-    low, high = cooling()["loss"]["adjacent"]
-    if tight and len(fans) >= 2:
+    felt, lost = _felt(build, use)
+    if len(fans) >= 2:
         many = len(fans) >= cooling()["rules"]["open_adjacent"]
         yield Found(
             says=f"{len(fans)} cards with open fans side by side lose {low:.0%} to {high:.0%} by throttling and "
-            "die sooner",
+            f"die sooner{felt}",
             fix="blower or water cooled cards, an open frame with risers, or a power limit of "
             f"{power.constants()['supply']['limit'] * max(c.watts for c in fans) // 10 * 10:.0f} W a card",
             severity="error" if many else "warning",
-            loss=(low + high) / 2,
+            loss=(low + high) / 2 if lost is None else lost,
         )
-    elif tight and len(build.gpus) >= 3 and any(card.cooling == "blower" for card in build.gpus):
-        low, high = cooling()["loss"]["blower"]
+    else:
         yield Found(
-            says=f"{len(build.gpus)} blowers side by side lose {low:.0%} to {high:.0%} at full power",
+            says=f"{len(build.gpus)} blowers side by side lose {low:.0%} to {high:.0%} at full power{felt}",
             fix="a power limit, or water",
             severity="note",
+            loss=lost,
         )
 
 
-def _crowded(build: Build, case: Case) -> bool:
-    """Whether cards on a board whose slots have no known positions can have no air, even evenly spread."""
-    brackets = min(case.slots or 7, 7)
-    need = sum(thickness(card) for card in build.gpus) + (len(build.gpus) - 1)
-    return need > brackets
+def _felt(build: Build, use: Use) -> tuple[str, float | None]:
+    """What throttling costs the user's own step, in words and as a share; nothing without a network."""
+    if use.work is None:
+        return "", None
+    now = wiring_of(build)
+    lost = use.work.loss(now, replace(now, slow=0.0))
+    return f"; it costs {percent(lost)} of the step", lost
 
 
 @looks_after("passive")
@@ -288,9 +286,19 @@ def _power_limit(build: Build, use: Use) -> Iterator[Found]:
     yield Found(
         says=f"{each:.0f} W to {held:.0f} W a card saves {cards * (each - held):.0f} W ({show_usd(saved)} a "
         "year at 15 % of "
-        f"the hours) for about {shares['limit_loss']:.0%} of the speed",
+        f"the hours) for about {shares['limit_loss']:.0%} of the speed{_limited_step(build, use, held)}",
         fix=f"nvidia-smi -pl {held:.0f}",
     )
+
+
+def _limited_step(build: Build, use: Use, held: float) -> str:
+    """What a power limit does to the user's own step, in words."""
+    if use.work is None:
+        return ""
+    now = wiring_of(build)
+    then = replace(now, slow=slowdown(replace(build, limit=held)))
+    change = use.work.seconds(then) / use.work.seconds(now) - 1.0
+    return f": the step takes {percent(abs(change))} {'more' if change >= 0 else 'less'}"
 
 
 def noise_db(build: Build) -> float:

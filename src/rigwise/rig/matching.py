@@ -47,6 +47,7 @@ _SKIP = {
     "card",
     "video",
     "core",
+    "ga",
 }
 _GB = re.compile(r"(\d+)\s*(?:gb|gib)\b")
 _KIT = re.compile(r"(\d+)\s*x\s*(\d+)\s*g")

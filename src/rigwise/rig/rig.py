@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rigwise.errors import InfeasibleError, NotFoundError
+from rigwise.errors import InfeasibleError, NotFoundError, UsageError
+from rigwise.hardware.cluster import Cluster
+from rigwise.hardware.load import load_cluster
 from rigwise.rig import power
 from rigwise.rig.build import Build, Item, Use
 from rigwise.rig.catalogue import Catalogue, catalogue
@@ -19,7 +21,7 @@ from rigwise.rig.parts import KINDS, Board, Gpu
 from rigwise.rig.reasons import Alternative, alternatives, reason
 from rigwise.rig.rules import findings, ranked
 from rigwise.rig.savings import with_savings
-from rigwise.rig.steps import Wiring
+from rigwise.rig.steps import Wiring, wired_node
 from rigwise.rig.wanted import Domain, Wanted, check_wanted, domains
 from rigwise.rig.wiring import Pair, pairs, wiring_of
 from rigwise.units import show_usd
@@ -104,6 +106,17 @@ class Rig:
         said = ", ".join(f"{n} {s}{'s' * (n != 1 and s != 'waste')}" for s, n in counts.items() if n)
         return said or "no errors, no warnings, nothing wasted"
 
+    @property
+    def cluster(self) -> Cluster:
+        """The machines as a cluster that plan, estimate and run take: their own lanes, hosts and network cards. Raises
+        UsageError for a list without a GPU."""
+        if not self.build.gpus:
+            raise UsageError("a list without a GPU is no cluster", nearest="add a gpu")
+        cards = self.build.gpus
+        base = load_cluster(f"{self.use.nodes}x{len(cards)}x{cards[0].device.name}")
+        node = wired_node(base.node, self.wiring)
+        return replace(base, node=node, name=f"{base.name} as designed")
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON of a machine."""
         years = electricity(self.build, self.use) * self.use.nodes
@@ -123,6 +136,7 @@ class Rig:
             },
             "lanes": self.wiring.lanes,
             "pcie_gen": self.wiring.gen,
+            "throttling": self.wiring.slow,
             "pairs": [
                 {
                     "first": p.first,

@@ -1,8 +1,8 @@
 """What a bottleneck costs the user's own step: the cost model asked again with another wiring of the machine.
 
 A Wiring is what of a machine the laws of cost/ can feel: lanes and generation of the GPUs' slots, whether they reach
-each other directly, how many share a port, cores, RAM and disk, the network card. The best layouts of the machine
-with every lane are found once; a wiring's step is that of the best of them on it.
+each other directly, how many share a port, how much they throttle, cores, RAM and disk, the network card. The
+best layouts of the machine with every lane are found once; a wiring's step is that of the best of them on it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _TOP = 4  # layouts that are tried on every wiring: a narrow link may prefer the
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
     """lanes, gen: of the GPU with the narrowest slot; None is the device's own. direct: whether GPUs reach each other's
-    memory over PCIe. sharing: GPUs behind one port. bridged: NVLink bridges join pairs. Amounts are bytes and bytes/s.
+    memory over PCIe. sharing: GPUs behind one port. bridged: NVLink bridges join pairs. slow: share of its speed that a
+    GPU loses by throttling and power limits. Amounts are bytes and bytes/s.
     """
 
     lanes: int | None = None
@@ -44,6 +45,7 @@ class Wiring:
     disk: float | None = None
     nic: str = ""
     nics: int = 0
+    slow: float = 0.0
 
 
 BEST = Wiring(cores=4096, threads=8192, arch="zen5", ram=1e14, ram_rate=1e13, disk=1e12)
@@ -69,6 +71,7 @@ class Work:
             bridged=wiring.bridged,
             nic=wiring.nic,
             nics=wiring.nics,
+            slow=wiring.slow,
         )
         if links_only not in self.known:
             asked = replace(_wired(self.question, links_only), loading=None)
@@ -161,8 +164,10 @@ def _cached(question: Question) -> bool:
 
 
 def wired_node(node: Node, wiring: Wiring) -> Node:
-    """The node with a machine's own lanes, host and network card."""
+    """The node with a machine's own lanes, host and network card, its GPUs as fast as they stay."""
     device = node.device
+    if wiring.slow:
+        node = replace(node, device=replace(device, peak={k: v * (1.0 - wiring.slow) for k, v in device.peak.items()}))
     if device.pcie_gen is None or not device.pcie_lanes:
         return _carded(replace(node, host=_host(node, wiring)), wiring)
     lanes = min(wiring.lanes or device.pcie_lanes, device.pcie_lanes)

@@ -17,6 +17,7 @@ from rigwise.rig.catalogue import FOLDER
 from rigwise.rig.lanes import Seat, Seating, seat
 from rigwise.rig.parts import Cpu, Drive, Gpu, Memory
 from rigwise.rig.steps import BEST, Wiring
+from rigwise.rig.throttle import slowdown
 from rigwise.units import GIGA
 
 # Share of a drive's label that random reads of samples keep (recalled; article 3 reads a disk at 100 MB/s).
@@ -91,6 +92,7 @@ def wiring_of(build: Build, seating: Seating | None = None) -> Wiring:
         disk=disk_rate(build),
         nic=nics[0].link if nics else "",
         nics=len(nics),
+        slow=slowdown(build, seating),
     )
 
 
