@@ -132,14 +132,22 @@ class Cutter:
             elif node.op == "call_module":
                 plant(self.root, str(node.target), self.source.get_submodule(str(node.target)))
             if node.op == "call_function" and node.target is not operator.getitem:
-                self.new[node] = made = self._operation(node)
-                if "unit" in node.meta:
-                    made.meta.setdefault("unit", node.meta["unit"])
+                before = next(reversed(self.graph.nodes), None)
+                self.new[node] = self._operation(node)
+                self._mark(node, before)
             else:
                 self.new[node] = self._copied(node)
         self.graph.set_codegen(self.source.graph._codegen)
         self.graph.lint()
         return fx.GraphModule(self.root, self.graph), self.book
+
+    def _mark(self, node: fx.Node, before: fx.Node | None) -> None:
+        """What was made for an operation belongs to its chunk and block."""
+        marks = {key: node.meta[key] for key in ("chunk", "unit") if key in node.meta}
+        for made in reversed(self.graph.nodes):
+            if made is before:
+                break
+            made.meta = marks | made.meta
 
     def module(self, name: str, module: nn.Module, *given: Any) -> fx.Node:
         """A node that calls a module of ours."""
