@@ -78,9 +78,11 @@ check: $(VENV)/dev.stamp
 validate: $(VENV)/run.stamp
 	@$(BIN)/rigwise validate --page docs/validation.md $(ARGS)
 
-bench: $(VENV)/run.stamp
+bench: $(VENV)/dev.stamp
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 	@$(BIN)/python benchmarks/predict.py
+	@$(BIN)/python web/build.py
+	@$(BIN)/python benchmarks/web.py
 
 docs: $(VENV)/dev.stamp
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html

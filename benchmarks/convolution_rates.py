@@ -1,9 +1,9 @@
-"""The rates that the closed forms of convolutions start from: in the form of data/rates.toml.
+"""The rates that the closed forms of convolutions start from: measured, and written to convolution/data/rates.toml.
 
-    python benchmarks/convolution_rates.py [--machine "what it is"]
+    python benchmarks/convolution_rates.py [--machine "what it is"] [--print]
 
 One thread, float32. torch's rates are those of `rigwise.convolution.tune()`, on the geometries that it names; NumPy's
-are the same work in NumPy. Each is the least time of several runs, printed to three digits.
+are the same work in NumPy. Each is the least time of several runs, to three digits. --print writes nothing.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from math import log10
+from pathlib import Path
 
+RATES = Path(__file__).parents[1] / "src" / "rigwise" / "convolution" / "data" / "rates.toml"
 RUNS = 7
 HEAD = """\
 # Rates of the kinds of work that `counts.py` tells apart, for the closed forms of `choose.py`: FLOP/s, bytes/s, and
-# seconds a call. One thread, float32; float64 halves the FLOP/s and doubles the bytes. Printed by
+# seconds a call. One thread, float32; float64 halves the FLOP/s and doubles the bytes. Written by
 # `python benchmarks/convolution_rates.py` on {date}: {machine},
 # torch {torch}, NumPy {numpy}.
 # `rigwise.convolution.tune()` measures torch's on the machine at hand; what each is measured on is said there.
@@ -72,18 +74,34 @@ def rounded(value: float) -> float:
     return float(f"{value:.2e}") if abs(log10(value)) > 3 else round(value, 3)
 
 
+def machine() -> str:
+    """The processor and how many cores are seen of it."""
+    from rigwise.hardware.cpus import read_processor
+    from rigwise.hardware.detect import cores
+
+    return f"one of {cores()} cores of {read_processor().name or 'a processor without a name'}"
+
+
 def main(argv: list[str]) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--machine", default="a machine that was not named")
+    parser.add_argument("--machine", default="", help="by default the processor's name")
+    parser.add_argument("--print", action="store_true", help="to the screen, and no file")
     asked = parser.parse_args(argv)
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     from rigwise.convolution.torch_kernels.tuning import measure
 
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    print(HEAD.format(date=today, machine=asked.machine, torch=version("torch"), numpy=version("numpy")), end="")
-    print(table("torch", measure()))
-    print(table("numpy", of_numpy()))
+    named = asked.machine or machine()
+    text = HEAD.format(date=today, machine=named, torch=version("torch"), numpy=version("numpy"))
+    text += f"{table('torch', measure())}\n{table('numpy', of_numpy())}\n"
+    if asked.print:
+        print(text, end="")
+        return 0
+    from rigwise.files import replace_text
+
+    replace_text(RATES, text)
+    print(f"written: {RATES}")
     return 0
 
 

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,8 @@ def _rank(kind: str, ways: str, out: str) -> None:
     import torch.distributed.fsdp
     import torch.distributed.pipelining
 
-    from rigwise.run.parallel.parallel import parallelize
+    import rigwise.run.parallel.parallel  # noqa: F401 - imported before anything is timed
 
-    assert parallelize
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
     made = {way: {"ours": ours, "theirs": theirs}[way](kind) for way in ("ours", "theirs") if ways in (way, "both")}
@@ -137,11 +137,10 @@ def ours(kind: str) -> Step:
     from rigwise.layouts.layout import Layout
     from rigwise.run.parallel.parallel import parallelize
 
-    splits: dict[str, dict[str, int]] = {"DDP": {"dp": 2}, "FSDP2": {"dp": 2, "zero": 3}, "tensor": {"tp": 2}}
-    split = splits.get(kind, {"pp": 2})
+    splits = {"DDP": Layout(dp=2), "FSDP2": Layout(dp=2, zero=3), "tensor": Layout(tp=2)}
     inputs, targets = _batch(kind)
     micro = len(inputs) // (MICRO if kind == "pipeline" else 1)
-    layout = Layout(**split, micro=micro, precision="float32")
+    layout = replace(splits.get(kind, Layout(pp=2)), micro=micro, precision="float32")
     parallel = parallelize(_network(), layout, inputs=inputs[:micro], targets=targets[:micro], loss=mse_loss)
     optimizer = _optimizer(parallel.parameters())
 
@@ -175,14 +174,16 @@ def _split(kind: str) -> Any:
     from torch import nn
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
-    from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
+    from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, RowwiseParallel, parallelize_module
 
     model, mesh = _network(), init_device_mesh("cpu", (2,))
     if kind == "DDP":
         return nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
     if kind == "tensor":
         layers = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-        cuts = {name: (RowwiseParallel if number % 2 else ColwiseParallel)() for number, name in enumerate(layers)}
+        cuts: dict[str, ParallelStyle] = {
+            name: (RowwiseParallel if number % 2 else ColwiseParallel)() for number, name in enumerate(layers)
+        }
         return parallelize_module(model, mesh, cuts)
     for layer in model:
         if isinstance(layer, nn.Linear):

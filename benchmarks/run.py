@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
@@ -97,6 +98,22 @@ def estimating(repeats: int) -> list[Figure]:
     layout = rigwise.Layout(dp=8, tp=8, pp=8, sp="on", recompute="selective")
     one = seconds(lambda: rigwise.estimate(model, layout, cluster, batch=1536), repeats)
     return [Figure(what="estimates of one layout", value=1 / one, unit="/s", note="gpt3-175b on 512 A100, every part")]
+
+
+def advising(repeats: int) -> list[Figure]:
+    """Which GPUs to get: every device x number x way to get it x coarse layout, after a first call that reads files."""
+    from rigwise import api
+
+    figures = []
+    for name, most in (("resnet50", None), ("bert-large", None), ("llama-3-8b", 64), ("mixtral-8x7b", None)):
+        ask = partial(api.advise, name, budget=500_000.0, most=most)
+        found = ask()
+        took = seconds(ask, repeats)
+        note = (
+            f"{len(found.verdicts):,} machines, {len(found.every):,} ways to get them; up to {found.need.most} devices"
+        )
+        figures.append(Figure(what=f"advise {name}", value=took, unit="s", note=note))
+    return figures
 
 
 def drawing(repeats: int) -> list[Figure]:
@@ -216,6 +233,7 @@ def main(argv: list[str]) -> int:
     figures = start_up(3 if quick else 9)
     figures += loading(1 if quick else 5)
     figures += estimating(3 if quick else 50)
+    figures += advising(2 if quick else 5)
     figures += drawing(3 if quick else 9)
     figures += beside() if "--peer" in argv else []
     figures += exchanging()

@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 MODELS = ("llama-3-8b", "gpt2", "gpt2-xl", "resnet50", "bert-large", "mistral-7b")
 DEVICES = ("h100-sxm-80gb", "a100-sxm-80gb", "rtx-4090", "rtx-3090")
-USERS, SECONDS = 50, 15.0
+USERS, QUESTIONS = 50, 10  # of each user
 SLIDERS = ("batch", "gpus", "seq")
 STATES = ("plan", "plan?model=gpt2-xl&cluster=16xa100-sxm-80gb", "plan?model=mixtral-8x7b&cluster=32xh100-sxm-80gb")
 STEPS, PAUSE_MS = 9, 300
@@ -71,6 +72,11 @@ def served() -> Iterator[tuple[int, str]]:
         server.wait()
 
 
+def browser_place() -> str | None:
+    """Where a Chromium is."""
+    return os.environ.get("RIGWISE_CHROMIUM") or shutil.which("chromium")
+
+
 def share(values: list[float], part: float) -> float:
     """The value below which a part of them lies."""
     return sorted(values)[min(int(part * len(values)), len(values) - 1)]
@@ -86,9 +92,8 @@ def browse(what: set[str]) -> None:
     from playwright.sync_api import sync_playwright
 
     flags = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
-    place = os.environ.get("RIGWISE_CHROMIUM") or shutil.which("chromium")
     with served() as (port, token), sync_playwright() as tools:
-        browser = tools.chromium.launch(executable_path=place, args=flags)
+        browser = tools.chromium.launch(executable_path=browser_place(), args=flags)
         page = browser.new_page()
         wire, got = page.context.new_cdp_session(page), []
         wire.send("Network.enable")
@@ -115,13 +120,6 @@ def slid(page: Page, address: str) -> dict[str, list[float]]:
             page.wait_for_selector("[data-answer]:not([data-answer*='gpt2 '])")
             page.wait_for_load_state("networkidle")
             took[name] += page.evaluate(CLOCK, [name, STEPS, PAUSE_MS])
-            print(
-                state,
-                name,
-                [round(x) for x in took[name][-9:]],
-                page.url,
-                page.locator("[role=alert]").all_inner_texts(),
-            )
     return {**took, "any of them": [ms for some in took.values() for ms in some]}
 
 
@@ -130,26 +128,25 @@ def load(looking: tuple[float, float]) -> None:
     took: list[float] = []
     wrong: list[int] = []
     with served() as (port, token):
-        end = time.monotonic() + SECONDS
-        people = [
-            threading.Thread(target=_person, args=(n, port, token, looking, end, took, wrong)) for n in range(USERS)
-        ]
+        start = time.monotonic()
+        people = [threading.Thread(target=_person, args=(n, port, token, looking, took, wrong)) for n in range(USERS)]
         for person in people:
             person.start()
         for person in people:
             person.join()
+        lasted = time.monotonic() - start
     told(f"{USERS} people on plan, looking {looking[0]:g} to {looking[1]:g} s", took)
-    print(f"  {len(took) / SECONDS:.0f} answers/s, {len(wrong)} of them errors")
+    print(f"  {len(took) / lasted:.0f} answers/s, {len(wrong)} of them errors")
 
 
 def _person(
-    number: int, port: int, token: str, looking: tuple[float, float], end: float, took: list[float], wrong: list[int]
+    number: int, port: int, token: str, looking: tuple[float, float], took: list[float], wrong: list[int]
 ) -> None:
     chance = random.Random(number)
     link = HTTPConnection("127.0.0.1", port, timeout=60)
     model, device, batch, count = chance.choice(MODELS), chance.choice(DEVICES), 64, 8
     time.sleep(chance.uniform(0, looking[1]))
-    while time.monotonic() < end:
+    for _ in range(QUESTIONS):
         body = json.dumps({"model": model, "cluster": f"{count}x{device}", "batch": batch})
         start = time.perf_counter()
         link.request("POST", "/api/plan", body, {"x-rigwise-token": token, "content-type": "application/json"})
@@ -167,6 +164,12 @@ def _person(
 def main() -> None:
     """What was asked for, or all."""
     what = set(sys.argv[1:]) or {"slider", "view", "load"}
+    if lacking := [name for name in ("fastapi", "uvicorn", "playwright") if find_spec(name) is None]:
+        print(f"the page was not measured: {' and '.join(lacking)} is not installed", file=sys.stderr)
+        return
+    if what & {"slider", "view"} and not browser_place():
+        print("the page was not measured in a browser: no Chromium here", file=sys.stderr)
+        what &= {"load"}
     if what & {"slider", "view"}:
         browse(what)
     if "load" in what:

@@ -50,7 +50,7 @@ FOREIGN = {
     "rich": {"cli", "run", "report"},
     "cyclopts": {"cli"},
     "psutil": {"hardware/detect.py", "hardware/busy.py", "hardware/doctor.py", "run"},
-    "pynvml": {"hardware/detect.py", "hardware/sensors.py", "run"},
+    "pynvml": {"hardware/nvml.py", "run"},
     "platformdirs": {"models", "convolution", "measurements", "calibration", "advise", "api", "run", "cli"},
     "gpuhunt": {"advise/refresh.py"},
     "numba": {"run/compress/kernels.py"},

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from playwright.sync_api import sync_playwright
 
 ROOMS = {
-    "plan": "plan",
+    "plan": "plan?scale=1",
     "plan-pipeline": "plan?model=gpt3-175b&cluster=512xa100-sxm-80gb&batch=1536&whynot=dp=512",
     "gpu": "gpu?budget=3000",
     "machine": "machine",
@@ -27,7 +27,7 @@ ROOMS = {
     "validation": "validation",
 }
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
-READY = {"validation": "[data-view=points]", "brain": "[data-view=ahead]", "run": "[data-view=compared]"}
+READY = {"validation": "[data-view=points]", "brain": "[data-view=neuron]", "run": "[data-view=compared]"}
 READY["convolution"] = "[data-view=maps] img"
 PRESSED = {"run": "Start"}
 
@@ -46,6 +46,7 @@ def main(folder: Path) -> None:
             for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390)):
                 context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
                 page = context.new_page()
+                page.set_default_timeout(180_000)
                 page.on("console", lambda said: said.type in ("error", "warning") and print("console:", said.text))
                 page.goto(address)
                 for name, path in ROOMS.items():

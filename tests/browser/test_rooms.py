@@ -185,22 +185,48 @@ def test_validation_tells_its_progress_and_can_be_cancelled(visit) -> None:
     page.get_by_role("button", name="Start again").wait_for(timeout=30_000)
 
 
-def test_a_report_opens_with_no_server(visit, tmp_path) -> None:
-    from rigwise.web.onefile import MOST, plan_report
+def test_a_report_holds_the_rooms_and_opens_with_no_server(visit, tmp_path, monkeypatch) -> None:
+    from rigwise.web.onefile import MOST, report
 
+    monkeypatch.chdir(tmp_path)
     place = tmp_path / "report.html"
     said = {"model": "gpt2", "cluster": "4xrtx-3090", "batch": 64, "optimizer": "adam"}
-    place.write_text(plan_report(said), encoding="utf-8")
+    place.write_text(report(said), encoding="utf-8")
     assert place.stat().st_size < MOST
-    asked = []
-    visit.page.on("request", lambda request: asked.append(request.url))
-    visit.page.goto(place.as_uri())
-    visit.page.wait_for_selector("[data-view=timeline] canvas")
-    assert "--batch 64" in visit.page.locator(".same code").first.inner_text()
-    visit.page.locator("#batch").focus()
-    visit.page.keyboard.press("ArrowRight")
-    assert "rigwise serve" in visit.page.locator("[role=alert]").inner_text()
+    page, asked = visit.page, []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(place.as_uri())
+    page.wait_for_selector("[data-view=timeline] canvas")
+    assert "--batch 64" in page.locator(".same code").first.inner_text()
+    rooms = page.locator("nav a")
+    assert rooms.all_inner_texts() == [
+        "Plan",
+        "Which GPU",
+        "Machine",
+        "Run",
+        "Convolution",
+        "Parallelism explained",
+        "Brain",
+    ]
+    for place in range(rooms.count()):
+        rooms.nth(place).click()
+        page.wait_for_selector("[data-view], [data-history]")
+        page.wait_for_timeout(100)
+        assert page.locator("[role=alert]").all_inner_texts() == []
+    rooms.first.click()
+    page.get_by_role("button", name="every number of GPUs").click()
+    page.wait_for_selector("[data-view=scale]")
+    page.locator("#batch").focus()
+    page.keyboard.press("ArrowRight")
+    assert "rigwise serve" in page.locator("[role=alert]").inner_text()
     assert all(url.startswith(("file:", "data:", "blob:")) for url in asked)
+
+
+def test_a_neuron_is_seen_at_work(visit) -> None:
+    page = visit.go("brain?cell=granule&spikes=20")
+    view = page.locator("[data-view=neuron]")
+    view.get_by_role("button", name="Table").click()
+    assert view.locator("tbody tr").count() >= 50
 
 
 def test_a_layout_is_shown_in_the_words_of_another_framework(visit) -> None:

@@ -19,5 +19,6 @@ def same_after(kills: int, seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_fifty_kills_leave_the_training_as_it_was() -> None:
     same_after(50, seed=7)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from pipes import agree
 
 from rigwise.layouts.layout import Layout

@@ -17,7 +17,7 @@ import pytest
 from rigwise.cli.main import main
 from training import TASKS, gone, pids
 
-LONG_S = 60.0
+LONG_S = 300.0
 STEPS = "400"
 
 

@@ -127,23 +127,61 @@ NETS = st.one_of(
 )
 
 
+def experts(count: int) -> st.SearchStrategy[dict[str, Any]]:
+    """A small transformer with mixtures."""
+    fixed = {"kind": "transformer", "heads": 2, "kv": 2, "width": 4, "gated": False, "experts": count}
+    return st.builds(
+        lambda ffn, layers, vocab, tied: {**fixed, "ffn": ffn, "layers": layers, "vocab": vocab, "tied": tied},
+        st.integers(5, 13), st.integers(1, 2), st.integers(20, 40), st.booleans(),
+    )  # fmt: skip
+
+
+SCHEDULES = ("1f1b", "gpipe", "zero_bubble")
+
+
 def spread(ranks: int) -> st.SearchStrategy[Layout]:
     """Every layout of so many ranks whose axes go together on small networks."""
 
-    def one(tp: int, pp: int, zero: int, sequence: bool, small: bool) -> Layout:
-        dp = ranks // (tp * pp)
-        more: dict[str, Any] = {"zero": zero} if dp > 1 else {}
-        more |= {"sp": "keep"} if tp > 1 and pp == 1 and sequence else {}
-        return Layout(dp=dp, tp=tp, pp=pp, micro=2 if small or pp > 1 else BATCH // dp, precision="float32", **more)
+    def one(shape: tuple[int, int, int], zero: int, sequence: str, small: bool, again: bool, kind: str) -> Layout:
+        tp, pp, cp = shape
+        dp = ranks // (tp * pp * cp)
+        more: dict[str, Any] = {"zero": zero} if dp * cp > 1 else {}
+        more |= {"shard": 2} if zero and dp * cp == 4 and small else {}
+        more |= {"sp": sequence} if tp > 1 and cp == 1 else {}
+        more |= {"recompute": "full"} if again else {}
+        more |= {"schedule": kind} if pp > 1 and (kind != "zero_bubble" or not more.get("zero")) else {}
+        return Layout(
+            dp=dp, tp=tp, pp=pp, cp=cp, micro=2 if small or pp > 1 else BATCH // dp, precision="float32", **more
+        )
 
-    shapes = [(tp, pp) for tp in (1, 2, 3) for pp in (1, 2) if ranks % (tp * pp) == 0]
+    shapes = [
+        (tp, pp, cp)
+        for tp in (1, 2, 3)
+        for pp in (1, 2)
+        for cp in (1, 3)
+        if ranks % (tp * pp * cp) == 0 and BATCH % (2 * (ranks // (tp * pp * cp))) == 0
+    ]
     return st.builds(
-        lambda shape, *rest: one(*shape, *rest),
+        one,
         st.sampled_from(shapes),
         st.integers(0, 3),
+        st.sampled_from(["off", "keep", "on"]),
         st.booleans(),
         st.booleans(),
+        st.sampled_from(SCHEDULES),
     )
+
+
+def fitted(net: dict[str, Any], layout: Layout) -> Layout:
+    """The layout as far as a network can have it: tokens are a transformer's, experts those of a mixture."""
+    tokens = net["kind"] == "transformer"
+    changed = layout
+    if not tokens:
+        dp = layout.dp * layout.cp
+        micro = layout.micro if layout.cp == 1 else 2 if layout.pp > 1 else BATCH // dp
+        changed = layout.but(sp="off", cp=1, dp=dp, micro=micro)
+    shared = next((n for n in (4, 2) if (changed.dp * changed.cp) % n == 0), 1)
+    return changed.but(ep=shared, shard=0) if net.get("experts") else changed
 
 
 @pytest.mark.parametrize("ranks", [2, 3, 4])
@@ -155,18 +193,28 @@ def test_random_networks_under_random_layouts(ranks: int, data: st.DataObject) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ranks", [2, 3, 4, 6])
-@settings(max_examples=8, phases=[Phase.generate], deadline=None, derandomize=True, database=None)
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4, 6, 8])
+@settings(max_examples=2, phases=[Phase.generate], deadline=None, derandomize=True, database=None)
 @given(data=st.data())
 def test_many_random_networks_under_random_layouts(ranks: int, data: st.DataObject) -> None:
-    draw(ranks, data, 10)
+    draw(ranks, data, 4, steps=20)
 
 
-def draw(ranks: int, data: st.DataObject, count: int) -> None:
-    cases = data.draw(st.lists(st.tuples(NETS, spread(ranks)), min_size=count, max_size=count))
-    cases = [(net, layout.but(sp="off") if net["kind"] != "transformer" else layout) for net, layout in cases]
-    for case, (losses, trained, _) in zip(cases, train_each(cases, steps=4), strict=True):
-        expected, weights = one_process(case[0], steps=4)
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [2, 4, 8])
+@settings(max_examples=2, phases=[Phase.generate], deadline=None, derandomize=True, database=None)
+@given(data=st.data())
+def test_random_mixtures_under_random_layouts(ranks: int, data: st.DataObject) -> None:
+    draw(ranks, data, 4, steps=20, nets=experts(4))
+
+
+def draw(
+    ranks: int, data: st.DataObject, count: int, steps: int = 4, nets: st.SearchStrategy[dict[str, Any]] = NETS
+) -> None:
+    drawn = data.draw(st.lists(st.tuples(nets, spread(ranks)), min_size=count, max_size=count))
+    cases = [(net, fitted(net, layout)) for net, layout in drawn]
+    for case, (losses, trained, _) in zip(cases, train_each(cases, steps=steps), strict=True):
+        expected, weights = one_process(case[0], steps=steps)
         assert losses == pytest.approx(expected, rel=FLOAT64), case
         assert trained.keys() == weights.keys(), case
         assert {name: d for name in weights if (d := apart(trained[name], weights[name])) > 20 * FLOAT64} == {}, case

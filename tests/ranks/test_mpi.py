@@ -18,7 +18,7 @@ from training import train
 
 MPIRUN = shutil.which("mpirun", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
 PROGRAM = Path(__file__).parents[1] / "support" / "mpi_same.py"
-WITHIN_S = 100.0
+WITHIN_S = 300.0  # ranks of MPI poll: with more of them than free cores all is slow
 
 
 def is_open(path: str) -> bool:

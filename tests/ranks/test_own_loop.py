@@ -74,6 +74,6 @@ def test_the_loop_of_the_page_under_torchrun() -> None:
     Path("train.py").write_text(script())
     words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "4", "train.py"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=110)
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr
     assert told(done.stdout) == pytest.approx(expected(), rel=1e-5)

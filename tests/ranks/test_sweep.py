@@ -85,7 +85,7 @@ def test_stopped_by_ctrl_c_it_goes_on_where_it_was() -> None:
     while len(list(Path("out").glob("*/log.jsonl"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=60)[1]
+    said = process.communicate(timeout=300)[1]
     assert process.returncode == 130, said
     found = api.sweep(
         "net.py:task", ["seed=0..1"], steps=40, settings={"slow": True}, device="cpu", output="out", at_once=2

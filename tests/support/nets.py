@@ -3,6 +3,7 @@
 {"kind": "mlp", "sizes": [..]}
 {"kind": "conv", "channels": [..], "groups": g, "depthwise": bool, "classes": n}
 {"kind": "transformer", "heads": h, "kv": k, "width": d, "ffn": f, "layers": l, "vocab": v, "gated": b, "tied": b}
+A transformer may have "experts": e, of which a token meets two, in place of its feed-forward.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from rigwise import Task
+from rigwise.run.experts import MixtureOfExperts
 
 SAMPLES, TOKENS, PIXELS = 48, 6, 6
 Net = dict[str, Any]
@@ -51,7 +53,10 @@ class Layer(nn.Module):
         self.queries = nn.Linear(hidden, hidden)
         self.pairs = nn.Linear(hidden, 2 * self.kv * self.width)
         self.out = nn.Linear(hidden, hidden)
-        self.gated = net["gated"]
+        self.gated, self.mixture = net["gated"], None
+        if net.get("experts"):
+            self.mixture = MixtureOfExperts(hidden, net["ffn"], net["experts"])
+            return
         self.up = nn.Linear(hidden, net["ffn"] * (1 + self.gated))
         self.down = nn.Linear(net["ffn"], hidden)
 
@@ -66,6 +71,8 @@ class Layer(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x + self.attend(self.first(x))
+        if self.mixture is not None:
+            return x + self.mixture(self.second(x))
         fed = self.up(self.second(x))
         if self.gated:
             gate, fed = fed.chunk(2, dim=-1)

@@ -11,13 +11,13 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from mixed_layouts import Experts
 from rigwise.layouts.layout import Layout
 from rigwise.layouts.schedule import in_flight
 from rigwise.run.parallel.exchanges import counting
 from rigwise.run.parallel.mesh import Mesh
 from rigwise.run.parallel.parallel import parallelize
 from rigwise.run.parallel.sharing import local
-from mixed_layouts import Experts
 from together import together
 
 WORDS, LENGTH, WIDE, TOKENS = 11, 6, 8, 8

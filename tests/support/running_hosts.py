@@ -55,11 +55,11 @@ class Running:
         pointer = self.output / "checkpoints" / "LATEST"
         return pointer.read_text().strip() if pointer.exists() else ""
 
-    def reached(self, step: int, within: float = 90.0) -> float:
+    def reached(self, step: int, within: float = 300.0) -> float:
         """Wait until a step is in the log; the seconds that took."""
         return until(lambda: len(self.losses()) >= step, within)
 
-    def trains_again(self, before: int, within: float = 60.0) -> float:
+    def trains_again(self, before: int, within: float = 300.0) -> float:
         """Wait until a rank that is not `before` has the first host's seat, and the log grows; the seconds."""
         seen = [1 << 30]
 
@@ -98,7 +98,7 @@ class Running:
                 found += [top, *top.children(recursive=True)]
         return found
 
-    def ended(self, within: float = 100.0) -> list[int]:
+    def ended(self, within: float = 300.0) -> list[int]:
         """The launchers' codes, when all have left."""
         until(lambda: all(launcher.poll() is not None for launcher in self.launchers), within)
         return [launcher.returncode for launcher in self.launchers]

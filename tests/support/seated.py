@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing as mp
 import os
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from together import PRELOAD
 
 MPICH = ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID")
-WITHIN_S = 100.0
+WITHIN_S = 300.0
 
 
 class Seated:
@@ -27,8 +28,11 @@ class Seated:
         self.prints = Path("prints").absolute()
         self.prints.mkdir(exist_ok=True)
         places = [dict(zip(names, (str(rank), str(world), str(rank)), strict=True)) for rank in range(world)]
+        # ranks meet in a file named by their parent: here the same for all starts, so each has a folder of its own
+        self._meeting = tempfile.TemporaryDirectory(prefix="rigwise-")
+        own = {"OMP_NUM_THREADS": "1", **more}
         self.ranks: list[Any] = [
-            context.Process(target=_rank, args=(words, {**place, "OMP_NUM_THREADS": "1", **more}, self._print(rank)))
+            context.Process(target=_rank, args=(words, {**place, **own}, self._print(rank), self._meeting.name))
             for rank, place in enumerate(places)
         ]
         for rank in self.ranks:
@@ -42,6 +46,7 @@ class Seated:
         for rank in late:
             rank.kill()
             rank.join()
+        self._meeting.cleanup()
         assert not late, [self._said(number) for number in range(len(self.ranks))]
         return [(rank.exitcode, *self._said(number)) for number, rank in enumerate(self.ranks)]
 
@@ -53,13 +58,14 @@ class Seated:
         return out, error
 
 
-def _rank(words: list[str], environment: Mapping[str, str], prints: str) -> None:
+def _rank(words: list[str], environment: Mapping[str, str], prints: str, meeting: str) -> None:
     import torch
 
     from rigwise.cli.main import main
 
     torch.set_num_threads(1)
     os.environ.update(environment)
+    tempfile.tempdir = meeting
     for kind, stream in (("out", sys.stdout), ("err", sys.stderr)):
         file = os.open(f"{prints}.{kind}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, stream.fileno())

@@ -21,7 +21,7 @@ PRELOAD = [
     "sympy.tensor.tensor",
     "rigwise.run.parallel.parallel",
 ]
-_LONGEST_S, _STUCK_S = 90.0, 60.0
+_LONGEST_S, _STUCK_S = 300.0, 240.0  # a slow machine is no failure
 
 
 def _rank(pipe: Connection, meet: str, rank: int, world: int, function: Callable[..., Any], args: Any) -> None:
@@ -33,7 +33,7 @@ def _rank(pipe: Connection, meet: str, rank: int, world: int, function: Callable
     try:
         if world > 1:
             dist.init_process_group(
-                "gloo", init_method=f"file://{meet}", rank=rank, world_size=world, timeout=timedelta(seconds=60)
+                "gloo", init_method=f"file://{meet}", rank=rank, world_size=world, timeout=timedelta(seconds=_LONGEST_S)
             )
         pipe.send((True, function(*args)))
         if dist.is_initialized():

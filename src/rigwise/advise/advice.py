@@ -15,10 +15,11 @@ from rigwise.advise.judge import Verdict, judge, sizes
 from rigwise.advise.money import BreakEven, break_even
 from rigwise.advise.needs import Need, check
 from rigwise.advise.prices import PriceBook
-from rigwise.advise.rank import frontier, ranked, refusal
+from rigwise.advise.rank import frontier, late, ranked, refusal
 from rigwise.advise.reasons import binding, reasons
 from rigwise.advise.upgrade import Beside, Now, beside, now
 from rigwise.errors import InfeasibleError
+from rigwise.units import show_seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +132,12 @@ def _there_already(need: Need, name: str, count: int) -> bool:
 
 def _told(choice: Choice, need: Need, book: PriceBook, order: Sequence[Choice]) -> Choice:
     """The choice with its reasons and its warnings."""
-    says = (*caveats(choice.candidate, choice.verdict, need, book.today), *choice.warnings)
+    missed = (
+        [f"deadline: at the low end of its interval it takes {show_seconds(choice.time_s / choice.assured)}"]
+        if (choice.time_s and late(choice, need))
+        else []
+    )
+    says = (*missed, *caveats(choice.candidate, choice.verdict, need, book.today), *choice.warnings)
     return replace(choice, reasons=tuple(reasons(choice, order, need)), warnings=says)
 
 

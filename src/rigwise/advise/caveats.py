@@ -1,4 +1,4 @@
-"""Caveats: what can go wrong with a choice that fits: power supply, circuit, heat, slots, links, types, old prices.
+"""Caveats: what can go wrong with a choice that fits: power supply, circuit, heat, slots, links, types, loader, prices.
 
 The rules are those of Dettmers' articles (A Full Hardware Guide, 2018; Which GPU(s) to Get, 2020 and 2023), each with
 its numbers in data/assumptions.toml.
@@ -13,11 +13,14 @@ from rigwise.advise.assumptions import assumed
 from rigwise.advise.candidates import Candidate
 from rigwise.advise.judge import Verdict
 from rigwise.advise.needs import Need
+from rigwise.cost.datakinds import Loading, supply
+from rigwise.cost.loader import STAGES, feed
 from rigwise.units import GIGA
 
 _CROWD = 3  # adjacent open cards that heat each other
 _FAST = 50e9 / 8  # bytes/s between machines, from which parallel training is worth it
 _FULL = 0.9  # of a device's memory
+_WAIT = 0.05  # of a step that it may wait for its data before that is said
 
 
 def supply_watts(cards: int, watts: float, host: float | None = None) -> float:
@@ -37,6 +40,7 @@ def caveats(candidate: Candidate, verdict: Verdict, need: Need, today: date) -> 
         yield from _room(candidate, need)
     yield from _links(candidate, verdict)
     yield from _types(candidate, verdict)
+    yield from _loader(verdict, need)
     if verdict.fits and verdict.memory > _FULL * candidate.device.memory:
         yield "memory is more than nine tenths full: allocators retry near the limit"
     if doubt := candidate.card.doubt(today):
@@ -91,3 +95,19 @@ def _types(c: Candidate, verdict: Verdict) -> Iterator[str]:
         yield f"{device.vendor}'s accelerators need their own software stack"
     elif device.vendor != "NVIDIA":
         yield f"{device.vendor}: less software is written for it, and its efficiencies were measured less"
+
+
+def _loader(verdict: Verdict, need: Need) -> Iterator[str]:
+    """Whether a usual host's cores decode JPEGs as fast as the devices take images."""
+    if need.model.unit != "image":
+        return
+    host = supply(Loading(data="imagenet-jpeg"), need.model, verdict.cluster)
+    fed = feed(host, verdict.batch, verdict.layout.dp)
+    wait = float(fed.waits(verdict.step_s))
+    if wait > _WAIT * verdict.step_s:
+        stage = max(fed.stages, key=lambda name: float(fed.stages[name]))
+        yield (
+            f"loader: {STAGES[stage]} ImageNet JPEGs on {host.cores} cores a machine feeds "
+            f"{verdict.batch / (verdict.step_s + wait):,.0f} of {verdict.samples_per_s:,.0f} images/s: more cores, "
+            "images stored small, or decoding on the device"
+        )

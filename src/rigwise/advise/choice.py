@@ -150,7 +150,9 @@ def makes_fit(verdict: Verdict) -> list[str]:
     says = ["16 bit"] if layout.precision in ("float16", "bfloat16") else []
     says += {"full": ["recomputation"], "selective": ["recomputation of attention"]}.get(layout.recompute, [])
     says += ["tensor (model) parallel"] if layout.tp > 1 else []
-    says += ["pipeline parallel"] if layout.pp > 1 else []
+    says += ["pipeline parallel" + (", interleaved" if layout.vpp > 1 else "")] if layout.pp > 1 else []
+    says += ["context parallel"] if layout.cp > 1 else []
+    says += ["expert parallel"] if layout.ep > 1 else []
     says += ["sharded (ZeRO 3, FSDP)"] if layout.zero == 3 else []
     offload = {"optimizer": "optimizer state in the host's memory", "all": "states swapped to the host's memory"}
     says += [offload[layout.offload]] if layout.offload in offload else []

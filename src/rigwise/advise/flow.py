@@ -60,6 +60,8 @@ def _parameters(need: Need, than: float) -> tuple[bool, str]:
 
 
 def _memory(need: Need, than: float) -> tuple[bool, str]:
+    if not need.memory:
+        return False, "no memory was asked for"
     return need.memory / GIBI > than, f"cards of {need.memory / GIBI:g} GiB and more are asked for"
 
 

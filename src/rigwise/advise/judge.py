@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -96,14 +96,28 @@ def _of(need: Need, clusters: Sequence[Cluster], counts: Sequence[int]) -> dict[
         here = [n for n in counts if n <= most]
         tables = [coarse(need.model, need.batch, here, spill=spill) for spill in (False, True)]
         for fleet in fleets(alike, need.stack, need.precision):
-            first = _judged(need, fleet, tables[0], here)
+            first = _best(_judged(need, fleet, space, here) for space in tables[0])
             rest = {key for key, verdict in first.items() if not verdict.fits}
             if rest:
                 spilt = _members(fleet, {name for name, _ in rest})
-                more = _judged(need, spilt, tables[1], here)
+                more = _best(_judged(need, spilt, space, here) for space in tables[1])
                 first |= {key: more[key] for key in rest if more.get(key) and more[key].fits}
             found |= first
     return found
+
+
+def _best(tables: Iterable[Mapping[tuple[str, int], Verdict]]) -> dict[tuple[str, int], Verdict]:
+    """Of the verdicts of several tables the better one of each machine: what fits, the soonest; else the smallest."""
+    best: dict[tuple[str, int], Verdict] = {}
+    for table in tables:
+        for key, verdict in table.items():
+            if key not in best or _order(verdict) < _order(best[key]):
+                best[key] = verdict
+    return best
+
+
+def _order(verdict: Verdict) -> tuple[bool, float]:
+    return not verdict.fits, verdict.step_s if verdict.fits else verdict.memory
 
 
 def _members(fleet: Fleet, names: set[str]) -> Fleet:

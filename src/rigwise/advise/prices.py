@@ -126,10 +126,12 @@ class PriceBook:
             return None
         if listed:
             usd = listed.usd * resale["used_of_new"]
-            says = f"{resale['used_of_new']:.0%} of the shops' {listed.usd:,.0f} of {listed.date}"
+            says = f"{resale['used_of_new']:.0%} of the shops' {listed.usd:,.0f} of {listed.date} ({listed.source})"
         else:
             usd = device.price * resale["kept_a_year"] ** years
             says = f"{usd / device.price:.0%} of the launch price of {device.price:,.0f} after {years} years"
+            says += f" ({device.source})"
+        says += f"; the share is {resale['basis']}"
         return Price(usd=usd, condition="used", date=self.today.isoformat(), source=says, estimated=True)
 
     def hour(self, device: Device, count: int, *, spot: bool) -> Price | None:

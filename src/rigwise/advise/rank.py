@@ -29,6 +29,13 @@ def refusal(choice: Choice, need: Need) -> str:
     return ""
 
 
+def late(choice: Choice, need: Need) -> bool:
+    """Whether the low end of the interval misses the deadline."""
+    if need.deadline is None or choice.time_s is None:
+        return False
+    return choice.time_s > need.deadline * choice.assured
+
+
 def score(choice: Choice, need: Need) -> tuple[float, float]:
     """What the goal has least of, and what decides between equals.
 
@@ -45,9 +52,9 @@ def score(choice: Choice, need: Need) -> tuple[float, float]:
 
 
 def ranked(choices: Iterable[Choice], need: Need) -> list[Choice]:
-    """Best first, the best number of each device in each condition."""
+    """Best first, the best number of each device in each condition; what may miss the deadline after what will not."""
     best: dict[tuple[str, str], Choice] = {}
-    for choice in sorted(choices, key=lambda c: score(c, need)):
+    for choice in sorted(choices, key=lambda c: (late(c, need), score(c, need))):
         best.setdefault((choice.candidate.device.name, choice.candidate.condition), choice)
     return list(best.values())
 

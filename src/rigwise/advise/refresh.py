@@ -9,6 +9,8 @@ import csv
 import io
 import logging
 import os
+import queue
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import Path
@@ -57,11 +59,12 @@ def refresh(
     *,
     ask: Ask | None = None,
     path: Path | None = None,
+    patience: float = 60.0,
 ) -> dict[str, Any]:
     """Ask every source, write what answered, and say what happened to each.
 
-    ask: what is asked in place of gpuhunt. path: where to write. Raises LaunchError where gpuhunt is not installed or
-    no source answered, UsageError for an unknown source.
+    ask: what is asked in place of gpuhunt. path: where to write. patience: seconds that a source has. Raises
+    LaunchError where gpuhunt is not installed or no source answered, UsageError for an unknown source.
     """
     known = sources()
     unknown = [name for name in providers if name not in known]
@@ -70,7 +73,7 @@ def refresh(
     offers, failed, where = [], {}, path or place()
     for name in providers or known:
         try:
-            found = offers_of(name, (ask or _gpuhunt)(name))
+            found = offers_of(name, _within(ask or _gpuhunt, name, patience))
         except LaunchError:
             raise
         except Exception as error:  # whatever a source does, the others are asked
@@ -91,6 +94,28 @@ def refresh(
     where.parent.mkdir(parents=True, exist_ok=True)
     replace_text(where, text)
     return {"path": str(where), "prices": len(offers), "providers": sorted(answered), "failed": failed}
+
+
+def _within(ask: Ask, name: str, patience: float) -> list[Item]:
+    """What a source says; TimeoutError where it takes longer, and its thread is left to itself."""
+    said: queue.Queue[list[Item] | BaseException] = queue.Queue()
+
+    def work() -> None:
+        try:
+            said.put(list(ask(name)))
+        except BaseException as error:  # whatever it is, the asking thread hears of it
+            said.put(error)
+
+    threading.Thread(target=work, daemon=True, name=f"prices of {name}").start()
+    try:
+        found = said.get(timeout=patience)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {patience:g} s") from None
+    if isinstance(found, SystemExit):
+        raise RuntimeError(f"it ended with {found.code}")
+    if isinstance(found, BaseException):
+        raise found
+    return found
 
 
 def offers_of(provider: str, items: Iterable[Item]) -> list[Offer]:

@@ -42,11 +42,9 @@ from rigwise.api.machines import check_rig as check_rig
 from rigwise.api.machines import rig as rig
 from rigwise.api.machines import rig_from as rig_from
 from rigwise.api.measuring import Measured as Measured
-from rigwise.api.measuring import Replayed as Replayed
 from rigwise.api.measuring import calibrate_here as calibrate_here
 from rigwise.api.measuring import measure as measure
 from rigwise.api.measuring import rate_of as rate_of
-from rigwise.api.measuring import replay as replay
 from rigwise.api.names import HERE as HERE
 from rigwise.api.names import device as device
 from rigwise.api.names import device_names as device_names
@@ -64,6 +62,8 @@ from rigwise.api.remembering import Listing as Listing
 from rigwise.api.remembering import examine as examine
 from rigwise.api.remembering import history as history
 from rigwise.api.remembering import history_csv as history_csv
+from rigwise.api.replaying import Replayed as Replayed
+from rigwise.api.replaying import replay as replay
 from rigwise.api.running import RunReport as RunReport
 from rigwise.api.running import run as run
 from rigwise.api.running import speaks as speaks

@@ -52,7 +52,8 @@ def conv_layer(
     """A convolution's sizes, work, bytes and intensity, its receptive field, and what each algorithm takes on a device.
 
     what: a network, with the layer's name (`layer2.conv3`, a part that only one layer has, or its number), or sizes.
-    batch: images. precision: of the products; the device's best of 16 bit by default.
+    batch: images. precision: of the products; the device's best of 16 bit by default. device "this", in float32 or
+    float64 and with torch at hand: by rates that are measured here, once, in some seconds.
     """
     from rigwise.convolution.receptive import Layer, layer_called
     from rigwise.cost.layercost import layer_cost
@@ -70,7 +71,26 @@ def conv_layer(
             raise UsageError("no layer is named", rule="a layer of the network", nearest=f"layer {found[0].name}")
         chosen = layer_called(found, layer)
     card, kind = _device(device, precision)
-    return layer_cost(chosen, card, kind, batch=batch)
+    cost = layer_cost(chosen, card, kind, batch=batch)
+    return _measured(cost) if device == "this" else cost
+
+
+def _measured(found: LayerCost) -> LayerCost:
+    """With this machine's own rates, measured now unless they are kept; as it was where torch is missing."""
+    from rigwise.convolution import remembered
+    from rigwise.cost.layerhere import ELEMENTS, measured_here
+    from rigwise.hardware.detect import cores
+
+    if found.precision not in ELEMENTS:
+        return found
+    if not remembered.recall_rates("torch"):
+        try:
+            from rigwise.convolution import tune
+
+            tune()
+        except ImportError:
+            return found
+    return measured_here(found, cores())
 
 
 def conv_map(

@@ -1,4 +1,4 @@
-"""The verbs of measuring: measure, replay, calibrate from the history, and what is known of this machine."""
+"""The verbs of measuring: measure, calibrate from the history, and what is known of this machine."""
 
 from __future__ import annotations
 
@@ -65,34 +65,6 @@ class Measured:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
-    """A task replayed. step_s: seconds predicted of a step; operations: different ones. session: in the history."""
-
-    task: str
-    ranks: int
-    threads: int
-    step_s: float
-    parts: dict[str, float]
-    operations: int
-    others: float
-    session: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "task": self.task,
-            "ranks": self.ranks,
-            "threads": self.threads,
-            "step_s": self.step_s,
-            "time_s": self.parts,
-            "operations": self.operations,
-            "others": self.others,
-            "session": self.session,
-        }
-
-
 def settings_here(cores: int) -> list[tuple[int, int]]:
     """Ranks and threads at which a machine of some cores is measured: one thread, all of them, a rank a core.
 
@@ -128,7 +100,7 @@ def measure(
     if any(ranks < 1 or threads < 1 for ranks, threads in asked):
         raise UsageError(f"settings {asked}", rule="at least 1 rank of at least 1 thread")
     kept = History(history)
-    done = []
+    done: list[Measured] = []
     for ranks, threads in asked:
         loop = _loop(ranks, threads, device, on_part)
         says = f"{ranks} rank{'s' * (ranks > 1)} of {threads} thread{'s' * (threads > 1)}"
@@ -191,7 +163,7 @@ def _kept(one: Found, history: Any) -> Measured:
 
     spreads = sorted(row.spread for row in one.rows if row.spread is not None)
     spread = spreads[len(spreads) // 2] if spreads else 0.0
-    doubts = _doubts(spread, one.others)
+    doubts = doubts_of(spread, one.others)
     fits = list(link_fits(_timed(one.rows)).values())
     session = Session(
         kind="measure",
@@ -228,7 +200,8 @@ def _kept(one: Found, history: Any) -> Measured:
 _SPREAD = 0.3  # of the middle 80 % of a thing's times, above which the machine's speed moved
 
 
-def _doubts(spread: float, others: float) -> tuple[str, ...]:
+def doubts_of(spread: float, others: float) -> tuple[str, ...]:
+    """Why timings may be off, in words."""
     from rigwise.hardware.busy import SOME
 
     said = []
@@ -247,102 +220,6 @@ def _timed(rows: Sequence[Row]) -> list[Any]:
         for row in rows
         if row.metric == "kernel_s"
     ]
-
-
-def replay(
-    task: str,
-    layout: str = "",
-    *,
-    ranks: int = 1,
-    threads: int | None = None,
-    batch: int | None = None,
-    seconds: float = 5.0,
-    history: str | Path | None = None,
-    on_part: Callable[[str, float], None] | None = None,
-) -> Replayed:
-    """Time each different operation of a task on its own tensors; their sum is the prediction of a step.
-
-    ranks: that train it together, each on its share of the batch (layout dp=ranks); layout: "dp=2" or "tp=2" instead;
-    batch: of one data-parallel rank in place of its share. What ranks exchange comes from the profile of this machine.
-    Raises as `run` does.
-    """
-    from rigwise.calibration.store import matching
-    from rigwise.errors import check_whole
-    from rigwise.hardware.detect import cores
-    from rigwise.measure.start import found
-    from rigwise.measure.sums import GRADIENTS, PACE, SENDS, SENT, predicted
-    from rigwise.run.task import locate
-
-    locate(task)
-    check_whole(ranks=ranks, threads=threads, batch=batch)
-    layout = layout or f"dp={ranks}"
-    ranks = _replayable(layout)
-    of = threads or max(1, cores() // ranks)
-    one = found(
-        ("replay",), world=ranks, threads=of, seconds=seconds, task=task, layout=layout, batch=batch, on_part=on_part
-    )
-    known = matching(machine_name(), ranks, of)
-    if known:
-        known = known.at(next(row.value for row in one.rows if row.kind == PACE))
-    extra = known.rates.operation_s if known else 0.0
-    fixed = known.rates.step_s if known else 0.0
-    parts = predicted(one.rows, extra, fixed)
-    if ranks > 1:
-        parts["communication"] = _exchanged(parts, ranks, known)
-    for counted in (GRADIENTS, SENT, SENDS):
-        parts.pop(counted, None)
-    step = sum(parts.values())
-    return Replayed(
-        task=task,
-        ranks=ranks,
-        threads=of,
-        step_s=step,
-        parts=parts,
-        operations=sum("often" in row.sizes for row in one.rows),
-        others=one.others,
-        session=_keep_replay(task, one, parts, batch, history),
-    )
-
-
-def _replayable(layout: str) -> int:
-    """Ranks of a layout that can be replayed."""
-    from rigwise.layouts.layout import Layout
-
-    said = Layout.parse(layout, precision="float32")
-    if said.ranks not in (said.dp, said.tp) or said.precision != "float32":
-        raise UsageError(f"replay of {layout}", rule="a replay takes dp or tp, in float32", nearest=f"dp={said.ranks}")
-    return said.ranks
-
-
-def _exchanged(parts: dict[str, float], ranks: int, known: Profile | None) -> float:
-    """Seconds of what was counted, over the link of the profile."""
-    from rigwise.measure.sums import GRADIENTS, SENDS, SENT
-
-    if known is None or known.wire is None:
-        raise UsageError(
-            f"what {ranks} ranks exchange was not measured here",
-            rule="a replay times one rank's own work; the link is of the machine's profile",
-            nearest="rigwise measure, then rigwise calibrate --from history",
-        )
-    gradients, wire = parts.get(GRADIENTS, 0.0), known.wire
-    times = parts.get(SENDS, 0.0) + (gradients > 0)
-    return times * wire.alpha + (parts.get(SENT, 0.0) + gradients * 2 * (ranks - 1) / ranks) / wire.bandwidth
-
-
-def _keep_replay(task: str, one: Found, parts: dict[str, float], batch: int | None, history: str | Path | None) -> int:
-    """Write a replay to the history; its number."""
-    from rigwise.measurements.history import Beside, History, Session
-    from rigwise.measurements.record import Measurement
-
-    session = Session(
-        kind="replay",
-        name=task,
-        machine=machine_facts(),
-        settings={"ranks": one.world, "threads": one.threads, "batch": batch},
-        findings={"others": one.others, "doubts": _doubts(0.0, one.others)},
-    )
-    rows = [Measurement(id=f"{task} {part}", metric="step_s", value=value, part=part) for part, value in parts.items()]
-    return History(history).add(session, [Beside(measured=row) for row in rows])
 
 
 def calibrate_here(*, name: str = "this", history: str | Path | None = None) -> list[Profile]:

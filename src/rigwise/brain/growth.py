@@ -4,7 +4,8 @@
 
 Change points c_i lie on observations, five years from the ends and from each other; their number is the one with the
 least n ln(RSS/n) + 3 k ln(n), k numbers a line more: BIC with a third paid for neighbours that resemble each other. An
-interval of a slope takes its standard error, widened for residuals that are correlated. A doubling time is 1 / slope.
+interval of a slope takes its standard error, that of a change point its profile likelihood, both widened for residuals
+that are correlated. A doubling time is 1 / slope.
 """
 
 from __future__ import annotations
@@ -28,10 +29,14 @@ _Z80 = 1.2816
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """One line. doublings: a year, with the ends of its 80 % interval."""
+    """One line. doublings: a year, with the ends of its 80 % interval. earliest, latest: the ends of that of its start,
+    where growth changed; of the first line its start itself.
+    """
 
     start: float
     end: float
+    earliest: float
+    latest: float
     doublings: float
     low: float
     high: float
@@ -45,7 +50,8 @@ class Segment:
         """The JSON of a line: the doubling time as a quantity, its interval 80 %."""
         low, high = (12 / rate if rate > 0 else None for rate in (self.high, self.low))
         months = {"value": self.months, "p10": low, "p50": self.months, "p90": high, "unit": "month"}
-        return {"start": self.start, "end": self.end, "doubling": {**months, "source": "least squares"}}
+        where = {"start": self.start, "end": self.end, "start_p10": self.earliest, "start_p90": self.latest}
+        return {**where, "doubling": {**months, "source": "least squares"}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,23 +108,48 @@ def fit(past: History) -> Growth:
             best, knots = score, candidate
     coefficients, rss, covariance = _solve(t, y, knots)
     residual = y - _design(t, knots) @ coefficients
-    widened = covariance * rss / max(len(t) - 2 - len(knots), 1) * _inflation(residual)
+    alike = _inflation(residual)
+    widened = covariance * rss / max(len(t) - 2 - len(knots), 1) * alike
     slopes = np.cumsum(coefficients[1:])
     ends = [float(t[0]), *knots, float(t[-1])]
+    moved = [(ends[0], ends[0]), *(_room(t, y, knots, place, alike) for place in range(len(knots)))]
     segments = []
     for i, slope in enumerate(slopes):
         pick = np.zeros(len(coefficients))
         pick[1 : i + 2] = 1.0
         error = _Z80 * sqrt(max(float(pick @ widened @ pick), 0.0))
         segments.append(
-            Segment(start=ends[i], end=ends[i + 1], doublings=float(slope), low=slope - error, high=slope + error)
+            Segment(
+                start=ends[i],
+                end=ends[i + 1],
+                earliest=moved[i][0],
+                latest=moved[i][1],
+                doublings=float(slope),
+                low=slope - error,
+                high=slope + error,
+            )
         )
     return Growth(name=past.name, says=past.says, segments=tuple(segments), residual=float(residual.std()),
                   level=float(y[-1] - residual[-1]))  # fmt: skip
 
 
+def _room(t: Floats, y: Floats, knots: tuple[float, ...], place: int, alike: float) -> tuple[float, float]:
+    """Where one change point may lie, the others as they are: the 80 % interval of its profile likelihood."""
+    least, near = len(t) * log(max(_solve(t, y, knots)[1], 1e-12)), [knots[place]]
+    for year in _inner(t):
+        moved = (*knots[:place], year, *knots[place + 1 :])
+        if all(b - a >= _APART for a, b in pairwise(moved)):
+            more = len(t) * log(max(_solve(t, y, moved)[1], 1e-12)) - least
+            near += [year] if more <= _Z80**2 * alike else []
+    return min(near), max(near)
+
+
+def _inner(t: Floats) -> list[float]:
+    return [float(year) for year in np.unique(t) if t[0] + _APART <= year <= t[-1] - _APART]
+
+
 def _knots(t: Floats) -> Iterator[tuple[float, ...]]:
-    inner = [float(year) for year in np.unique(t) if t[0] + _APART <= year <= t[-1] - _APART]
+    inner = _inner(t)
     for count in range(_MOST_CHANGES + 1):
         for knots in combinations(inner, count):
             if all(b - a >= _APART for a, b in pairwise(knots)):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,14 @@ from numpy.typing import NDArray
 from rigwise.brain.history import History
 from rigwise.brain.parameters import as_words, read_range, read_sets
 from rigwise.brain.tables import toml
-from rigwise.errors import not_found
+from rigwise.errors import UsageError, not_found
 
 Floats = NDArray[np.float64]
 _KINDS = ("limit", "scenario", "start", "prior")  # of tables whose figures can be set
+
+_ENDS = {"year": (1900, 3000), "from_year": (1900, 3000), "years": (0.05, 1000), "growth": (0, 10), "left": (0, 1),
+         "doublings_a_year": (0, 20), "spread": (0, 20)}  # what a figure can be; others are above 0  # fmt: skip
+_SHARES = ("hpcg", "linpack", "last", "device")  # of the peak of one machine; that of all 500 may be above 1
 
 
 def limit_names() -> list[str]:
@@ -85,6 +90,9 @@ def assumptions(sets: Mapping[str, float | str] | Sequence[str] = ()) -> Mapping
             raise not_found("figure of a limit", name, places, hint=", ".join(places))
         low, high = read_range(f"{name}={text}", text)
         row, figure = places[name]
+        least, most = (0.0, 1.0) if figure in _SHARES else _ENDS.get(figure, (0.0, inf))
+        if low < least or (high or low) > most:
+            raise UsageError(f"{name}={text}", rule=f"{figure} lies between {least:g} and {most:g}")
         row[figure] = [low, low if high is None else high] if isinstance(row[figure], list) else low
     return data
 

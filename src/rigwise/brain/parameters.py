@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite, sqrt
+from math import sqrt
 from typing import Any, get_args
 
 import numpy as np
@@ -18,6 +18,7 @@ from rigwise.errors import UsageError, not_found
 
 Floats = NDArray[np.float64]
 Values = Mapping[str, float | Floats]
+_MOST = 1e30
 SET_HERE = "set by the user"
 TOGETHER = {"rate": ("purkinje_rate", "granule_rate", "cortex_rate")}  # one name for inputs that the article has as one
 _AMOUNT = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
@@ -65,7 +66,7 @@ class Parameter:
 
 
 def read_range(says: str, text: str) -> tuple[float, float | None]:
-    """One number, or two with .. between them, above 0.
+    """One number, or two with .. between them, above 0, and such that a product of eight has a float.
 
     >>> read_range("rate", "50..500"), read_range("rate", "2e2")
     ((50.0, 500.0), (200.0, None))
@@ -78,8 +79,10 @@ def read_range(says: str, text: str) -> tuple[float, float | None]:
         low, high = float(match[1]), None if match[2] is None else float(match[2])
     except ValueError:
         raise UsageError(says, rule=rule) from None
-    if not (low > 0 and isfinite(low)) or (high is not None and not (high >= low and isfinite(high))):
+    if not low > 0 or (high is not None and high < low):
         raise UsageError(says, rule=rule)
+    if low < 1 / _MOST or (high or low) > _MOST:
+        raise UsageError(says, rule=f"{rule}, from {1 / _MOST:g} to {_MOST:g}")
     return low, high
 
 

@@ -117,7 +117,7 @@ def sums() -> list[Sum]:
     """Knowledge ten years before, what electricity costs a supercomputer, and how soon a factory costs twice.
 
     >>> [f"{one.value:.4g} {one.unit}" for one in sums()][2:5]
-    ['0.1128 USD/kWh', '0.1736 USD/kWh', '0.1093 USD/kWh']
+    ['0.1128 USD/kWh', '0.1736 USD/kWh', '0.1094 USD/kWh']
     """
     data = toml("scenarios")["sums"]
     then, power, factory = (data[name] for name in ("knowledge", "electricity", "factory"))

@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from rigwise.calibration.cardorder import CardOrder, card_orders
 from rigwise.calibration.cases import Case, case_of
 from rigwise.calibration.machines import device_of
 from rigwise.calibration.outcomes import Outcome, Summary, refusals, summaries, summarise, sweep_summary, sweeps
@@ -53,6 +54,11 @@ class Report:
     def supported(self) -> int:
         """Rows of the whole table that were predicted."""
         return sum(o.predicted is not None for o in self.outcomes)
+
+    @cached_property
+    def orders(self) -> list[CardOrder]:
+        """How well cards are ordered: groups of rows that differ in the device alone, the worst first."""
+        return card_orders(self.outcomes)
 
     @property
     def refused_share(self) -> float:
@@ -98,6 +104,7 @@ class Report:
             "flagged": _dicts(self.by("flag")),
             "refusals": [{"why": why, "rows": count} for why, count in self.refusals],
             "layouts": dict(self.ranking),
+            "cards": [order.to_dict() for order in self.orders],
         }
 
 

@@ -1,33 +1,51 @@
 """Do predictions order cards as measurements do? Rank correlation over the devices that measured the same training.
 
-A group is one source's rows that differ in the device alone: family, model, precision, metric and number of devices.
-Where a source measured a device several times (batches, links), the best figure counts, measured and predicted alike:
-the order of cards is that of what each can do.
+A group is one source's rows that differ in the device alone: family, model, precision, metric, number of devices, and
+how it was timed (a source that changed its program is two). Where a source measured a device several times (batches,
+links), the best figure counts, measured and predicted alike: the order of cards is that of what each can do.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from rigwise.calibration.outcomes import Outcome
 
 _FAMILIES = ("vision", "bert", "llm")
 _SLOW = ("ms", "s", "step_s", "hours")  # metrics of which less is better
+_TIMED = re.compile(r"(?:median|mean) of \d+ iterations")
+_CLEAR = 1.05  # cards whose measured figures differ by less nearly tie: one card measured twice differs by as much
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardOrder:
-    """Devices of one group. correlation: Spearman's, of predicted and measured order."""
+    """Devices of one group. correlation: Spearman's, of predicted and measured order, ties and all.
+
+    group: source, model, precision, metric, number of devices, how timed. clear: pairs of devices whose measured
+    figures differ by more than 5 %; kept: those that are predicted in this order.
+    """
 
     group: tuple[str, ...]
     devices: tuple[str, ...]
     correlation: float
+    clear: int
+    kept: int
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {"group": list(self.group), "devices": list(self.devices), "correlation": self.correlation}
+        names = ("source", "model", "precision", "metric", "devices", "timed")
+        said = dict(zip(names, self.group, strict=True))
+        return {
+            **said,
+            "cards": list(self.devices),
+            "rank_correlation": self.correlation,
+            "clear_pairs": self.clear,
+            "in_order": self.kept,
+        }
 
 
 def card_orders(outcomes: Iterable[Outcome], least: int = 5) -> list[CardOrder]:
@@ -38,9 +56,10 @@ def card_orders(outcomes: Iterable[Outcome], least: int = 5) -> list[CardOrder]:
         known_both = outcome.predicted is not None and row.value is not None
         if outcome.flag or not known_both or row.family not in _FAMILIES:
             continue
-        key = (row.prefix, row.model, row.precision, row.metric, str(row.n_devices))
-        sign = -1.0 if row.metric in _SLOW else 1.0
-        measured, predicted = sign * (row.value or 0.0), sign * (outcome.predicted or 0.0)
+        timed = _TIMED.search(row.notes)
+        key = (row.prefix, row.model, row.precision, row.metric, str(row.n_devices), timed.group() if timed else "")
+        power = -1.0 if row.metric in _SLOW else 1.0
+        measured, predicted = (row.value or 0.0) ** power, (outcome.predicted or 0.0) ** power
         known = groups.setdefault(key, {}).get(outcome.device, (measured, predicted))
         groups[key][outcome.device] = max(known[0], measured), max(known[1], predicted)
     found = [_order(key, rows) for key, rows in groups.items() if len(rows) >= least]
@@ -49,7 +68,15 @@ def card_orders(outcomes: Iterable[Outcome], least: int = 5) -> list[CardOrder]:
 
 def _order(group: tuple[str, ...], rows: dict[str, tuple[float, float]]) -> CardOrder:
     measured, predicted = (ranks([row[i] for row in rows.values()]) for i in (0, 1))
-    return CardOrder(group=group, devices=tuple(rows), correlation=_pearson(measured, predicted))
+    pairs = [sorted(pair) for pair in combinations(rows.values(), 2)]
+    clear = [(low, high) for low, high in pairs if high[0] > _CLEAR * low[0]]
+    return CardOrder(
+        group=group,
+        devices=tuple(rows),
+        correlation=_pearson(measured, predicted),
+        clear=len(clear),
+        kept=sum(low[1] < high[1] for low, high in clear),
+    )
 
 
 def ranks(values: list[float]) -> list[float]:

@@ -6,8 +6,12 @@ and one cause; those that hold are told with their evidence, the part with the m
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
 
 from rigwise.units import show_rate, show_seconds
 
@@ -97,12 +101,21 @@ def diagnose(run: Symptoms) -> list[Cause]:
     return sorted(found, key=lambda cause: -cause.lost)
 
 
+def _cause(cause: str, **read: Any) -> Cause:
+    """A cause's words with what the run showed."""
+    return Cause(cause=cause, **{**_words()[cause], **read})
+
+
+@cache
+def _words() -> Mapping[str, Mapping[str, str]]:
+    return tomllib.loads(files("rigwise.calibration").joinpath("data/causes.toml").read_text("utf-8"))
+
+
 def _oversubscribed(r: Symptoms) -> Iterator[Cause]:
     wanted = r.ranks * r.threads
     if wanted > r.cores:
-        yield Cause(
-            part="compute",
-            cause="cores oversubscribed",
+        yield _cause(
+            "cores oversubscribed",
             lost=r.lost("compute"),
             evidence=f"{r.ranks} ranks of {r.threads} threads want {wanted} cores, {r.cores} are there",
             fix=f"OMP_NUM_THREADS={max(1, r.cores // r.ranks)}, or fewer ranks",
@@ -112,35 +125,29 @@ def _oversubscribed(r: Symptoms) -> Iterator[Cause]:
 def _others(r: Symptoms) -> Iterator[Cause]:
     if r.others > _BUSY:
         aside = f", and a rank was put aside {r.switches:.0f} times a step" if r.switches > _SWITCHES else ""
-        yield Cause(
-            part="compute",
-            cause="other programs on the cores",
+        yield _cause(
+            "other programs on the cores",
             lost=r.lost("compute") + r.lost("communication"),
             evidence=f"other programs kept {r.others:.1f} of {r.cores} cores busy{aside}",
-            fix="stop them, or run later",
         )
 
 
 def _starved(r: Symptoms) -> Iterator[Cause]:
     waits = r.measured.get("loader", 0.0)
     if waits > _SHARE * r.step_s and r.lost("loader") > 0:
-        yield Cause(
-            part="loader",
-            cause="loader starved",
+        yield _cause(
+            "loader starved",
             lost=r.lost("loader"),
             evidence=f"each step waits {show_seconds(waits)} for its data, {waits / r.step_s:.0%} of it",
-            fix="more loading processes, cached or smaller samples (rigwise estimate --data says what they need)",
         )
 
 
 def _faults(r: Symptoms) -> Iterator[Cause]:
     if r.faults > _FAULTS and r.lost("compute") + r.lost("optimizer") > _SHARE * r.step_s:
-        yield Cause(
-            part="compute",
-            cause="page faults",
+        yield _cause(
+            "page faults",
             lost=r.lost("compute") + r.lost("optimizer"),
             evidence=f"{r.faults:.0f} pages a step are faulted in: memory goes back to the kernel and comes anew",
-            fix="MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ above the largest tensor, as `rigwise run` has it",
         )
 
 
@@ -149,34 +156,24 @@ def _link(r: Symptoms) -> Iterator[Cause]:
     if r.ranks < 2 or took < _SHARE * r.step_s or not r.lost("communication"):
         return
     if r.peer is False:
-        yield Cause(
-            part="communication",
-            cause="no peer access",
+        yield _cause(
+            "no peer access",
             lost=r.lost("communication"),
             evidence="GPUs do not read each other's memory: every gradient goes through the host's",
-            fix="cards or a driver with peer access, or fewer and larger messages (micro-batches)",
         )
         return
     reached = r.gradient_bytes * 2 * (r.ranks - 1) / r.ranks / took if took else 0.0
     if r.link and reached < _LINK * r.link:
-        yield Cause(
-            part="communication",
-            cause="slow link",
+        yield _cause(
+            "slow link",
             lost=r.lost("communication"),
             evidence=f"gradients moved at {show_rate(reached)}, {show_rate(r.link)} were measured between ranks",
-            fix="rigwise doctor looks at the links; compress=8bit sends a quarter of the bytes",
         )
 
 
 def _throttled(r: Symptoms) -> Iterator[Cause]:
     if r.throttled:
-        yield Cause(
-            part="compute",
-            cause="throttled",
-            lost=r.lost("compute"),
-            evidence="; ".join(r.throttled),
-            fix="air, or a higher power limit",
-        )
+        yield _cause("throttled", lost=r.lost("compute"), evidence="; ".join(r.throttled))
 
 
 Rule = Callable[[Symptoms], Iterator[Cause]]

@@ -296,5 +296,8 @@ def _even(found: Advice, money: Money) -> Iterator[str]:
     if even["hours"] is None:
         yield f"buy or rent: {rent} stays cheaper than the electricity of {even['buy']}"
         return
+    if not even["hours"]:
+        yield f"buy or rent: {even['buy']} is cheaper from the first hour on, after what is sold, than {rent}"
+        return
     days = f"{even['days']:,.0f} days at {even['use']:.0%} use"
     yield f"buy or rent: {even['buy']} is cheaper from {even['hours']:,.0f} hours on ({days}) than {rent}"

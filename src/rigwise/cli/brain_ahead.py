@@ -251,6 +251,7 @@ def _growth(screen: Console, f: Forecast) -> object:
     columns = (
         Column(head="history", right=False),
         Column(head="from", drop=1),
+        Column(head="when, 80 %", drop=4),
         Column(head="to", drop=1),
         Column(head="months a doubling"),
         Column(head="80 %", drop=2),
@@ -264,6 +265,7 @@ def _growth(screen: Console, f: Forecast) -> object:
                 [
                     name if place == 0 else "",
                     f"{s.start:.1f}",
+                    f"{s.earliest:.1f} to {s.latest:.1f}" if place else "",
                     f"{s.end:.1f}",
                     f"{s.months:.1f}",
                     f"{12 / s.high:.1f} to {high}",

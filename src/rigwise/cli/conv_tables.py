@@ -78,7 +78,8 @@ def draw_layer(screen: Console, found: LayerCost, chatty: bool) -> None:
         for why, names in reasons.items():
             screen.print(f"not {', '.join(names)}: {why}", markup=False)
         screen.print(f"80 % interval: the time / {found.factor:.2f} to x {found.factor:.2f}; {found.basis}")
-        screen.print(_LAW)
+        if not found.basis.startswith("closed forms"):
+            screen.print(_LAW)
 
 
 def _took(seconds: float | None, best: bool) -> str:

@@ -75,8 +75,7 @@ def measure(
         look.answer(done.to_dict, lambda screen: _draw_replay(screen, done))
         return
     if batch is not None or layout:
-        what = f"batch {batch}" if batch is not None else f"layout {layout}"
-        raise UsageError(f"{what} without --replay", rule="only a task has a batch and a layout")
+        raise UsageError("batch or layout without --replay", rule="only a task has a batch and a layout")
     said = ranks is not None or threads is not None
     settings = [(1 if ranks is None else ranks, 1 if threads is None else threads)] if said else None
     with _progress(look) as on_part:

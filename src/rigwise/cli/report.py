@@ -1,4 +1,4 @@
-"""`rigwise report MODEL`: a plan as one HTML file that opens with no server."""
+"""`rigwise report MODEL`: a plan and the other rooms of the page as one HTML file that opens with no server."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ def report(
     output: Annotated[Path, Parameter(name=("--output", "-o"))] = Path("rigwise-report.html"),
     objective: Literal["time", "cost", "energy", "memory"] = "time",
     fix: Annotated[list[str] | None, Parameter(negative="")] = None,
+    validation: Annotated[bool, Parameter(negative="")] = False,
     training: Training = Training(),
     look: Look = Look(),
 ) -> None:
-    """Write a plan as one HTML file, below 1 MB, that opens with no server.
+    """Write a plan and the page's other rooms as one HTML file, below 1 MB, that opens with no server.
 
     Parameters
     ----------
@@ -33,10 +34,12 @@ def report(
         What the best layout has least of.
     fix
         Keep an axis as said, tp=8; may be given several times.
+    validation
+        With the room of validation, whose rows take a minute or two to predict.
     """
     from pydantic import ValidationError
 
-    from rigwise.web.onefile import plan_report
+    from rigwise.web.onefile import report as one_file
     from rigwise.web.problems import unread
 
     if output.suffix.lower() not in (".html", ".htm"):
@@ -47,7 +50,7 @@ def report(
     said |= {"model": model, "cluster": cluster} | ({"fix": fix} if fix else {})
     said |= {} if objective == "time" else {"objective": objective}
     try:
-        text = plan_report(said)
+        text = one_file(said, also=("validation",) if validation else ())
     except ValidationError as error:
         raise unread(list(error.errors())) from None
     write_aside(output, text)

@@ -17,6 +17,7 @@ from rigwise.cli.tables import Column, table
 if TYPE_CHECKING:
     from rigwise.calibration.aims import Judged
     from rigwise.calibration.backtest import Report
+    from rigwise.calibration.cardorder import CardOrder
     from rigwise.calibration.validation import Validation
 
 _REFUSALS = 12  # reasons that are printed; --json has all of them
@@ -92,6 +93,10 @@ def _draw(screen: Console, report: Report, rows: Path | None) -> None:
         if lines:
             screen.print(_summary(screen, f"by {what}" if what != "flag" else "rows that do not count", what, lines))
             screen.print()
+    orders = [order for order in report.orders if order.group[4] == "1"]
+    if orders:
+        screen.print(_orders(screen, orders))
+        screen.print()
     if report.refusals:
         columns = (Column(head="refused"), Column(head="why", right=False))
         lines = [[str(count), why] for why, count in report.refusals[:_REFUSALS]]
@@ -101,6 +106,16 @@ def _draw(screen: Console, report: Report, rows: Path | None) -> None:
         screen.print(line, highlight=False)
     if rows:
         screen.print(f"one line a row is in {rows}")
+
+
+def _orders(screen: Console, orders: list[CardOrder]) -> object:
+    heads = ("source", "network", "precision", "cards", "rank correlation", "pairs 5 % apart in order")
+    columns = [Column(head=head, right=place > 2) for place, head in enumerate(heads)]
+    lines = [
+        [*order.group[:3], str(len(order.devices)), f"{order.correlation:.3f}", f"{order.kept} of {order.clear}"]
+        for order in orders
+    ]
+    return table(screen, columns, lines, title="order of single cards on one network")
 
 
 def _summary(screen: Console, title: str, what: str, lines: list[list[str]]) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
@@ -34,10 +34,13 @@ def _any(_: Geometry) -> str:
     return ""
 
 
-def _of(name: str, says: str, room: ModuleType, stem: str, suffix: str = "", **other: Any) -> Algorithm:
+def _of(
+    name: str, says: str, room: ModuleType, stem: str, suffix: str = "", other: Mapping[str, Any] | None = None
+) -> Algorithm:
     """An algorithm whose passes are functions of `room` called by stem and suffix, but for those in `other`."""
-    passes = {which: getattr(room, f"{stem}{which}{suffix}", None) for which in PASSES}
-    return Algorithm(name=name, says=says, **{"cannot": _any, **passes, **other})
+    passes: dict[str, Any] = {which: getattr(room, f"{stem}{which}{suffix}", None) for which in PASSES}
+    functions = {"cannot": _any, **passes, **(other or {})}
+    return Algorithm(name=name, says=says, **functions)
 
 
 _SAVED = {"weight_gradient": fourier.overlap_save_weight_gradient}
@@ -50,9 +53,9 @@ _ALL = (
     _of("im2col", "every patch written out, then one matrix product", kernels, "im2col_"),
     _of("fft", "a product of the spectra of the whole image and the kernels", fourier, "fft_"),
     _of("overlap-save", "spectra of overlapping windows, each to a tile of the output", fourier, "overlap_save_"),
-    _of("overlap-add", _TILES, fourier, "overlap_add_", **_SAVED),
-    _of("winograd-2", _F2, winograd, "", "_2", **_THREE),
-    _of("winograd-4", _F4, winograd, "", "_4", **_THREE),
+    _of("overlap-add", _TILES, fourier, "overlap_add_", other=_SAVED),
+    _of("winograd-2", _F2, winograd, "", "_2", other=_THREE),
+    _of("winograd-4", _F4, winograd, "", "_4", other=_THREE),
 )
 ALGORITHMS: dict[str, Algorithm] = {a.name: a for a in _ALL}
 NAMES = tuple(ALGORITHMS)

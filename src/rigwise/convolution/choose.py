@@ -13,11 +13,27 @@ from functools import cache, lru_cache
 from importlib.resources import files
 
 from rigwise.convolution import remembered
-from rigwise.convolution.counts import work
+from rigwise.convolution.counts import window_of, work
+from rigwise.convolution.fourier import exact_lengths, lengths
 from rigwise.convolution.geometry import Geometry
 
 _NUMPY = ("direct", "im2col", "fft", "overlap-save")
+LIBRARY, PADDED = "library", "library-padded"
+SPECTRAL = ("fft", "dft", "overlap-save", "overlap-dft")
+TORCH = (LIBRARY, PADDED, *SPECTRAL)
+"""What runs on tensors: torch's own, torch's own on an input padded first, and spectra."""
+_DFT_DIMS = 2
 _SINGLE = 4  # bytes of the type that the rates were measured with
+
+
+def cannot(name: str, shape: Geometry) -> str:
+    """Why one of TORCH's algorithms cannot do a geometry, or ""."""
+    if name in ("dft", "overlap-dft") and shape.dims > _DFT_DIMS:
+        return "dft is for 1 and 2 dims"
+    whole = lengths(shape) if name == "overlap-save" else exact_lengths(shape)
+    if name.startswith("overlap") and window_of(name, shape) == whole:
+        return "overlapping windows are for images larger than the window"
+    return ""
 
 
 @cache

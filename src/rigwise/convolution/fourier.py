@@ -8,7 +8,8 @@ serves all three passes, and wrapped-around sums fall only where nothing is read
     input gradient   DX = sum over k of G W              read at p .. p + H
     weight gradient  DW = sum over n of X conj(G)        read at 0 .. reach, with x laid at offset p
 
-Dims are transformed one after the other, and back the other way, so that rows that are zero, or not read, never are. A stride computes every position and keeps some; a dilated kernel has zeros between its taps.
+Dims are transformed one after the other, and back the other way, so that rows that are zero, or not read, never are.
+A stride computes every position and keeps some; a dilated kernel has zeros between its taps.
 Overlap-save cuts the output into tiles and transforms the (overlapping) windows that each tile reads; overlap-add cuts
 the input into tiles and adds their (overlapping) outputs. Both keep transforms near the kernel's size, where they are
 cheaper and stay in cache. Source: Cooley and Tukey 1965; Stockham 1966; overlap methods as in Oppenheim and Schafer.
@@ -169,7 +170,8 @@ def _image(spectrum: Spectrum, n: tuple[int, ...], starts: Iterable[int], counts
     reads = [slice(start, start + count) for start, count in zip(starts, counts)]
     if prod(n) <= _SMALL:
         small: Floats = _engine().irfftn(spectrum, n, axes=range(-len(n), 0))
-        return small[inside(reads)]
+        part: Floats = small[inside(reads)]
+        return part
     for axis, read in zip(range(-len(n), -1), reads):
         spectrum = _engine().ifft(spectrum, axis=axis)[(..., read, *(slice(None),) * (-axis - 1))]
     image: Floats = _engine().irfft(spectrum, n[-1], axis=-1)

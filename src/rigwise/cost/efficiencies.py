@@ -38,6 +38,7 @@ class DeviceEfficiencies:
     matmul_tensor: Value
     matmul_vector: Value
     low_precision: Value
+    held: Value
     bmm: Value
     saturation_tensor: Value
     saturation_vector: Value
@@ -145,6 +146,10 @@ class Measured(Interface):
     @property
     def date(self) -> str:
         """Of the measurement."""
+
+    @property
+    def slower(self) -> float:
+        """How many times as long everything takes as when it was measured."""
 
     @property
     def spread(self) -> float:

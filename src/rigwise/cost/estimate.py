@@ -28,14 +28,15 @@ from rigwise.cost.memory import MemoryLaw, elements, kept
 from rigwise.cost.money import Rates, cost_usd
 from rigwise.cost.profile import Profile
 from rigwise.cost.record import Estimate
-from rigwise.cost.stageplan import stage_plan
+from rigwise.cost.stageplan import StagePlan, stage_plan
 from rigwise.cost.step import NEAR_FULL, PARTS, StepLaw
+from rigwise.cost.walk import Walk, walk
 from rigwise.errors import UsageError
 from rigwise.hardware.cluster import Cluster
 from rigwise.hardware.device import Device
 from rigwise.layouts.choice import table_for
 from rigwise.layouts.layout import PRECISIONS, Layout, LayoutTable
-from rigwise.layouts.precision import element_bytes, states
+from rigwise.layouts.precision import Bytes, element_bytes, states
 from rigwise.layouts.teaching import batch_warnings
 from rigwise.models.model import Model
 from rigwise.models.optimizers import optimizer as find_optimizer
@@ -187,6 +188,8 @@ def evaluate(question: Question, table: LayoutTable, on: tuple[Efficiencies, Mac
         acts=tuple(kept(kind, table_for(kind, table), sizes, eff.stack.memory_apart) for kind in plan.kinds),
         tied=question.model.tied / table.tp.astype(np.float64),
         tied_trained=question.model.tied_trained / table.tp.astype(np.float64),
+        walks=_walks(question, table, plan, sizes),
+        heap=here.heap if here is not None else None,
     )
     step = StepLaw(
         table=table,
@@ -202,6 +205,12 @@ def evaluate(question: Question, table: LayoutTable, on: tuple[Efficiencies, Mac
         optimizer=question.optimizer,
     )
     return Answer(question=question, table=table, step=step)
+
+
+def _walks(question: Question, table: LayoutTable, plan: StagePlan, sizes: Bytes) -> tuple[Walk, ...]:
+    """The backward pass walked, where nothing is recomputed or cut into stages and the allocator is a CPU's."""
+    plain = question.cluster.device.kind == "cpu" and np.all(table.pp == 1) and np.all(table.recompute == 0)
+    return tuple(walk(kind, table_for(kind, table), sizes) for kind in plan.kinds) if plain else ()
 
 
 def machine_of(device: Device, precision: str, stack: str) -> tuple[Efficiencies, Machine]:

@@ -51,6 +51,7 @@ class Engine:
 
 
 _NARROW = ("float8", "float4")
+_HALF = 1.5  # the float16-summing rate over the float32-summing one, above which the latter counts as held
 
 
 @told("engine")
@@ -69,8 +70,9 @@ def engine(
     A card sustains what its power allows: P = peak / (1 + (peak/cap)^4)^(1/4) with cap = c x watts / nm, c fitted.
     A 16-bit type that the device lacks runs at the float32 rate with two bytes an element, as frameworks do.
     float8 and float4 keep eff.low_precision of what each halving adds; a narrow operation takes less energy, so that
-    the cap is the 16-bit rate's. Raises UsageError for a narrow type that the
-    hardware lacks or a device without a float32 rate.
+    the cap is the 16-bit rate's. Tensor cores held to half their rate where they sum in float32 (GeForce) get their
+    operands in time and clock above the boost that is stated: eff.held of the rate. Raises UsageError for a narrow type
+    that the hardware lacks or a device without a float32 rate.
     """
     peak = device.peak.get(precision)
     if peak is None and precision in ("float16", "bfloat16", "tf32"):
@@ -85,7 +87,7 @@ def engine(
     rate = _capped(half, device, eff.power_tensor if tensor else eff.power_vector) * gain
     tell(precision=precision, peak=peak, capped=rate, share=share)
     return Engine(
-        rate=rate * (eff.matmul_tensor if tensor else eff.matmul_vector) * share,
+        rate=rate * (eff.matmul_tensor * _held(device, eff) if tensor else eff.matmul_vector) * share,
         vector=_capped(vector, device, eff.power_vector) * eff.matmul_vector * share,
         bandwidth=device.bandwidth * eff.bandwidth,
         processors=float(device.processors or 1),
@@ -98,6 +100,12 @@ def engine(
         unaligned=unaligned,
         winograd=winograd,
     )
+
+
+def _held(device: Device, eff: DeviceEfficiencies) -> Value:
+    """What tensor cores at half their rate reach beyond their share of it; 1 for those at the full one."""
+    full = device.peak.get("float16_fp16acc", 0.0)
+    return eff.held if full > _HALF * device.peak.get("float16", full) else 1.0
 
 
 def _capped(peak: float, device: Device, per_watt: Value) -> Value:

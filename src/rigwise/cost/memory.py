@@ -29,7 +29,7 @@ Korthikanti et al. (arXiv 2205.05198) for activations and pieces in flight; layo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 
@@ -39,6 +39,7 @@ from rigwise.cost.arrays import Floats, largest, total
 from rigwise.cost.efficiencies import StackEfficiencies, Value
 from rigwise.cost.ledger import summed, tell, told
 from rigwise.cost.stageplan import StagePlan
+from rigwise.cost.walk import Walk, fuller, fullest
 from rigwise.layouts.layout import OFFLOAD, RECOMPUTE, SEQUENCE, LayoutTable
 from rigwise.layouts.precision import Bytes, States
 from rigwise.layouts.schedule import ScheduleKind, in_flight
@@ -171,6 +172,8 @@ class MemoryLaw:
     acts: tuple[Kept, ...]
     tied: Floats  # elements on a rank that two blocks count and one tensor holds, where both are on one stage
     tied_trained: Floats  # of these the trained ones
+    walks: tuple[Walk, ...] = ()  # of a device that gives back at once what is freed
+    heap: tuple[float, float] | None = None  # of its allocator: bytes fixed, and for each byte that comes and goes
 
     def held(self, counts: Floats, attribute: str, skip: frozenset[int] = frozenset()) -> Floats:
         """Elements of weights on a stage; skip: kinds of block that are left out."""
@@ -191,7 +194,7 @@ class MemoryLaw:
             inside = self._stage(*stage)
             outside = {
                 "buffers": self._buffers,
-                "fragmentation": self.stack.memory_slack * total(inside.values()),
+                "fragmentation": self._holes(inside),
                 "context": self.context,
             }
             yield {key: np.asarray(value, dtype=np.float64) for key, value in (inside | outside).items()}
@@ -199,8 +202,16 @@ class MemoryLaw:
     @cached_property
     def whole(self) -> Floats:
         """Bytes on the fullest stage, as the device counts them."""
-        inside = largest(total(self._stage(*stage).values()) for stage in self.plan.stages())
-        return np.asarray((1 + self.stack.memory_slack) * inside + (self._buffers + self.context))
+        stages = [self._stage(*stage) for stage in self.plan.stages()]
+        inside = largest(total(one.values()) + self._holes(one) for one in stages)
+        return np.asarray(inside + (self._buffers + self.context))
+
+    def _holes(self, inside: Mapping[str, Floats]) -> Floats:
+        """What the allocator holds beyond tensors; by what was measured on this machine where it was."""
+        if self.heap is None:
+            return np.asarray(self.stack.memory_slack * total(inside.values()))
+        moving = total(inside[key] for key in ("gradients", "activations", "temporary"))
+        return np.asarray(self.heap[0] + self.heap[1] * moving)
 
     def tensors(self) -> Floats:
         """Of the bytes on the fullest stage those of tensors, as torch.cuda.max_memory_allocated tells them."""
@@ -242,17 +253,37 @@ class MemoryLaw:
         activations = np.where(off[1], kept_acts / np.maximum(self.units(counts), 1) * 2, kept_acts)
         copies = np.where(z >= 3, 2 * self._gathered * (d > 1), b.cast * (dense_t + expert_t))
         logits, layers = self._working(counts)
-        parts = self._peak(gradients, activations, copies, logits, layers) | {
+        walked = self._walked(counts, gradients, copies)
+        parts = (walked or self._peak(gradients, activations, copies, logits, layers)) | {
             "weights": np.where(off[0], np.minimum(weights, 2 * self._largest * b.weight), weights),
             "optimizer": np.where(off[2], 0.0, states * stepped + sides / first),
         }
         tell(W=dense + expert, W_t=dense_t + expert_t, b_w=b.weight, b_g=b.held_gradient, b_o=states, d=d, zero=z)
         tell(slack=self.stack.memory_slack, context=self.context)
-        if self.states.step:
+        if self.states.step and not walked:
             step = stepped * b.step * (1 - off[2])
             beyond = gradients + step - parts["gradients"] - parts["activations"]
             parts["temporary"] = np.maximum(parts["temporary"], beyond) if alone else parts["temporary"] + step
         return parts
+
+    def _walked(self, counts: Floats, gradients: Floats, copies: Floats) -> dict[str, Floats] | None:
+        """The fullest instant of a step on a CPU: in the backward pass, or while the optimizer steps the largest
+        tensor, of which it makes as many copies as it has states."""
+        if not self.walks:
+            return None
+        grads, acts, works = fullest(self.walks, counts)
+        there = np.where(self.micros > 1, gradients, grads)
+        stepping = largest(np.where(counts[..., j] > 0, one, 0.0) for j, one in enumerate(self.steps))
+        instant = fuller((there, acts, works + copies), (gradients, np.zeros(()), stepping + copies))
+        return dict(zip(("gradients", "activations", "temporary"), instant, strict=True))
+
+    @cached_property
+    def steps(self) -> tuple[Floats, ...]:
+        """Bytes that the optimizer takes besides for the largest tensor of each kind of block: with two moments a
+        copy of each, of one moment and less none (torch.optim's single-tensor steps)."""
+        state = np.asarray(self.state_bytes)
+        sizes = [[o.parameters for o in kind.operations if o.trainable] for kind in self.plan.kinds]
+        return tuple(np.where(state > self.sizes.weight, state, 0.0) * max(one, default=0.0) for one in sizes)
 
     def _peak(
         self, gradients: Floats, activations: Floats, copies: Floats, logits: Floats, layers: Floats

@@ -9,8 +9,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib import metadata
 from itertools import permutations
@@ -27,6 +26,7 @@ from rigwise.hardware.device import Device, Host, Link
 from rigwise.hardware.fabrics import decode_rate, own_link
 from rigwise.hardware.gpus import Gpu, gpu_device, gpu_link
 from rigwise.hardware.limits import allowed_cores, control_group
+from rigwise.hardware.nvml import ask, opened
 from rigwise.units import BITS_PER_BYTE, GIGA, MEGA, MILLI, show_bytes, show_flops, show_rate
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ def _clock() -> float:
     try:
         seen = psutil.cpu_freq()
     except (OSError, NotImplementedError, RuntimeError):
-        seen = None
-    return max(seen.max, seen.current) * MEGA if seen and max(seen.max, seen.current) > 0 else _DEFAULT_CLOCK
+        return _DEFAULT_CLOCK
+    return (max(seen.max, seen.current) * MEGA if seen else 0.0) or _DEFAULT_CLOCK
 
 
 def _host(processor: Processor, copy: Mapping[str, float] | None = None) -> Host:
@@ -181,66 +181,42 @@ def _host_link(device: Device) -> Link | None:
 # --- NVML ------------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _nvml() -> Iterator[Any]:
-    """The NVIDIA management library, started; None where there is no driver."""
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-    except Exception:  # without a driver this fails in many ways, and none of them is an error here
-        yield None
-        return
-    try:
-        yield pynvml
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _ask(nvml: Any, call: str, *arguments: Any) -> Any:
-    """The answer of one NVML call, None where this driver or this card does not give it."""
-    try:
-        return getattr(nvml, call)(*arguments)
-    except (nvml.NVMLError, AttributeError):
-        return None
-
-
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value or "")
 
 
 def _all_gpus() -> tuple[list[Gpu], dict[str, Any]]:
     """Every GPU of the machine, and the versions of driver and CUDA (or why there is none)."""
-    with _nvml() as nvml:
+    with opened() as nvml:
         if nvml is None:
             return [], {"why": "no NVIDIA driver answers"}
-        cuda = _ask(nvml, "nvmlSystemGetCudaDriverVersion")
+        cuda = ask(nvml, "nvmlSystemGetCudaDriverVersion")
         drivers = {
-            "driver": _text(_ask(nvml, "nvmlSystemGetDriverVersion")),
+            "driver": _text(ask(nvml, "nvmlSystemGetDriverVersion")),
             "cuda": f"{cuda // 1000}.{cuda % 1000 // 10}" if cuda else None,
         }
-        return [_gpu(nvml, index) for index in range(_ask(nvml, "nvmlDeviceGetCount") or 0)], drivers
+        return [_gpu(nvml, index) for index in range(ask(nvml, "nvmlDeviceGetCount") or 0)], drivers
 
 
 def _gpu(nvml: Any, index: int) -> Gpu:
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
-    memory = _ask(nvml, "nvmlDeviceGetMemoryInfo", handle)
-    power = _ask(nvml, "nvmlDeviceGetEnforcedPowerLimit", handle)
-    clock = _ask(nvml, "nvmlDeviceGetMaxClockInfo", handle, nvml.NVML_CLOCK_SM)
-    memory_clock = _ask(nvml, "nvmlDeviceGetMaxClockInfo", handle, nvml.NVML_CLOCK_MEM)
-    bus = _ask(nvml, "nvmlDeviceGetMemoryBusWidth", handle)
-    active = [_ask(nvml, "nvmlDeviceGetNvLinkState", handle, link) for link in range(_NVLINKS)]
+    memory = ask(nvml, "nvmlDeviceGetMemoryInfo", handle)
+    power = ask(nvml, "nvmlDeviceGetEnforcedPowerLimit", handle)
+    clock = ask(nvml, "nvmlDeviceGetMaxClockInfo", handle, nvml.NVML_CLOCK_SM)
+    memory_clock = ask(nvml, "nvmlDeviceGetMaxClockInfo", handle, nvml.NVML_CLOCK_MEM)
+    bus = ask(nvml, "nvmlDeviceGetMemoryBusWidth", handle)
+    active = [ask(nvml, "nvmlDeviceGetNvLinkState", handle, link) for link in range(_NVLINKS)]
     return Gpu(
         index=index,
-        uuid=_text(_ask(nvml, "nvmlDeviceGetUUID", handle)),
-        name=_text(_ask(nvml, "nvmlDeviceGetName", handle)),
+        uuid=_text(ask(nvml, "nvmlDeviceGetUUID", handle)),
+        name=_text(ask(nvml, "nvmlDeviceGetName", handle)),
         memory=float(memory.total) if memory else 0.0,
         power_limit=power * MILLI if power else None,
-        pcie_gen=_ask(nvml, "nvmlDeviceGetMaxPcieLinkGeneration", handle),
-        pcie_lanes=_ask(nvml, "nvmlDeviceGetCurrPcieLinkWidth", handle),
-        pcie_lanes_max=_ask(nvml, "nvmlDeviceGetMaxPcieLinkWidth", handle),
+        pcie_gen=ask(nvml, "nvmlDeviceGetMaxPcieLinkGeneration", handle),
+        pcie_lanes=ask(nvml, "nvmlDeviceGetCurrPcieLinkWidth", handle),
+        pcie_lanes_max=ask(nvml, "nvmlDeviceGetMaxPcieLinkWidth", handle),
         nvlinks=sum(state == 1 for state in active),
-        cores=_ask(nvml, "nvmlDeviceGetNumGpuCores", handle),
+        cores=ask(nvml, "nvmlDeviceGetNumGpuCores", handle),
         clock=clock * MEGA if clock else None,
         bandwidth=2 * memory_clock * MEGA * bus / BITS_PER_BYTE if memory_clock and bus else None,
     )
@@ -248,12 +224,12 @@ def _gpu(nvml: Any, index: int) -> Gpu:
 
 def _peer(gpus: Sequence[Gpu]) -> bool | None:
     """Whether every pair reads the other's memory directly; None where the driver does not say."""
-    with _nvml() as nvml:
+    with opened() as nvml:
         if nvml is None or len(gpus) < 2:
             return None
         handles = [nvml.nvmlDeviceGetHandleByIndex(gpu.index) for gpu in gpus]
         read = nvml.NVML_P2P_CAPS_INDEX_READ
-        answers = [_ask(nvml, "nvmlDeviceGetP2PStatus", one, other, read) for one, other in permutations(handles, 2)]
+        answers = [ask(nvml, "nvmlDeviceGetP2PStatus", one, other, read) for one, other in permutations(handles, 2)]
         return None if None in answers else all(answer == nvml.NVML_P2P_STATUS_OK for answer in answers)
 
 

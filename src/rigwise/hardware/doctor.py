@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import resource
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -103,164 +106,107 @@ def symptoms(patient: Patient) -> list[Symptom]:
     return sorted(found, key=lambda symptom: symptom.severity == "note")
 
 
+def _symptom(rule: str, **read: Any) -> Symptom:
+    """A rule's words with what was read."""
+    return Symptom(rule=rule, **{**_words()[rule], **read})
+
+
+@cache
+def _words() -> Mapping[str, Mapping[str, str]]:
+    return tomllib.loads(files("rigwise.hardware").joinpath("data/symptoms.toml").read_text("utf-8"))
+
+
 def _narrow_slot(p: Patient) -> Iterator[Symptom]:
     for gpu in p.gpus:
         lanes, most = gpu.lanes, gpu.lanes_max
         slow = gpu.pcie_gen and gpu.pcie_gen_max and gpu.pcie_gen < gpu.pcie_gen_max
         if (lanes and most and lanes < most) or slow:
-            yield Symptom(
-                rule="slot",
+            yield _symptom(
+                "slot",
                 severity="warning" if lanes and most and lanes < most else "note",
                 evidence=f"GPU {gpu.index} runs at PCIe {gpu.pcie_gen}.0 x{lanes} of {gpu.pcie_gen_max}.0 x{most}",
-                why="what it exchanges with the host and with other cards takes longer in proportion",
-                fix="a wider slot, or fewer cards on the same lanes; a card at rest may show a lower generation",
             )
 
 
 def _throttled(p: Patient) -> Iterator[Symptom]:
     for gpu in p.gpus:
         if gpu.throttled:
-            yield Symptom(
-                rule="throttled",
-                severity="warning",
+            yield _symptom(
+                "throttled",
                 evidence=f"GPU {gpu.index} is slowed by: {', '.join(gpu.throttled)} at {gpu.temperature} degrees",
-                why="its clock is below what a plan counts on",
-                fix="air, a lower ambient temperature, or a higher power limit",
             )
         elif gpu.temperature and gpu.temperature >= _HOT:
-            yield Symptom(
-                rule="hot",
-                severity="warning",
-                evidence=f"GPU {gpu.index} is at {gpu.temperature:.0f} degrees",
-                why="from about this temperature on clocks are lowered",
-                fix="air around the card",
-            )
+            yield _symptom("hot", evidence=f"GPU {gpu.index} is at {gpu.temperature:.0f} degrees")
 
 
 def _power_limit(p: Patient) -> Iterator[Symptom]:
     for gpu in p.gpus:
         if gpu.power_limit and gpu.power_limit_default and gpu.power_limit < gpu.power_limit_default:
-            yield Symptom(
-                rule="power limit",
-                severity="note",
+            yield _symptom(
+                "power limit",
                 evidence=f"GPU {gpu.index} may take {gpu.power_limit:.0f} W, {gpu.power_limit_default:.0f} W usually",
-                why="long products run slower",
-                fix="nvidia-smi -pl sets it",
             )
 
 
 def _used(p: Patient) -> Iterator[Symptom]:
     for gpu in p.gpus:
         if gpu.users:
-            yield Symptom(
-                rule="in use",
-                severity="warning",
+            yield _symptom(
+                "in use",
                 evidence=f"GPU {gpu.index}: {gpu.users} processes, {show_bytes(gpu.used or 0)} of its memory taken",
-                why="timings are of a shared card, and less memory is free",
-                fix="wait for them, or choose other cards with CUDA_VISIBLE_DEVICES",
             )
 
 
 def _unequal(p: Patient) -> Iterator[Symptom]:
     names = sorted({gpu.name for gpu in p.gpus})
     if len(names) > 1:
-        yield Symptom(
-            rule="unequal cards",
-            severity="note",
-            evidence=", ".join(names),
-            why="equal shares of the work wait for the slowest card",
-            fix="train on the equal ones, or share the batch by speed",
-        )
+        yield _symptom("unequal cards", evidence=", ".join(names))
 
 
 def _governor(p: Patient) -> Iterator[Symptom]:
     if p.governor in ("powersave", "ondemand", "conservative"):
-        yield Symptom(
-            rule="governor",
-            severity="note",
-            evidence=f"processor frequencies follow the governor {p.governor!r}",
-            why="short work runs before the clock has risen",
-            fix="cpupower frequency-set -g performance",
-        )
+        yield _symptom("governor", evidence=f"processor frequencies follow the governor {p.governor!r}")
 
 
 def _crowded(p: Patient) -> Iterator[Symptom]:
     cores = float(p.facts["cpu"]["usable_cores"])
     if p.others > max(0.25, 0.1 * cores):
-        yield Symptom(
-            rule="other programs",
-            severity="warning",
-            evidence=f"{p.others:.1f} of {cores:.0f} cores are busy",
-            why="loaders, launches and everything that is measured wait for them",
-            fix="stop them, or measure later",
-        )
+        yield _symptom("other programs", evidence=f"{p.others:.1f} of {cores:.0f} cores are busy")
 
 
 def _swapping(p: Patient) -> Iterator[Symptom]:
     if p.swapped > 0.5 * GIBI:
-        yield Symptom(
-            rule="swap",
-            severity="warning",
-            evidence=f"{show_bytes(p.swapped)} lie in swap",
-            why="what is there comes back from a disk when it is touched",
-            fix="fewer loading processes, a smaller batch, or more RAM",
-        )
+        yield _symptom("swap", evidence=f"{show_bytes(p.swapped)} lie in swap")
 
 
 def _container(p: Patient) -> Iterator[Symptom]:
     share, cores = p.facts["container"]["cores"], p.facts["cpu"]["cores"]
     if share and cores and share < cores:
-        yield Symptom(
-            rule="container",
-            severity="note",
-            evidence=f"the container may use {share:g} of {cores} cores",
-            why="more threads than that wait for each other",
-            fix="OMP_NUM_THREADS at or below it; rigwise counts with the share",
-        )
+        yield _symptom("container", evidence=f"the container may use {share:g} of {cores} cores")
 
 
 def _small_shared(p: Patient) -> Iterator[Symptom]:
     if p.shared is not None and p.shared < _SHARED_LEAST:
-        yield Symptom(
-            rule="shared memory",
-            severity="note",
-            evidence=f"/dev/shm holds {show_bytes(p.shared)}",
-            why="loading processes hand batches over through it and die when it is full",
-            fix="docker run --shm-size=8g, or fewer workers",
-        )
+        yield _symptom("shared memory", evidence=f"/dev/shm holds {show_bytes(p.shared)}")
 
 
 def _few_files(p: Patient) -> Iterator[Symptom]:
     if p.files is not None and 0 <= p.files < _FILES:
-        yield Symptom(
-            rule="open files",
-            severity="note",
-            evidence=f"{p.files} files may be open at once",
-            why="many ranks and loading processes each hold some",
-            fix="ulimit -n 65536",
-        )
+        yield _symptom("open files", evidence=f"{p.files} files may be open at once")
 
 
 def _slow_card(p: Patient) -> Iterator[Symptom]:
     for name, rate in p.cards.items():
         if 0 < rate < _SLOW_CARD * MEGA:
-            yield Symptom(
-                rule="network",
-                severity="warning",
-                evidence=f"{name} runs at {rate / MEGA:.0f} Mbit/s",
-                why="gradients of 100 MB take seconds",
-                fix="cable, port and duplex: such a rate is often a broken pair of a gigabit cable",
-            )
+            yield _symptom("network", evidence=f"{name} runs at {rate / MEGA:.0f} Mbit/s")
 
 
 def _threads(p: Patient) -> Iterator[Symptom]:
     cores = int(p.facts["cpu"]["usable_cores"])
     if p.threads and p.threads.isdigit() and int(p.threads) > cores:
-        yield Symptom(
-            rule="threads",
-            severity="warning",
+        yield _symptom(
+            "threads",
             evidence=f"OMP_NUM_THREADS={p.threads} on {cores} cores",
-            why="threads beyond the cores wait for each other at every operation",
             fix=f"OMP_NUM_THREADS={cores}, or leave it unset",
         )
 

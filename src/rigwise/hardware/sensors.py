@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rigwise.hardware.nvml import ask, opened
 from rigwise.units import MEGA, MICRO, MILLI
 
 _POWERCAP = Path("/sys/class/powercap")
@@ -65,57 +65,34 @@ class Energy:
         return sum(end - start if end >= start else end + top - start for start, end, top in both)
 
 
-@contextmanager
-def _nvml() -> Iterator[Any]:
-    """NVIDIA's management library, started; None where there is no driver."""
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-    except Exception:  # without a driver this fails in many ways, and none of them is an error here
-        yield None
-        return
-    try:
-        yield pynvml
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _ask(nvml: Any, call: str, *arguments: Any) -> Any:
-    try:
-        return getattr(nvml, call)(*arguments)
-    except (nvml.NVMLError, AttributeError):
-        return None
-
-
 def gpu_states() -> list[GpuState]:
     """Every GPU of the machine."""
-    with _nvml() as nvml:
+    with opened() as nvml:
         if nvml is None:
             return []
-        return [_state(nvml, index) for index in range(_ask(nvml, "nvmlDeviceGetCount") or 0)]
+        return [_state(nvml, index) for index in range(ask(nvml, "nvmlDeviceGetCount") or 0)]
 
 
 def _state(nvml: Any, index: int) -> GpuState:
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
 
     def number(call: str, *arguments: Any, scale: float = 1.0) -> float | None:
-        found = _ask(nvml, call, handle, *arguments)
+        found = ask(nvml, call, handle, *arguments)
         return None if found is None else float(found) * scale
 
-    memory = _ask(nvml, "nvmlDeviceGetMemoryInfo", handle)
-    users = _ask(nvml, "nvmlDeviceGetComputeRunningProcesses", handle)
-    name = _ask(nvml, "nvmlDeviceGetName", handle)
+    memory = ask(nvml, "nvmlDeviceGetMemoryInfo", handle)
+    users = ask(nvml, "nvmlDeviceGetComputeRunningProcesses", handle)
+    name = ask(nvml, "nvmlDeviceGetName", handle)
     bits = int(
         number("nvmlDeviceGetCurrentClocksEventReasons") or number("nvmlDeviceGetCurrentClocksThrottleReasons") or 0
     )
     return GpuState(
         index=index,
         name=name.decode() if isinstance(name, bytes) else str(name or "a GPU"),
-        pcie_gen=_ask(nvml, "nvmlDeviceGetCurrPcieLinkGeneration", handle),
-        pcie_gen_max=_ask(nvml, "nvmlDeviceGetMaxPcieLinkGeneration", handle),
-        lanes=_ask(nvml, "nvmlDeviceGetCurrPcieLinkWidth", handle),
-        lanes_max=_ask(nvml, "nvmlDeviceGetMaxPcieLinkWidth", handle),
+        pcie_gen=ask(nvml, "nvmlDeviceGetCurrPcieLinkGeneration", handle),
+        pcie_gen_max=ask(nvml, "nvmlDeviceGetMaxPcieLinkGeneration", handle),
+        lanes=ask(nvml, "nvmlDeviceGetCurrPcieLinkWidth", handle),
+        lanes_max=ask(nvml, "nvmlDeviceGetMaxPcieLinkWidth", handle),
         clock=number("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_SM, scale=MEGA),
         clock_max=number("nvmlDeviceGetMaxClockInfo", nvml.NVML_CLOCK_SM, scale=MEGA),
         power=number("nvmlDeviceGetPowerUsage", scale=MILLI),
@@ -132,9 +109,9 @@ def energy(folder: Path = _POWERCAP) -> Energy:
     """The counters as they stand: NVML's total energy of each GPU, and RAPL's of each processor package."""
     counters: dict[str, tuple[float, float]] = {}
     missing: list[str] = []
-    with _nvml() as nvml:
-        for index in range((_ask(nvml, "nvmlDeviceGetCount") or 0) if nvml else 0):
-            used = _ask(nvml, "nvmlDeviceGetTotalEnergyConsumption", nvml.nvmlDeviceGetHandleByIndex(index))
+    with opened() as nvml:
+        for index in range((ask(nvml, "nvmlDeviceGetCount") or 0) if nvml else 0):
+            used = ask(nvml, "nvmlDeviceGetTotalEnergyConsumption", nvml.nvmlDeviceGetHandleByIndex(index))
             if used is None:
                 missing.append(f"GPU {index} counts no energy")
             else:

@@ -90,7 +90,12 @@ class Layout:
                 raise UsageError(f"{key}={value} in a layout", rule=f"{key} is at most {_MOST:,}")
         if self.zero not in (0, 1, 2, 3):
             raise UsageError(f"zero={self.zero!r} in a layout", rule="zero is 0, 1, 2 or 3 (FSDP is 3)")
-        if not isinstance(self.shard, int) or isinstance(self.shard, bool) or not 0 <= self.shard <= _MOST or self.shard == 1:
+        if (
+            not isinstance(self.shard, int)
+            or isinstance(self.shard, bool)
+            or not 0 <= self.shard <= _MOST
+            or self.shard == 1
+        ):
             raise UsageError(
                 f"shard={self.shard!r} in a layout", rule="shard is the ranks that share a copy, at least 2; 0 is all"
             )

@@ -22,7 +22,7 @@ from rigwise.measure.rows import Row, row
 from rigwise.measure.sums import PACE
 
 _LISTENED, _WHOLE = 1, 1  # steps of a round, with and without a listener
-_LEAST = 2  # rounds
+_LEAST = 1  # round; each network has run once before it
 
 
 @dataclass(slots=True)
@@ -91,7 +91,7 @@ def probes(device: torch.device, thorough: bool) -> list[Probe]:
 def measure_probes(
     device: torch.device, seconds: float, thorough: bool, others: Others, progress: Callable[[float], None]
 ) -> Iterator[Row]:
-    """Rounds over all probes until the time is over, at least two; the ranks begin each probe together.
+    """Rounds over all probes until the time is over, at least one; the ranks begin each probe together.
 
     Rows: one for each different operation of a probe, with how often it has it; and of each probe its whole pass
     ("pass"), which tells what a step costs besides; and the machine's pace meanwhile.

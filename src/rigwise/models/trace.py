@@ -3,11 +3,10 @@
 No tensor has data: a transformer of 8 billion parameters takes seconds and no memory. The only file of this room that
 knows torch, and only inside its functions.
 
-Exact are parameters, FLOPs of matrix products and convolutions both ways (as torch's own FLOP counter has them), and
-the tensors that autograd keeps. Everything else is a stream that costs the sizes of its tensors. Fused attention is one
-operation, and dropout keeps a mask of one byte an element, whatever the meta device does inside. Amounts that do not
-grow with the samples (batch statistics, preparing weights) are divided by the batch like the rest. Recomputation that
-the module does itself counts as backward work.
+Exact are parameters, FLOPs of products and convolutions both ways (torch's own counts), and the tensors that autograd
+keeps. The rest is streams that cost the sizes of their tensors. Fused attention is one operation, dropout keeps a mask
+of one byte an element. Amounts that do not grow with the samples are divided by the batch like the rest.
+Recomputation that the module does itself counts as backward work.
 """
 
 from __future__ import annotations
@@ -141,7 +140,8 @@ def _record(
         number: Parameter(name=name, elements=float(p.numel()), trainable=p.requires_grad)
         for number, (name, p) in enumerate(parameters)
     }
-    return Recording(events=recorder.finish(), parameters=kinds, units=units, outputs=outputs, batch=batch, mixtures=mixtures_of(module.named_modules()))
+    mixtures = mixtures_of(module.named_modules())
+    return Recording(recorder.finish(), kinds, units, outputs, batch, mixtures)
 
 
 @contextmanager

@@ -18,10 +18,10 @@ from rigwise.models.trace_pairs import tag_pairs
 LOSS = "loss"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Recording:
-    """All that a trace found, for a batch of samples. outputs: elements that each unit hands on, whole batch. mixtures: path of
-    a module of experts -> their number and how many of them a token meets.
+    """All that a trace found, for a batch of samples. outputs: elements that each unit hands on, whole batch.
+    mixtures: path of a module of experts -> their number and how many of them a token meets.
     """
 
     events: tuple[Event, ...]
@@ -119,9 +119,9 @@ def _block(piece: Piece, recording: Recording) -> Block:
 
 def _of_experts(made: Operation, event: Event, recording: Recording) -> Operation:
     """A product with the experts of a mixture, which come one after the other, as one for all of them."""
-    if event.path not in recording.mixtures or event.kind != "linear" or event.matrix not in recording.parameters:
+    if event.path not in recording.mixtures or event.kind != "linear" or event.matrix is None:
         return made
-    which = recording.parameters[event.matrix].name.rpartition(".")[2]
+    which = recording.parameters[event.matrix].name.rpartition(".")[2] if event.matrix in recording.parameters else ""
     if which not in ("up", "down"):
         return made
     split: Split = "expert_column" if which == "up" else "expert_row"

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from rigwise.models.model import Block
 from rigwise.models.operations import Operation, Split
 
-_APART = frozenset(
-    "relu relu_ tanh gelu silu sigmoid hardtanh hardswish elu leaky_relu dropout native_dropout avg_pool2d _adaptive_avg_pool2d "
-    "max_pool2d_with_indices native_batch_norm _native_batch_norm_legit cudnn_batch_norm native_group_norm".split()
+_APART = (
+    "relu relu_ tanh gelu silu sigmoid hardtanh hardswish elu leaky_relu dropout native_dropout avg_pool2d "
+    "_adaptive_avg_pool2d max_pool2d_with_indices native_batch_norm _native_batch_norm_legit cudnn_batch_norm "
+    "native_group_norm"
 )
 _TABLE_ROWS = 8  # for each rank, which are two or more, or a run leaves a table whole
 
@@ -62,7 +63,7 @@ def _pairs(flat: Sequence[Operation]) -> list[_Pair]:
         elif o.split == "expert_column" and found and found[-1].row == last:
             found.pop()  # a router, which every rank needs whole
             before = None
-        elif o.split != "none" or o.name.rpartition(".")[2] not in _APART:
+        elif o.split != "none" or o.name.rpartition(".")[2] not in _APART.split():
             before = None
     return found
 

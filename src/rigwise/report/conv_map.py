@@ -62,7 +62,7 @@ def _words(which: str) -> str:
 
 def layer_svg(found: LayerCost) -> str:
     """A bar an algorithm and pass on a logarithmic axis, with the 80 % interval as a whisker."""
-    known = [name for name in ALGORITHMS if any(v is not None for v in found.seconds[name].values())]
+    known = [name for name, row in found.seconds.items() if any(v is not None for v in row.values())]
     top, row = 110.0, 62.0
     board = Board(WIDTH, top + row * len(known) + 70, f"{found.layer.name} on {found.device}")
     s = found.shape

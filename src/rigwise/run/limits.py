@@ -56,6 +56,11 @@ LIMITS = (
         instead=lambda layout: layout.but(ep=1),
     ),
     Limit(
+        key="schedule",
+        broken=lambda layout: layout.schedule == "zero_bubble" and layout.zero > 0,  # a shard is there before W is done
+        instead=lambda layout: layout.but(schedule="1f1b"),
+    ),
+    Limit(
         key="shard",
         broken=lambda layout: bool(layout.shard) and not _hybrid(layout),
         instead=lambda layout: layout.but(shard=0),

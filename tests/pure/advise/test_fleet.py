@@ -33,7 +33,7 @@ CARDS = (
 @pytest.mark.parametrize("name", ["resnet18", "bert-base", "lstm-ptb-medium"])
 def test_every_member_is_what_it_is_alone(name: str) -> None:
     model = load_model(name)
-    space = coarse(model, 64, (1, 2, 4, 8))
+    (space,) = coarse(model, 64, (1, 2, 4, 8))
     question = Question(model=model, cluster=machine(device("rtx-3090"), 8), batch=64)
     for fleet in fleets([machine(device(card), 8) for card in CARDS], "modern"):
         answer = fleet.evaluate(question, space.table)
@@ -93,3 +93,19 @@ def test_what_does_not_fit_is_tried_with_states_in_the_hosts_memory() -> None:
 @pytest.mark.parametrize(("most", "counts"), [(1, (1,)), (3, (1, 2)), (100, (1, 2, 4, 8, 16, 32, 64))])
 def test_sizes_are_powers_of_two(most: int, counts: tuple[int, ...]) -> None:
     assert sizes(most) == counts
+
+
+def test_what_a_model_can_use_is_tried() -> None:
+    mixture = coarse(load_model("mixtral-8x7b", seq=4096), 64, (1, 2, 4, 8))
+    assert sorted(int(space.table.ep.max()) for space in mixture) == [1, 8]
+    long = coarse(load_model("llama-3-8b", seq=2**15), 8, (1, 2, 4, 8))
+    assert sorted(int(space.table.cp.max()) for space in long) == [1, 2, 4, 8]
+    plain = coarse(load_model("bert-base"), 64, (1, 2, 4, 8))
+    assert len(plain) == 1
+    assert set(plain[0].table.vpp.ravel()) == {1, 2}
+
+
+def test_experts_spread_over_ranks_where_that_is_sooner() -> None:
+    need = Need(model=load_model("mixtral-8x7b", seq=4096), batch=64)
+    found = judge(need, [device("h200-sxm-141gb")])["h200-sxm-141gb", 8]
+    assert found.layout.ep == 8

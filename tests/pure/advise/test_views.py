@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import threading
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rigwise
 from rigwise import api
 from rigwise.advise.charts import works
 from rigwise.advise.mixed import shares
@@ -207,3 +214,68 @@ def test_a_refresh_without_any_answer_keeps_what_there_was(tmp_path) -> None:
     assert not path.exists()
     with pytest.raises(UsageError):
         refresh(["nobody"], ask=lambda name: [], path=path)
+
+
+FAKE = """
+import types
+
+
+class Catalog:
+    def query(self, provider):
+        if provider == "aws":
+            raise ConnectionError("no route")
+        if provider == "gcp":
+            raise SystemExit(3)
+        if provider == "azure":
+            return None
+        return [types.SimpleNamespace(instance_name="x", location="eu", price=0.4, gpu_count=1, gpu_name="L4",
+                                      gpu_memory=24, spot=False)]
+
+
+def default_catalog():
+    return Catalog()
+"""
+
+
+def test_refresh_in_a_process_of_its_own_survives_what_gpuhunt_does(tmp_path) -> None:
+    (tmp_path / "gpuhunt.py").write_text(FAKE)
+    source = str(Path(rigwise.__file__).parents[1])
+    around = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), source]), "XDG_DATA_HOME": str(tmp_path)}
+    around.pop("GPUHUNT_CATALOG_DIR", None)
+    words = [sys.executable, "-m", "rigwise", "prices", "refresh", "aws", "gcp", "azure", "runpod", "--json"]
+    done = subprocess.run(words, env=around, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["prices"], found["providers"]) == (1, ["RunPod"])
+    assert set(found["failed"]) == {"aws", "gcp", "azure"}
+    assert "no route" in found["failed"]["aws"]
+    assert Path(found["path"]).is_relative_to(tmp_path)
+
+
+def test_a_source_that_hangs_is_left_behind(tmp_path) -> None:
+    held = threading.Event()
+
+    def ask(name: str) -> list[Item]:
+        if name == "aws":
+            held.wait(60)
+        return [Item("L4", 0.3)]
+
+    found = refresh(["aws", "gcp"], ask=ask, path=tmp_path / "p.csv", patience=0.2)
+    held.set()
+    assert (found["prices"], list(found["failed"])) == (1, ["aws"])
+
+
+def test_a_used_price_says_its_basis_and_its_source() -> None:
+    for name in ("rtx-3090", "rtx-4090"):
+        price = price_book(today=date(2026, 11, 22)).card(device(name), "used")
+        assert price.estimated
+        assert "% of the" in price.source
+        assert "(" in price.source
+        assert "a choice of 2026" in price.source
+
+
+def test_images_that_a_host_cannot_decode_are_warned_of() -> None:
+    found = api.advise("resnet18", most=8, get=["rent"], vendors=["nvidia"], budget=50000.0, top=40)
+    said = [w for choice in found.choices for w in choice.warnings if w.startswith("loader")]
+    assert said
+    assert "decoding ImageNet JPEGs" in said[0]

@@ -96,6 +96,8 @@ def test_everything_fixed_has_no_spread() -> None:
         (["rate=-3"], "a number above 0"),
         (["rate=9..3"], "a number above 0"),
         (["rate=1e999"], "a number above 0"),
+        (["rate=1e31"], "1e-30 to 1e\\+30"),
+        (["rate=1e-31..1"], "1e-30 to 1e\\+30"),
         (["learning=0.5"], "at least 1"),
         (["linpack_share=2"], "at most 1"),
     ],

@@ -100,11 +100,14 @@ def test_how_well_each_scenario_foresaw_the_last_list() -> None:
 
 def test_every_figure_of_limits_and_scenarios_can_be_set() -> None:
     for name in settable():
-        data = assumptions({name: 3})
+        own = {"left": 0.5, "year": 2030.0, "from_year": 2030.0}.get(
+            name.split(".")[-1], 0.5 if "share" in name else 3.0
+        )
+        data = assumptions({name: own})
         value = {**data["limit"], **data["scenario"], **data["start"], **data["prior"]}
         for key in name.split("."):
             value = value[key]
-        assert value in (3.0, [3.0, 3.0])
+        assert value in (own, [own, own])
     shipped = {**toml("scenarios")["limit"], **toml("scenarios")["scenario"]}
     assert shipped["energy"]["watts"] == [1e8, 1e10], "setting does not change what is shipped"
 
@@ -162,6 +165,10 @@ def test_a_slower_scenario_is_later_and_more_power_brings_the_brain_nearer() -> 
         ({"fitted_to": 1990.0}, UsageError),
         ({"sets": ["energy.volts=3"]}, NotFoundError),
         ({"sets": ["energy.watts=0"]}, UsageError),
+        ({"sets": ["moore.years=1e-9"]}, UsageError),
+        ({"sets": ["atoms.year=3..9"]}, UsageError),
+        ({"sets": ["energy.share.hpcg=0.5..2"]}, UsageError),
+        ({"sets": ["trend.doublings_a_year=1e10"]}, UsageError),
     ],
 )
 def test_what_cannot_be_is_refused(wrong, error) -> None:

@@ -28,6 +28,7 @@ def test_the_fit_finds_that_growth_changed_about_2013() -> None:
     growth = fit(history("sum"))
     assert any(2011.5 <= year <= 2014.5 for year in growth.changes)
     before, after = growth.segments[-2:]
+    assert after.latest - after.earliest < 3
     assert before.months == pytest.approx(13.4, abs=1)
     assert after.low < 12 / 24.2 < after.high
 
@@ -43,6 +44,20 @@ def test_the_fastest_accelerators_are_epoch_s_and_hold_their_record() -> None:
     assert (past.years[0], past.years[-1]) == (2008.5, 2025.5)
     assert (np.diff(past.log2) >= 0).all()
     assert past.at(2025.5) == pytest.approx(2.5166e15, rel=1e-3)
+
+
+def test_a_change_point_has_an_interval_that_holds_the_truth() -> None:
+    at = np.arange(1990.0, 2020.0)
+    bent = np.where(at < 2005, at - 1990, 15 + (at - 2005) / 4)
+    noise = np.random.default_rng(3).standard_normal(len(at))
+    sharp, blurred = (
+        fit(History(name="x", says="x", unit="", years=at, log2=bent + size * noise, source="")).segments[1]
+        for size in (0.02, 1.0)
+    )
+    for segment in (sharp, blurred):
+        assert segment.earliest <= 2005 <= segment.latest
+        assert segment.earliest <= segment.start <= segment.latest
+    assert blurred.latest - blurred.earliest > sharp.latest - sharp.earliest
 
 
 @given(st.floats(0.1, 3.0))

@@ -94,7 +94,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Install:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
     def install(cards: list[dict[str, Any]], peer: bool | None = None) -> None:
-        monkeypatch.setattr(room, "_nvml", lambda: Nvml(cards, peer))
+        monkeypatch.setattr(room, "opened", lambda: Nvml(cards, peer))
 
     return install
 

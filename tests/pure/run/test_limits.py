@@ -27,6 +27,12 @@ def test_threads_of_a_rank_sleep_while_they_wait_unless_told_otherwise(monkeypat
         "dp=2,compress=auto",
         "dp=4,ep=2",
         "dp=4,ep=4,micro=2",
+        "dp=4,ep=2,tp=2",
+        "dp=4,ep=4,zero=1",
+        "dp=2,cp=2,pp=2,ep=4",
+        "dp=2,zero=3,recompute=full",
+        "dp=4,zero=3,shard=2",
+        "dp=1,tp=2,sp=on,offload=activations+optimizer",
     ],
 )
 def test_data_parallel_layouts_run(spelling: str) -> None:
@@ -37,11 +43,11 @@ def test_data_parallel_layouts_run(spelling: str) -> None:
     ("spelling", "asked", "nearest"),
     [
         ("dp=4,ep=3", "ep=3", "dp=4,micro=1"),
-        ("dp=4,ep=2,tp=2", "ep=2", "dp=4,tp=2,micro=1"),
-        ("dp=4,ep=4,zero=1", "ep=4", "dp=4,micro=1,zero=1"),
         ("dp=4,ep=4,compress=8bit", "ep=4, compress=8bit", "dp=4,micro=1,compress=8bit"),
-        ("dp=2,zero=3,recompute=full", "recompute=full", "dp=2,micro=1,zero=3"),
-        ("dp=2,compress=8bit,offload=all,sp=on", "sp=on, offload=all", "dp=2,micro=1,sp=keep,compress=8bit"),
+        ("dp=2,compress=8bit,offload=all", "offload=all", "dp=2,micro=1,offload=activations+optimizer,compress=8bit"),
+        ("dp=2,offload=weights", "offload=weights", "dp=2,micro=1"),
+        ("dp=4,ep=2,zero=3,shard=2", "shard=2", "dp=4,ep=2,micro=1,zero=3"),
+        ("dp=2,pp=2,zero=1,schedule=zero_bubble", "schedule=zero_bubble", "dp=2,pp=2,micro=1,zero=1"),
         ("dp=2,precision=fp8", "precision=float8", "dp=2,micro=1"),
     ],
 )

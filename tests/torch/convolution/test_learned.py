@@ -9,8 +9,11 @@ import pytest
 
 from rigwise import api
 from rigwise.cli.main import main
+from rigwise.convolution import choose, remembered
 from rigwise.convolution.filters import read_kernel
 from rigwise.convolution.learned import as_kernel, direction, edge_share, learned
+from rigwise.models.operations import Conv
+from rigwise.report.conv_map import layer_svg
 
 
 def test_a_short_training_moves_the_kernels_and_the_seed_holds() -> None:
@@ -45,3 +48,17 @@ def test_a_network_that_learned_sobel_is_told_so() -> None:
 def test_a_network_without_convolutions_is_refused(capsys) -> None:
     assert main(["conv", "learn", "mlp", "--steps", "1"]) == 2
     assert "no convolution" in capsys.readouterr().err
+
+
+def test_this_machine_is_costed_by_rates_measured_here(monkeypatch, tmp_path):
+    monkeypatch.setenv("RIGWISE_CONVOLUTION_CACHE", str(tmp_path / "kept.json"))
+    kept = {**choose.rates("torch"), "dense-forward": 1e9}
+    remembered.remember_rates("torch", kept)
+    choose.rates.cache_clear()
+    own = Conv(c=16, k=16, size=(32, 32), kernel=(3, 3), stride=(1, 1), pad=(1, 1))
+    found = api.conv_layer(own, device="this", precision="float32", batch=4)
+    assert found.basis.startswith("closed forms with the rates that were measured on this machine")
+    assert found.library["forward"] > 4 * found.library["input_gradient"]
+    assert found.why_not["overlap-save"]
+    assert "dft" in layer_svg(found)
+    choose.rates.cache_clear()

@@ -16,12 +16,22 @@ const kept = new Map<string, unknown>();
 const refused = new Map<string, Problem>();
 const underway = new Map<string, Promise<unknown>>();
 
-/** The payload of a report that was written to a file, where the page is one: its answers, by verb and request. */
-export const report = readReport();
+interface Report {
+  made: string;
+  rooms: Record<string, string>;
+  answers: Record<string, unknown>;
+}
 
-function readReport(): { made: string; address: string; answers: Record<string, unknown> } | undefined {
-  const place = typeof document === 'undefined' ? null : document.getElementById('payload');
-  return place ? JSON.parse(place.textContent ?? 'null') : undefined;
+/** The payload of a report that was written to a file, where the page is one: its answers, by verb and request. */
+export let report: Report | undefined;
+
+/** Read it, before anything is shown. */
+export async function openReport(): Promise<void> {
+  const text = document.getElementById('payload')?.textContent;
+  if (!text) return;
+  const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'));
+  report = (await new Response(stream).json()) as Report;
 }
 
 /** Take the token out of the address, where `rigwise serve` puts it, and keep it for this browser. */
@@ -93,7 +103,7 @@ function keep<T>(among: Map<string, unknown>, key: string, value: T): T {
 function fromReport<T>(key: string): T {
   const found = report!.answers[key];
   if (found === undefined) {
-    throw problem('This report holds one answer.', 'Moving on needs the server: start it with `rigwise serve`.');
+    throw problem('This report holds no answer to that.', 'Moving on needs the server: start it with `rigwise serve`.');
   }
   return found as T;
 }

@@ -185,7 +185,7 @@ export interface ComparisonMethod {
   name: string;
   year: number;
   published: number[] | number | null;
-  reproduced: boolean;
+  reproduced: boolean | null;
 }
 
 /** Of Comparison: our. */
@@ -459,8 +459,8 @@ export interface Machine {
   findings: Finding[];
   passes: boolean;
   total: MachineTotal;
-  lanes: number;
-  pcie_gen: number;
+  lanes: number | null;
+  pcie_gen: number | null;
   step_s: number | null;
   interval: [number, number] | null;
   proof: MachineProof | null;

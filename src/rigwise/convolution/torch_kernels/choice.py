@@ -1,8 +1,9 @@
 """Which algorithm for each of the three passes of a tensor's convolution, timed once and remembered.
 
 The closed forms leave out what is hopeless. What is left runs on random tensors of the geometry, each pass apart and,
-for the backward passes of a spectral forward, with its spectra at hand; the three that are soonest together are kept,
-in memory and by `remember` in a file. A choice is of one geometry, type, device and number of threads.
+for the backward passes of a spectral forward, with its spectra at hand. The few mixes whose sums are the least then run
+in turns as whole steps, through autograd, since a sum leaves out what its parts cost together; the soonest is kept, in
+memory and by `remember` in a file. A choice is of one geometry, type, device and number of threads.
 """
 
 from __future__ import annotations
@@ -20,34 +21,26 @@ from torch import Tensor
 
 from rigwise.convolution import choose, remembered
 from rigwise.convolution.algorithms import PASSES, Pass
+from rigwise.convolution.choose import LIBRARY, PADDED, SPECTRAL
 from rigwise.convolution.geometry import Geometry
-from rigwise.convolution.torch_kernels.passes import (
-    LIBRARY,
-    OWN,
-    PADDED,
-    SPECTRAL,
-    cannot,
-    even_pad,
-    library_backward,
-    run_pass,
-    transform,
-)
+from rigwise.convolution.torch_kernels.passes import OWN, cannot, even_pad, library_backward, run_pass, transform
 from rigwise.convolution.torch_kernels.transforms import Transform
 
-HOPELESS = 6.0
+HOPELESS = 8.0
 """What the closed forms see this many times behind the best is not timed."""
-_OWN_GRACE = 4.0  # torch's own kernels differ more from machine to machine than products and transforms do
-_NOT_NEAR = 3.0  # where torch's own is the best and spectra are this far behind, none of them is timed
-_MUCH_PADDING = 4  # from here on torch's own may be quicker on an input that is padded first
+_OWN_GRACE = 3.0  # torch's own kernels differ more from machine to machine than products and transforms do
+_NOT_NEAR = 10.0  # where torch's own is the best and spectra are this far behind, none of them is timed
+_MUCH_PADDING = 2  # from here on torch's own may be quicker on an input that is padded first
 _CLEARLY = 1.5  # what one run finds this many times behind the best is not run again
-_MARGIN = 0.95  # an algorithm that is no sooner than this share of the library's own is not worth its overhead
+_MARGIN = 0.97  # what is no sooner than this share of torch's own leaves it to torch
+_FINAL, _FINAL_NEAR, _ALIKE_NEAR = 6, 1.4, 2.0  # mixes that run as whole steps, and how far their sums may be behind
+_FINAL_S, _MOST_ROUNDS = 0.04, 200  # of each of them
 _FUNCTION_S = 25e-6  # what a function of Python's costs autograd, forward and backward
 _RUNS, _LONG, _LONG_S = 5, 2, 0.1
 _ENOUGH_S = 3e-3  # what is short runs until it ran as long
 _MOST_RUNS = 30
-_NO_DOUBT = 2.5
 _FEW, _FEW_TAPS = 3, 9
-_TOGETHER = "both gradients"
+_TOGETHER, _OUTPUT = "both gradients", "spectrum of the output's gradient"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +109,7 @@ def by_model(shape: Geometry, element: int, threads: int) -> Plan:
 
 
 Work = Callable[[], object]
-Whole = Callable[[Plan], Work]
+Whole = Callable[[], Callable[[Plan], Work]]
 
 
 def by_trial(
@@ -124,8 +117,7 @@ def by_trial(
 ) -> Plan:
     """The measured choice: from memory, from the file, or timed now.
 
-    whole: makes the whole step of a plan, through autograd. A choice that is not torch's own then has to beat torch's
-    own there too, since the sum of the passes leaves out what their parts cost together.
+    whole: makes what makes the whole step of a plan, through autograd; without it the sums of the passes decide.
     """
     threads, element = torch.get_num_threads(), torch.empty((), dtype=dtype).element_size()
     passes: tuple[Pass, ...] = PASSES if gradients else PASSES[:1]
@@ -137,24 +129,45 @@ def by_trial(
     known = remembered.recall(key)
     if known is None or any(name not in OWN or cannot(name, shape) for name in known):
         times = time_all(shape, dtype, device, worth)
-        known = soonest(times)
-        if whole is not None and not _wins(shape, times, known, whole, device):
-            known = (LIBRARY,) * len(passes)
+        known = soonest(times) if whole is None else _soonest_whole(shape, times, whole, device)
         remembered.remember(key, known)
     return plan_of(shape, known, "timed on this machine")
 
 
-def _wins(shape: Geometry, times: Times, names: tuple[str, ...], whole: Whole, device: torch.device) -> bool:
-    """Whether a choice beats torch's own as a whole step; taken as won where the passes alone leave no doubt."""
-    own = (LIBRARY,) * len(names)
-    if names == own or any((which, LIBRARY) not in times for which, _ in zip(PASSES, names)):
-        return True
-    if total(times, own) > _NO_DOUBT * total(times, names):
-        return True
-    plain, ours = whole(plan_of(shape, own, "")), whole(plan_of(shape, names, ""))
-    runs = 1 if total(times, own) > _LONG_S else _RUNS
-    pairs = [(_once(plain, device), _once(ours, device)) for _ in range(2 * runs + 1)][1:]
-    return min(b for _, b in pairs) < _MARGIN * min(a for a, _ in pairs)
+def _soonest_whole(shape: Geometry, times: Times, whole: Whole, device: torch.device) -> tuple[str, ...]:
+    """The soonest as a whole step of those whose sums are near the least; torch's own unless something beats it."""
+    finals = finalists(times)
+    if len(finals) == 1:
+        return finals[0]
+    step = whole()
+    works = {names: step(plan_of(shape, names, "")) for names in finals}
+    best = {names: min(_once(work, device), _once(work, device)) for names, work in works.items()}
+    spent = 0.0
+    for _ in range(_MOST_ROUNDS):
+        least = min(best.values())
+        for names, work in works.items():
+            if best[names] < _CLEARLY * least:
+                took = _once(work, device)
+                best[names], spent = min(best[names], took), spent + took
+        if spent > _FINAL_S * len(works):
+            break
+    found = min(best, key=lambda names: best[names])
+    own = [names for names in best if set(names) == {LIBRARY}]
+    return own[0] if own and best[found] > _MARGIN * best[own[0]] else found
+
+
+def finalists(times: Times) -> list[tuple[str, ...]]:
+    """The mixes of algorithms whose sums are the least, and one algorithm for all passes where that is near."""
+    ranking = sorted(_mixes(times), key=lambda names: total(times, names))
+    least = total(times, ranking[0])
+    found = [names for names in ranking[:_FINAL] if total(times, names) < _FINAL_NEAR * least]
+    alike = [names for names in ranking if len(set(names)) == 1 and total(times, names) < _ALIKE_NEAR * least]
+    return list(dict.fromkeys([*found, *alike]))
+
+
+def _mixes(times: Times) -> list[tuple[str, ...]]:
+    by_pass = {which: [name for p, name in times if p == which and not name.startswith("shared")] for which in PASSES}
+    return list(product(*(by_pass[which] for which in PASSES if by_pass[which])))
 
 
 def plan_of(shape: Geometry, best: tuple[str, ...], basis: str) -> Plan:
@@ -189,6 +202,7 @@ def _time_shared(shape: Geometry, times: Times, x: Tensor, w: Tensor, g: Tensor,
         if by is None:
             continue
         spectra = by.of_input(x), by.of_kernels(w)
+        times[_OUTPUT, name] = _timed(lambda t=by: t.of_output(g), float("inf"), device)  # type: ignore[misc]
         if ("input_gradient", name) in times:
             work = lambda t=by, s=spectra: t.input(t.of_output(g), s[1])  # noqa: E731
             times["input_gradient", f"shared {name}"] = _timed(work, float("inf"), device)
@@ -234,7 +248,7 @@ def _once(work: Callable[[], object], device: torch.device) -> float:
 
 
 def total(times: Times, names: tuple[str, ...]) -> float:
-    """Seconds of the passes by these algorithms, with what a backward pass saves by the forward's spectra."""
+    """Seconds of the passes by these algorithms, less what one saves by another's spectra."""
     spent = times["forward", names[0]]
     if names[1:] == (names[-1],) * 2 and (_TOGETHER, names[1]) in times:
         own = len(set(names)) == 1
@@ -242,17 +256,11 @@ def total(times: Times, names: tuple[str, ...]) -> float:
     for which, name in zip(PASSES[1:], names[1:]):
         shared = times.get((which, f"shared {name}")) if name == names[0] else None
         spent += times[which, name] if shared is None else min(shared, times[which, name])
+    if len(names) == len(PASSES) and names[1] == names[2]:
+        spent -= times.get((_OUTPUT, names[1]), 0.0)
     return spent + (0.0 if set(names) in ({LIBRARY}, {PADDED}) else _FUNCTION_S)
 
 
 def soonest(times: Times) -> tuple[str, ...]:
-    """The combination of algorithms with the least sum; the library's own unless something clearly beats it."""
-    by_pass = {which: [name for p, name in times if p == which and not name.startswith("shared")] for which in PASSES}
-    options = [by_pass[which] for which in PASSES if by_pass[which]]
-    best = min(product(*options), key=lambda names: total(times, names))
-    native = [(name,) * len(options) for name in (LIBRARY, PADDED) if all(name in names for names in options)]
-    if native:
-        plain = min(native, key=lambda names: total(times, names))
-        if total(times, best) > _MARGIN * total(times, plain):
-            return plain
-    return best
+    """The mix of algorithms with the least sum."""
+    return min(_mixes(times), key=lambda names: total(times, names))

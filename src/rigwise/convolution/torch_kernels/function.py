@@ -15,14 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rigwise.convolution.choose import LIBRARY, PADDED, SPECTRAL
 from rigwise.convolution.geometry import Geometry, Kind, Padding, Sizes, geometry, transposed_geometry
 from rigwise.convolution.torch_kernels.choice import Plan, by_model, by_trial, forced, small
 from rigwise.convolution.torch_kernels.memory import KERNELS, Kept
 from rigwise.convolution.torch_kernels.passes import (
-    LIBRARY,
     NAMES,
-    PADDED,
-    SPECTRAL,
     cannot,
     even_pad,
     library_backward,
@@ -162,20 +160,20 @@ def plan_for(shape: Geometry, x: Tensor, algorithm: str, gradients: bool) -> Pla
         return forced(LIBRARY, shape)
     if algorithm == "model":
         return by_model(shape, x.element_size(), torch.get_num_threads())
-    return by_trial(shape, x.dtype, x.device, gradients, lambda plan: step(plan, x, gradients))
+    return by_trial(shape, x.dtype, x.device, gradients, lambda: steps(shape, x, gradients))
 
 
-def step(plan: Plan, like: Tensor, gradients: bool) -> Callable[[], object]:
-    """A whole step of a plan on random tensors, through autograd where gradients are asked for."""
-    shape = plan.shape
+def steps(shape: Geometry, like: Tensor, gradients: bool) -> Callable[[Plan], Callable[[], object]]:
+    """Makes the whole step of a plan, through autograd where gradients are asked for; all on the same random tensors,
+    since where in memory they lie is felt."""
     x, w, g = (
         torch.rand(size, dtype=like.dtype, device=like.device) for size in (shape.x_shape, shape.w_shape, shape.y_shape)
     )
     if not gradients:
-        return lambda: apply(x, w, None, plan, False)
+        return lambda plan: lambda: apply(x, w, None, plan, False)
     x.requires_grad_()
     w.requires_grad_()
-    return lambda: torch.autograd.grad(apply(x, w, None, plan, True), (x, w), g)
+    return lambda plan: lambda: torch.autograd.grad(apply(x, w, None, plan, True), (x, w), g)
 
 
 def apply(x: Tensor, w: Tensor, bias: Tensor | None, plan: Plan, gradients: bool) -> Tensor:

@@ -9,45 +9,37 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rigwise.convolution import algorithms
+from rigwise.convolution import algorithms, choose
 from rigwise.convolution.algorithms import Pass
+from rigwise.convolution.choose import LIBRARY, PADDED, SPECTRAL, TORCH
 from rigwise.convolution.counts import window_of
-from rigwise.convolution.fourier import exact_lengths, lengths
 from rigwise.convolution.geometry import Geometry
 from rigwise.convolution.kernels import inside
 from rigwise.convolution.torch_kernels.transforms import Dft, Fast, Transform
 from rigwise.convolution.torch_kernels.windows import Windows
 from rigwise.errors import UsageError, not_found
 
-LIBRARY, PADDED = "library", "library-padded"
-SPECTRAL = ("fft", "dft", "overlap-save", "overlap-dft")
-OWN = (LIBRARY, PADDED, *SPECTRAL)
+OWN = TORCH
 NAMES = (*OWN, *(name for name in algorithms.NAMES if name not in OWN))
-_DFT_DIMS = 2
 
 
 @lru_cache(maxsize=512)
 def transform(name: str, shape: Geometry) -> Transform | None:
     """The transform that a spectral algorithm uses; None where windows would be no smaller than the whole."""
+    if choose.cannot(name, shape):
+        return None
     if name == "fft":
         return Fast.of(shape)
     if name == "dft":
-        return Dft.of(shape) if shape.dims <= _DFT_DIMS else None
-    n, kind = window_of(name, shape), Fast if name == "overlap-save" else Dft
-    if n == (lengths(shape) if kind is Fast else exact_lengths(shape)) or (kind is Dft and shape.dims > _DFT_DIMS):
-        return None
-    return Windows.of(shape, n, kind)
+        return Dft.of(shape)
+    return Windows.of(shape, window_of(name, shape), Fast if name == "overlap-save" else Dft)
 
 
 def cannot(name: str, shape: Geometry) -> str:
     """Why an algorithm cannot do a geometry, or ""."""
     if name not in NAMES:
         raise not_found("algorithm", name, NAMES, hint=", ".join(("auto", *NAMES)))
-    if name in SPECTRAL:
-        if transform(name, shape) is None:
-            return "dft is for 1 and 2 dims; overlapping windows are for images larger than the window"
-        return ""
-    return "" if name in (LIBRARY, PADDED) else algorithms.ALGORITHMS[name].cannot(shape)
+    return choose.cannot(name, shape) if name in OWN else algorithms.ALGORITHMS[name].cannot(shape)
 
 
 def even_pad(shape: Geometry) -> tuple[int, ...] | None:

@@ -10,9 +10,10 @@ import torch
 
 from rigwise.convolution import choose, remembered
 from rigwise.convolution.algorithms import PASSES
+from rigwise.convolution.choose import LIBRARY
 from rigwise.convolution.counts import transform_flops
 from rigwise.convolution.geometry import Geometry
-from rigwise.convolution.torch_kernels.passes import LIBRARY, run_pass
+from rigwise.convolution.torch_kernels.passes import run_pass
 
 _SAME = ((5, 5), (5, 5))
 REFERENCES = {

@@ -77,9 +77,7 @@ class Held:
 
     def inside(self, outer: Held) -> Held:
         """This piece of a tensor that is itself a piece of the whole."""
-        runs = tuple(
-            runs_of(indices(around)[indices(own)]) for around, own in zip(outer.runs, self.runs, strict=True)
-        )
+        runs = tuple(runs_of(indices(around)[indices(own)]) for around, own in zip(outer.runs, self.runs, strict=True))
         return Held(name=self.name, parameter=self.parameter, shape=outer.shape, runs=runs)
 
 

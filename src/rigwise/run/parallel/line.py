@@ -58,7 +58,9 @@ class Line:
         for module in self.stages.modules:
             names = {name for name, _ in (*module.named_parameters(), *module.named_buffers())}
             own = [piece for piece in held if piece.name in names]
-            made |= {piece.name: piece for piece in (shards(own, module, self.mesh, self.experts) if self.sharded else own)}
+            made |= {
+                piece.name: piece for piece in (shards(own, module, self.mesh, self.experts) if self.sharded else own)
+            }
         return [made[piece.name] for piece in held if piece.name in made]
 
     def _refuse_twice_held(self) -> None:

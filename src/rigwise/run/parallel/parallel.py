@@ -205,8 +205,9 @@ def parallelize(
             exchange = _exchange(where, clock)
             module = _replicas(module, experts, where, seen, clock, exchange)
     whole = _is_cut(wanted) and loss is not None
-    more = {"exchange": exchange, "experts": pieces}
-    made = Parallel(module, book, where, names=names, whole=whole, seen=seen, clock=clock, **more)
+    made = Parallel(
+        module, book, where, names=names, whole=whole, seen=seen, clock=clock, exchange=exchange, experts=pieces
+    )
     if exchange and loss is not None:
         made.layout = _prepared(made, exchange, inputs, targets, loss)
     return made
@@ -364,7 +365,7 @@ def _again(graph: fx.GraphModule, layout: Layout) -> fx.GraphModule:
             with gathering_again():
                 return plain(*args)
 
-        graph.forward = forward  # type: ignore[method-assign]
+        graph.forward = forward
     return graph
 
 

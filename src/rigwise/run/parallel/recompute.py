@@ -66,7 +66,7 @@ def recompute_module(model: nn.Module, kind: str) -> None:
     """Have a module's blocks, or its attention, run again in the backward pass; in place. Without blocks it is one."""
     if kind == "selective":
         plain = model.forward
-        model.forward = lambda *args, **keywords: _attending_again(plain, args, keywords)  # type: ignore[method-assign]
+        model.forward = lambda *args, **keywords: _attending_again(plain, args, keywords)
         return
     for path in [*unit_paths(model)] or [""]:
         unit = model.get_submodule(path)
@@ -82,7 +82,7 @@ def _patch(unit: nn.Module) -> None:
             return plain(*args, **keywords)
         return _run_again(lambda *given: plain(*given, **keywords), args, [*unit.buffers()])
 
-    unit.forward = forward  # type: ignore[method-assign]
+    unit.forward = forward
 
 
 class _Attention(TorchFunctionMode):

@@ -62,7 +62,8 @@ def gathering_again() -> Iterator[Known]:
         if isinstance(kept, Tensor):
             return kept
         source, *how = kept
-        return source.again().as_strided(*how)
+        whole: Tensor = source.again().as_strided(*how)
+        return whole
 
     _known.append(known)
     try:

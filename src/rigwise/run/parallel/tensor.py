@@ -58,8 +58,8 @@ def tensor_parallel(
     """Share a captured graph out over some ranks: the graph of this rank, and the book of its pieces.
 
     cuts: module -> "columns" or "rows", as a person asks for; None chooses (choice.py). within: the only weights that
-    may be cut. sequence_parallel: on or keep, what lies between cut layers is cut along the positions of a sample. UsageError where
-    there is nothing to cut.
+    may be cut. sequence_parallel: on or keep, what lies between cut layers is cut along the positions of a sample.
+    UsageError where there is nothing to cut.
     """
     axial = Axial(module.graph)
     trained = trained_values(module.graph, tensors_of(module))
@@ -76,7 +76,9 @@ def tensor_parallel(
         positions = sequence(axial, states, along.ranks)
         if positions is None:
             raise UsageError(
-                f"sp={sequence_parallel}, and no sum of the model is over a sequence", rule="sp cuts tokens", nearest="sp=off"
+                f"sp={sequence_parallel}, and no sum of the model is over a sequence",
+                rule="sp cuts tokens",
+                nearest="sp=off",
             )
         states = States(axial, [*chosen, positions])
     return cut_graph(module, axial, states, along, positions if sequence_parallel == "on" else None)

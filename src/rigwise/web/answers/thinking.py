@@ -100,7 +100,7 @@ class ComparisonMethod(Quantity):
     name: str
     year: float
     published: list[float] | float | None
-    reproduced: bool
+    reproduced: bool | None
 
 
 class ComparisonOur(Quantity):

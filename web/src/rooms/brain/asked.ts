@@ -19,6 +19,13 @@ export function machines(said: Said): Record<string, unknown> {
   return { ...brain(said), ...(said.shape ? { shape: said.shape } : {}) };
 }
 
+/** Rates of spikes that the slider steps through, Hz. */
+export const RATES = [1, 2, 5, 10, 20, 50, 100, 200];
+
+export function neuron(said: Said): Record<string, unknown> {
+  return { ...(said.cell ? { cell: said.cell } : {}), ...(Number(said.spikes) > 0 ? { rate: Number(said.spikes) } : {}) };
+}
+
 /** The inputs with one set anew, or left as they are shipped: "rate=200". */
 export function withSet(text: string | undefined, name: string, value: string): string {
   const rest = list(text).filter((set) => !set.startsWith(`${name}=`));

@@ -24,6 +24,12 @@ export function oneLayout(asked: Question, layout: string): Question & { layout:
   return { ...rest, layout };
 }
 
+/** The same question about every number of devices. */
+export function scaling(asked: Question): Question {
+  const { objective: _, top: __, fix: ___, ...rest } = asked;
+  return rest;
+}
+
 /** Whether two questions differ in no more than what a slider moves, so that one's answer may stand for the other a moment. */
 export function alike(asked: Question, other: object | undefined): boolean {
   const before = other as Question | undefined;
