@@ -22,7 +22,7 @@ from rigwise.rig.wanted import Domain
 
 Value = tuple[float, ...]
 
-ORDER = ("gpu", "nic", "motherboard", "cpu", "case", "psu", "cooler", "memory", "storage")
+ORDER = ("gpu", "motherboard", "cpu", "nic", "case", "psu", "cooler", "memory", "storage")
 FORBIDDING = ("error", "warning")
 
 

@@ -139,17 +139,18 @@ def test_every_objective_finds_what_brute_force_finds(seed: int, objective: str)
     assert found.value[-1] == pytest.approx(best) if found.build else best == np.inf
 
 
-@pytest.mark.parametrize("seed", range(40, 44))
+@pytest.mark.parametrize("seed", range(40, 42))
 def test_the_shortest_step_is_the_one_that_trying_every_machine_finds(seed: int) -> None:
     """Every machine's step is asked of the cost model anew, without the search's bounds on machines half chosen."""
     use = rigwise.rig("2xrtx-3090", model="resnet50", data="imagenet-jpeg", batch=128).use
     space = small(seed, 2, device="rtx-3090", gpus=2, use=use)
     found = choose(space, use, name="a few parts", judge=judge_of("time", use))
-    unit, best = 0.005 * use.work.seconds(BEST), (np.inf, np.inf)
+    fresh = Work(question=use.work.question, layouts=use.work.layouts)
+    unit, best = 0.005 * fresh.seconds(BEST), (np.inf, np.inf)
     for entries in product(*(space[kind] for kind in KINDS)):
         build = Build(items=tuple(i for entry in entries for i in entry))
         if allowed(build, use):
-            step = Work(question=use.work.question, layouts=use.work.layouts).seconds(wiring_of(build))
+            step = fresh.seconds(wiring_of(build))
             best = min(best, (np.floor(step / unit), sum(cost(entry) for entry in entries)))
     assert found.value == pytest.approx(best) if found.build else best[0] == np.inf
 

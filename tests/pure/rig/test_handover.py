@@ -11,6 +11,7 @@ import rigwise
 from rigwise.errors import NotFoundError, UsageError
 from rigwise.hardware.clusterfile import read_cluster
 from rigwise.report.partslist import cluster_toml
+from rigwise.rig.handover import read_answer
 
 ROW = {"device": "rtx-3090", "count": 4, "machines": 2, "condition": "used", "what": "RTX 3090"}
 NEED = {"model": "gpt2", "batch": 64, "usd_per_kwh": 0.3}
@@ -23,25 +24,28 @@ def written(folder: Path, choices: list[dict], need: dict = NEED) -> Path:
 
 
 def test_a_real_answer_becomes_a_machine(tmp_path: Path) -> None:
-    answer = rigwise.advise("gpt2", budget=6000.0, get=["new", "used"])
+    answer = rigwise.advise("resnet50", budget=2500.0, get=["new", "used"])
     path = tmp_path / "answer.json"
     path.write_text(json.dumps(answer.to_dict()), encoding="utf-8")
     found = rigwise.rig_from(path)
     best = answer.best.candidate
     assert [card.device.name for card in found.build.gpus] == [best.device.name] * best.count
-    assert found.use.work.question.model.name == "gpt2"
+    assert found.use.work.question.model.name == "resnet50"
     assert found.use.work.question.batch == answer.need.batch
     assert found.passes
 
 
 def test_machines_price_of_electricity_and_newness_come_along(tmp_path: Path) -> None:
-    path = written(tmp_path, [ROW | {"condition": "rent"}, ROW])
-    found = rigwise.rig_from(path, 2)
-    assert (found.use.nodes, len(found.build.gpus), found.use.per_kwh) == (2, 2, 0.3)
-    other = rigwise.rig_from(path, 2, gpus="1xrtx-3060-12gb", model="resnet50", batch=32)
-    assert (len(other.build.gpus), other.use.work.question.batch) == (1, 32)
+    taken = read_answer(written(tmp_path, [ROW | {"condition": "rent"}, ROW]), 2)
+    assert (taken.gpus, taken.model, taken.batch, taken.per_kwh, taken.new) == ("2x2xrtx-3090", "gpt2", 64, 0.3, False)
     fresh = written(tmp_path, [ROW | {"device": "rtx-5090", "count": 1, "machines": 1, "condition": "new"}])
-    assert all(line.item.part.condition == "new" for line in rigwise.rig_from(fresh).lines)
+    assert (read_answer(fresh).gpus, read_answer(fresh).new) == ("1xrtx-5090", True)
+
+
+def test_what_is_asked_beside_it_counts_more(tmp_path: Path) -> None:
+    path = written(tmp_path, [ROW])
+    other = rigwise.rig_from(path, gpus="1xrtx-3060-12gb", model="resnet50", batch=32)
+    assert (len(other.build.gpus), other.use.work.question.batch, other.use.per_kwh) == (1, 32, 0.3)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +74,7 @@ def test_a_missing_answer_is_said_to_be_missing(tmp_path: Path) -> None:
         rigwise.rig_from(tmp_path / "nothing.json")
 
 
-@pytest.mark.parametrize("gpus", ["2xrtx-3090", "2x1xrtx-a6000"])
+@pytest.mark.parametrize("gpus", ["2xrtx-3090"])
 def test_a_machine_is_planned_on_as_the_cluster_that_it_is(tmp_path: Path, gpus: str) -> None:
     found = rigwise.rig(gpus, model="gpt2", batch=64)
     path = tmp_path / "machine.toml"

@@ -42,6 +42,20 @@ def test_a_proposed_machine_passes_the_check(gpus: str, options) -> None:
     assert all(line.reason for line in found.lines)
 
 
+GRID = [
+    (f"{count}x{device}", objective)
+    for i, device in enumerate(("rtx-3060-12gb", "rtx-3090", "rtx-4090", "rtx-a4000", "rtx-a6000", "l40s"))
+    for count, objective in (((1, "price"), (4, "cost")) if i % 2 else ((2, "cost"), (3, "price")))
+]
+
+
+@pytest.mark.parametrize(("gpus", "objective"), GRID)
+def test_the_list_of_every_proposed_machine_passes_the_check_when_it_is_read_again(gpus: str, objective: str) -> None:
+    again = rigwise.check_rig(parts_csv(rigwise.rig(gpus, objective=objective)))
+    assert again.passes
+    assert not [f.says for f in again.findings if f.severity == "warning"]
+
+
 def test_a_proposed_list_can_be_read_again() -> None:
     found = rigwise.rig("4xrtx-3090")
     again = rigwise.check_rig(parts_csv(found))
