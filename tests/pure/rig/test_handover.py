@@ -11,6 +11,7 @@ import rigwise
 from rigwise.errors import NotFoundError, UsageError
 from rigwise.hardware.clusterfile import read_cluster
 from rigwise.report.partslist import cluster_toml
+from rigwise.rig.catalogue import catalogue
 from rigwise.rig.handover import read_answer
 
 ROW = {"device": "rtx-3090", "count": 4, "machines": 2, "condition": "used", "what": "RTX 3090"}
@@ -25,11 +26,13 @@ def written(folder: Path, choices: list[dict], need: dict = NEED) -> Path:
 
 def test_a_real_answer_becomes_a_machine(tmp_path: Path) -> None:
     answer = rigwise.advise("resnet50", budget=2500.0, get=["new", "used"])
+    known = {card.device.name for card in catalogue().of("gpu")}
+    place, taken = next((i, one) for i, one in enumerate(answer.choices, 1) if one.candidate.device.name in known)
     path = tmp_path / "answer.json"
     path.write_text(json.dumps(answer.to_dict()), encoding="utf-8")
-    found = rigwise.rig_from(path)
-    best = answer.best.candidate
-    assert [card.device.name for card in found.build.gpus] == [best.device.name] * best.count
+    found = rigwise.rig_from(path, place)
+    candidate = taken.candidate
+    assert [card.device.name for card in found.build.gpus] == [candidate.device.name] * candidate.count
     assert found.use.work.question.model.name == "resnet50"
     assert found.use.work.question.batch == answer.need.batch
     assert found.passes

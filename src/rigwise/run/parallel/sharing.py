@@ -33,8 +33,8 @@ from rigwise.run.parallel.mesh import Mesh
 
 # MB a bucket. Over gloo, small buckets start early and hide most; NCCL's launches make torch's own 25 the better.
 _BUCKET_MB = {"cpu": 4, "cuda": 25}
-# Codes are short, so that the link waits for the first bucket more than it carries: over gloo 3 MB a bucket was 1.2 x
-# as quick as 25. PowerSGD orthogonalises once a bucket.
+# Codes are short, so that the link waits for the first bucket more than it carries: over gloo 3 MB a bucket was quicker
+# than 25. PowerSGD orthogonalises once a bucket.
 _CODED_BUCKET_MB = {("1bit", "cpu"): 3, ("powersgd", "cpu"): 25}
 _ONE_BUCKET_MB = 1_000_000  # everything in one bucket: nothing overlaps
 
