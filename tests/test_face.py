@@ -34,6 +34,7 @@ NAMES = [
     "parallelize",
     "plan",
     "rig",
+    "rig_from",
     "run",
     "scale",
     "split",
