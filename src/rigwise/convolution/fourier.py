@@ -37,7 +37,7 @@ _LARGEST = 1 << 20
 _TILE = 7  # times the kernel's reach: less is read twice, more falls out of cache
 _LEAST_TILE = 128
 _MOST_TILE = {1: 1 << 15, 2: 512, 3: 64}  # beyond these a tile falls out of cache
-_SMALL = 1 << 13  # elements of a transform below which one call for all dims costs less than what it does too much
+SMALL = 1 << 13  # elements of a transform below which one call for all dims costs less than what it does too much
 _AT_ONCE = 1 << 18  # elements of the tiles of a row that go through together
 
 
@@ -146,7 +146,7 @@ def _lay(x: Floats, shape: Geometry, n: tuple[int, ...]) -> Floats:
 
 
 @cache
-def _engine() -> Any:
+def engine() -> Any:
     """SciPy's transforms where it is installed, which are about twice as quick as NumPy's."""
     try:
         return import_module("scipy.fft")
@@ -156,25 +156,25 @@ def _engine() -> Any:
 
 def _spectrum(x: Floats, n: tuple[int, ...]) -> Spectrum:
     """Zeros behind x up to the lengths n; the last dim first, while the others are short."""
-    if prod(n) <= _SMALL:
-        small: Spectrum = _engine().rfftn(x, n, axes=range(-len(n), 0))
+    if prod(n) <= SMALL:
+        small: Spectrum = engine().rfftn(x, n, axes=range(-len(n), 0))
         return small
-    spectrum: Spectrum = _engine().rfft(x, n[-1], axis=-1)
+    spectrum: Spectrum = engine().rfft(x, n[-1], axis=-1)
     for axis in range(-2, -len(n) - 1, -1):
-        spectrum = _engine().fft(spectrum, n[axis], axis=axis)
+        spectrum = engine().fft(spectrum, n[axis], axis=axis)
     return spectrum
 
 
 def _image(spectrum: Spectrum, n: tuple[int, ...], starts: Iterable[int], counts: Iterable[int]) -> Floats:
     """What is read of the image, each dim cut before the next is transformed."""
     reads = [slice(start, start + count) for start, count in zip(starts, counts)]
-    if prod(n) <= _SMALL:
-        small: Floats = _engine().irfftn(spectrum, n, axes=range(-len(n), 0))
+    if prod(n) <= SMALL:
+        small: Floats = engine().irfftn(spectrum, n, axes=range(-len(n), 0))
         part: Floats = small[inside(reads)]
         return part
     for axis, read in zip(range(-len(n), -1), reads):
-        spectrum = _engine().ifft(spectrum, axis=axis)[(..., read, *(slice(None),) * (-axis - 1))]
-    image: Floats = _engine().irfft(spectrum, n[-1], axis=-1)
+        spectrum = engine().ifft(spectrum, axis=axis)[(..., read, *(slice(None),) * (-axis - 1))]
+    image: Floats = engine().irfft(spectrum, n[-1], axis=-1)
     return image[..., reads[-1]]
 
 
@@ -234,6 +234,22 @@ def fft_forward(x: Floats, w: Floats, shape: Geometry) -> Floats:
         x = pad(x, shape)
     spectrum = contract_forward(_spectrum(x, n), _turned(w, shape, n), shape.groups)
     return keep_strided(np.ascontiguousarray(_image(spectrum, n, starts, shape.dense_out)), shape)
+
+
+def short_transform(shape: Geometry) -> tuple[tuple[int, ...], tuple[slice, ...]] | None:
+    """Lengths of one short transform of an image, and what is read of it; None where it is long or reads only zeros."""
+    n = _lengths(shape)
+    starts = [reach - 1 - before for reach, (before, _) in zip(shape.reach, shape.pad)]
+    if prod(n) > SMALL or min(starts) < 0:
+        return None
+    return n, tuple(slice(start, start + out) for start, out in zip(starts, shape.dense_out))
+
+
+def plain(x: Floats, w: Floats, n: tuple[int, ...], reads: tuple[slice, ...]) -> Floats:
+    """The true convolution of an image and a kernel without channels, as `short_transform` has it."""
+    transforms = engine()
+    y: Floats = transforms.irfftn(transforms.rfftn(x, n) * transforms.rfftn(w, n), n)
+    return np.ascontiguousarray(y[reads])
 
 
 def fft_input_gradient(g: Floats, w: Floats, shape: Geometry) -> Floats:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from math import inf
 from typing import Any
 
 import torch
@@ -17,7 +16,8 @@ from torch.nn import functional
 
 from rigwise.convolution.choose import LIBRARY, PADDED, SPECTRAL
 from rigwise.convolution.geometry import Geometry, Kind, Padding, Sizes, geometry, transposed_geometry
-from rigwise.convolution.torch_kernels.choice import Plan, by_model, by_trial, forced, small
+from rigwise.convolution.operation import QUICK
+from rigwise.convolution.torch_kernels.choice import Plan, by_model, by_trial, forced
 from rigwise.convolution.torch_kernels.memory import KERNELS, Kept
 from rigwise.convolution.torch_kernels.passes import (
     NAMES,
@@ -34,9 +34,6 @@ _TRANSPOSED = (functional.conv_transpose1d, functional.conv_transpose2d, functio
 FLOATS = (torch.float32, torch.float64)
 _plans: OrderedDict[Any, Plan] = OrderedDict()
 _MOST_PLANS = 4096
-_OWN = (functional.conv1d, functional.conv2d, functional.conv3d)
-_straight: dict[Any, float] = {}  # by the kernels' shape, elements of an input up to which torch's own is the soonest
-_SMALL_TAPS, _SMALL_WORK = 9, 1 << 16  # products of a step that is over before a transform's operations were called
 
 
 def conv(
@@ -54,22 +51,18 @@ def conv(
 ) -> Tensor:
     """`rigwise.convolution.conv` for tensors, with gradients. algorithm: "auto" times what is worth it once a
     geometry and keeps the soonest; "model" takes the closed forms' choice; else a name of `passes.NAMES`."""
-    plain = algorithm == "auto" and kind == "cross-correlation" and not transposed
-    if plain and type(padding) is int and output_padding == 0:
-        try:  # torch's own by the kernels' shape alone, where a look-up by all that matters would be felt
-            if 0 < x.numel() <= _straight.get(w.shape, 0) and x.ndim == w.ndim and x.dtype in FLOATS:
-                y: Tensor = _OWN[w.ndim - 3](x, w, bias, stride, padding, dilation, groups)
-                return y
-        except (AttributeError, RuntimeError, TypeError, ValueError):
-            pass  # the longer road says what is wrong
     if not isinstance(w, Tensor):
         raise UsageError(f"kernels of type {type(w).__name__} for a tensor", rule="both tensors, or both arrays")
     if kind == "convolution":
         w = w.flip(tuple(range(2, w.ndim)))
-    gradients = torch.is_grad_enabled() and (x.requires_grad or w.requires_grad)
+    gradients = _asked(x, w)
     sizes = (stride, padding, dilation, groups)
     plan = plan_of(x, w, bias, sizes, gradients, algorithm, kind, transposed, output_padding)
-    return apply_transposed(x, w, bias, plan, gradients) if transposed else apply(x, w, bias, plan, gradients)
+    if transposed:
+        return apply_transposed(x, w, bias, plan, gradients)
+    if kind == "cross-correlation":
+        _shorten(x, w, (*sizes, algorithm, kind, transposed, output_padding), plan, gradients)
+    return apply(x, w, bias, plan, gradients)
 
 
 def plan_of(
@@ -106,33 +99,42 @@ def plan_of(
         shape = geometry(x.shape, w.shape, kind=kind, **named)
     plan = plan_for(shape, x, algorithm, gradients)
     if not cast:
-        _keep(key, plan, w.shape)
+        _keep(key, plan)
     return plan
-
-
-def most_straight(w: torch.Size) -> float:
-    """Elements of an input up to which no other algorithm than torch's own can win, whatever its shape.
-
-    >>> [most_straight(torch.Size(w)) for w in ((8, 8, 3, 3), (1, 1, 3, 3), (1, 1, 5, 5))]
-    [inf, 7281.0, 0.0]
-    """
-    if small(w):
-        return inf
-    taps = w[2:].numel()
-    return float(_SMALL_WORK // (taps * w[0])) if taps <= _SMALL_TAPS else 0.0
 
 
 def _word(part: Any) -> Any:
     return tuple(_word(entry) for entry in part) if isinstance(part, list | tuple) else part
 
 
-def _keep(key: Any, plan: Plan, kernels: torch.Size) -> None:
+def _keep(key: Any, plan: Plan) -> None:
     _plans[key] = plan
-    if len(_straight) >= _MOST_PLANS:
-        _straight.clear()
-    _straight[kernels] = most_straight(kernels)
     if len(_plans) > _MOST_PLANS:
         _plans.popitem(last=False)
+
+
+def _shorten(x: Tensor, w: Tensor, named: tuple[Any, ...], plan: Plan, gradients: bool) -> None:
+    """Let the next such call of `conv` go straight to torch's own: what is best for a step also serves without one."""
+    if plan.native is None or torch.is_autocast_enabled(x.device.type):
+        return
+    if len(QUICK) >= _MOST_PLANS:
+        QUICK.clear()
+    threads = torch.get_num_threads
+    try:
+        QUICK[(x.shape, w.shape, x.dtype, x.device, *named)] = (
+            torch.convolution,
+            plan.native,
+            threads,
+            threads(),
+            None if gradients else _asked,
+        )
+    except TypeError:
+        return  # lists cannot be looked up
+
+
+def _asked(x: Tensor, w: Tensor) -> bool:
+    """Whether gradients are."""
+    return torch.is_grad_enabled() and (x.requires_grad or w.requires_grad)
 
 
 def _check(x: Tensor, w: Tensor, bias: Tensor | None) -> None:

@@ -1,0 +1,81 @@
+"""Rivals timed in turns in one process, and results kept a line each, so that a run that was cut off can go on."""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Work = Callable[[], object]
+LONG_S = 2.0  # a round of all rivals that takes this long is run twice, and the lesser is taken
+LEFT_BEHIND = 1.5  # what first runs find this many times behind the best is out of the race
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Results so far."""
+
+    path: Path | None
+    rows: dict[str, Any]
+    deadline: float
+
+    @classmethod
+    def read(cls, path: Path | None, budget: float) -> State:
+        """What the file has; nothing new is begun after `budget` seconds."""
+        rows = {}
+        if path is not None and path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                row = json.loads(line)
+                rows[row["key"]] = row["value"]
+        return cls(path, rows, time.monotonic() + budget)
+
+    def get(self, key: str, measure: Callable[[], Any]) -> Any:
+        """A result, measured unless it is known; None when the time is up."""
+        if key not in self.rows:
+            if time.monotonic() > self.deadline:
+                return None
+            self.rows[key] = measure()
+            if self.path is not None:
+                with self.path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"key": key, "value": self.rows[key]}) + "\n")
+        return self.rows[key]
+
+
+def rivals(works: Mapping[str, Work], least_s: float = 0.15, most: int = 60) -> dict[str, float]:
+    """The median seconds of each, in rounds of all in ever another order; of what is long the lesser of two."""
+    for work in works.values():
+        work()
+    took = {name: [once(work)] for name, work in works.items()}
+    long = sum(times[0] for times in took.values()) > LONG_S
+    draw, order, spent = random.Random(0), list(works), 0.0
+    for _ in range(1 if long else most):
+        draw.shuffle(order)
+        for name in order:
+            took[name].append(once(works[name]))
+            spent += took[name][-1]
+        if spent > least_s * len(works):
+            break
+    return {name: min(times) if long else statistics.median(times[1:]) for name, times in took.items()}
+
+
+def hopeful(works: Mapping[str, Work]) -> dict[str, Work]:
+    """Those that the least of a few first runs does not leave behind by half."""
+    first = {}
+    for name, work in works.items():
+        work()
+        first[name] = once(work)
+        for _ in range(min(9, int(5e-3 / first[name]))):
+            first[name] = min(first[name], once(work))
+    return {name: work for name, work in works.items() if first[name] < LEFT_BEHIND * min(first.values())}
+
+
+def once(work: Work) -> float:
+    """Seconds of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
