@@ -13,6 +13,7 @@ from typing import Any
 
 Work = Callable[[], object]
 LONG_S = 2.0  # a round of all rivals that takes this long is run twice, and the lesser is taken
+TURN_S = 1e-3  # of what is short, at least so long a turn
 LEFT_BEHIND = 1.5  # what first runs find this many times behind the best is out of the race
 
 
@@ -47,20 +48,24 @@ class State:
 
 
 def rivals(works: Mapping[str, Work], least_s: float = 0.15, most: int = 60) -> dict[str, float]:
-    """The median seconds of each, in rounds of all in ever another order; of what is long the lesser of two."""
-    for work in works.values():
-        work()
-    took = {name: [once(work)] for name, work in works.items()}
-    long = sum(times[0] for times in took.values()) > LONG_S
+    """The median seconds of each, in rounds of all in ever another order.
+
+    What is short runs some times at each turn, alike for all; of what is long the lesser of two first runs is taken.
+    """
+    first = {name: once(work) for name, work in works.items()}
+    if sum(first.values()) > LONG_S:
+        return {name: min(first[name], once(work)) for name, work in works.items()}
+    times = max(1, int(TURN_S / min(once(work) for work in works.values())))
+    took: dict[str, list[float]] = {name: [] for name in works}
     draw, order, spent = random.Random(0), list(works), 0.0
-    for _ in range(1 if long else most):
+    for _ in range(most):
         draw.shuffle(order)
         for name in order:
-            took[name].append(once(works[name]))
-            spent += took[name][-1]
+            took[name].append(once(works[name], times))
+            spent += took[name][-1] * times
         if spent > least_s * len(works):
             break
-    return {name: min(times) if long else statistics.median(times[1:]) for name, times in took.items()}
+    return {name: statistics.median(rounds) for name, rounds in took.items()}
 
 
 def hopeful(works: Mapping[str, Work]) -> dict[str, Work]:
@@ -74,8 +79,9 @@ def hopeful(works: Mapping[str, Work]) -> dict[str, Work]:
     return {name: work for name, work in works.items() if first[name] < LEFT_BEHIND * min(first.values())}
 
 
-def once(work: Work) -> float:
-    """Seconds of one call."""
+def once(work: Work, times: int = 1) -> float:
+    """Seconds of one call, the mean of so many."""
     start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    for _ in range(times):
+        work()
+    return (time.perf_counter() - start) / times

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rigwise.convolution.algorithms import Pass
 from rigwise.convolution.choose import LIBRARY, PADDED, SPECTRAL
 from rigwise.convolution.geometry import Geometry, Kind, Padding, Sizes, geometry, transposed_geometry
 from rigwise.convolution.operation import QUICK
@@ -263,8 +264,8 @@ class Convolution(torch.autograd.Function):
         need_x, need_w = ctx.needs_input_grad[:2]
         g = g.contiguous()
         if torch.is_grad_enabled():
-            dx = _applied(Transposed, g, w, None, plan) if need_x else None
-            return dx, _applied(Weights, x, g, plan) if need_w else None, _bias_gradient(ctx, g), None
+            dx = _along("input_gradient", g, w, plan) if need_x else None
+            return dx, _along("weight_gradient", x, g, plan) if need_w else None, _bias_gradient(ctx, g), None
         names = (plan.input_gradient, plan.weight_gradient)
         if names[0] == names[1] and names[0] in (LIBRARY, PADDED):
             dx, dw = library_backward(g, x, w, plan.shape, names[0] == PADDED, (need_x, need_w))
@@ -299,22 +300,16 @@ class Transposed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, w: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
         """The transposed convolution of x."""
-        ctx.save_for_backward(x, w)
-        ctx.plan = plan
-        return _with_bias(run_pass("input_gradient", plan.input_gradient, x, w, plan.shape), bias)
+        return _with_bias(_begun(ctx, "input_gradient", x, w, plan), bias)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         """G goes forward; the kernels' gradient has g as its input and x as its output's gradient."""
         x, w = ctx.saved_tensors
-        plan: Plan = ctx.plan
         need_x, need_w = ctx.needs_input_grad[:2]
         g = g.contiguous()
-        if torch.is_grad_enabled():
-            dx = _applied(Convolution, g, w, None, plan) if need_x else None
-            return dx, _applied(Weights, g, x, plan) if need_w else None, _bias_gradient(ctx, g), None
-        dx = run_pass("forward", plan.forward, g, w, plan.shape) if need_x else None
-        dw = run_pass("weight_gradient", plan.weight_gradient, g, x, plan.shape) if need_w else None
+        dx = _along("forward", g, w, ctx.plan) if need_x else None
+        dw = _along("weight_gradient", g, x, ctx.plan) if need_w else None
         return dx, dw, _bias_gradient(ctx, g), None
 
 
@@ -322,21 +317,36 @@ class Weights(torch.autograd.Function):
     """The kernels' gradient as a forward pass, for gradients of gradients: linear in x and in g."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, g: Tensor, plan: Plan) -> Tensor:
+    def forward(ctx: Any, x: Tensor, g: Tensor, bias: None, plan: Plan) -> Tensor:
         """The kernels' gradient from the input and the output's gradient."""
-        ctx.save_for_backward(x, g)
-        ctx.plan = plan
-        return _with_bias(run_pass("weight_gradient", plan.weight_gradient, x, g, plan.shape), None)
+        return _with_bias(_begun(ctx, "weight_gradient", x, g, plan), None)
 
     @staticmethod
     def backward(ctx: Any, v: Tensor) -> tuple[Tensor | None, ...]:
         """V, as kernels, goes back with g and forward with x."""
         x, g = ctx.saved_tensors
-        plan: Plan = ctx.plan
         need_x, need_g = ctx.needs_input_grad[:2]
         v = v.contiguous()
-        if torch.is_grad_enabled():
-            dx = _applied(Transposed, g, v, None, plan) if need_x else None
-            return dx, _applied(Convolution, x, v, None, plan) if need_g else None, None
-        dx = run_pass("input_gradient", plan.input_gradient, g, v, plan.shape) if need_x else None
-        return dx, run_pass("forward", plan.forward, x, v, plan.shape) if need_g else None, None
+        dx = _along("input_gradient", g, v, ctx.plan) if need_x else None
+        return dx, _along("forward", x, v, ctx.plan) if need_g else None, None, None
+
+
+_FUNCTIONS: dict[Pass, type[torch.autograd.Function]] = {
+    "forward": Convolution,
+    "input_gradient": Transposed,
+    "weight_gradient": Weights,
+}
+
+
+def _begun(ctx: Any, which: Pass, first: Tensor, second: Tensor, plan: Plan) -> Tensor:
+    """A pass, its two tensors kept for the backward pass."""
+    ctx.save_for_backward(first, second)
+    ctx.plan = plan
+    return run_pass(which, getattr(plan, which), first, second, plan.shape)
+
+
+def _along(which: Pass, first: Tensor, second: Tensor, plan: Plan) -> Tensor:
+    """A pass within a backward pass; as a function of its own where gradients of gradients are asked for."""
+    if torch.is_grad_enabled():
+        return _applied(_FUNCTIONS[which], first, second, None, plan)
+    return run_pass(which, getattr(plan, which), first, second, plan.shape)
