@@ -47,14 +47,14 @@ class State:
         return self.rows[key]
 
 
-def rivals(works: Mapping[str, Work], least_s: float = 0.15, most: int = 60) -> dict[str, float]:
-    """The median seconds of each, in rounds of all in ever another order.
+def rounds(works: Mapping[str, Work], least_s: float = 0.15, most: int = 60) -> dict[str, list[float]]:
+    """Seconds of each in every round; a round runs all, in ever another order.
 
-    What is short runs some times at each turn, alike for all; of what is long the lesser of two first runs is taken.
+    What is short runs some times at each turn, alike for all. What is long runs twice, its first run counted.
     """
     first = {name: once(work) for name, work in works.items()}
     if sum(first.values()) > LONG_S:
-        return {name: min(first[name], once(work)) for name, work in works.items()}
+        return {name: [first[name], once(work)] for name, work in works.items()}
     times = max(1, int(TURN_S / min(once(work) for work in works.values())))
     took: dict[str, list[float]] = {name: [] for name in works}
     draw, order, spent = random.Random(0), list(works), 0.0
@@ -65,7 +65,18 @@ def rivals(works: Mapping[str, Work], least_s: float = 0.15, most: int = 60) -> 
             spent += took[name][-1] * times
         if spent > least_s * len(works):
             break
-    return {name: statistics.median(rounds) for name, rounds in took.items()}
+    return took
+
+
+def rivals(works: Mapping[str, Work], least_s: float = 0.15, most: int = 60) -> dict[str, float]:
+    """The median seconds of each over such rounds; of what is long the lesser."""
+    took = rounds(works, least_s, most)
+    return {name: statistics.median(each) if len(each) > 2 else min(each) for name, each in took.items()}
+
+
+def paired(took: Mapping[str, list[float]], one: str, other: str) -> float:
+    """How many times the seconds of `one` those of `other` are: the median of the ratios within a round."""
+    return statistics.median(b / a for a, b in zip(took[one], took[other]))
 
 
 def hopeful(works: Mapping[str, Work]) -> dict[str, Work]:
