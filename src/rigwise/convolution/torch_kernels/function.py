@@ -80,6 +80,7 @@ def plan_of(
     """The plan of a convolution of tensors, made at its first. sizes: stride, padding, dilation, groups."""
     if output_padding != 0 and not transposed:
         raise UsageError(f"output_padding={output_padding}", rule="output_padding is of a transposed convolution")
+    _check(x, w, bias)
     what = (algorithm, transposed, kind, output_padding) if transposed or algorithm != "auto" else kind
     key = (x.shape, w.shape, x.dtype, x.device, gradients, torch.get_num_threads(), *sizes, what)
     try:
@@ -89,7 +90,6 @@ def plan_of(
         plan = _plans.get(key)
     if plan is not None:
         return plan
-    _check(x, w, bias)
     cast = torch.is_autocast_enabled(x.device.type)
     if cast and algorithm in ("auto", "model"):
         algorithm = LIBRARY  # torch casts its own as it likes
