@@ -59,7 +59,7 @@ SEED, TRIED = 2026, ((15, 227), (99, 85))  # of the grid; and of what `auto` was
 SCIPY = [(16, 3), (32, 5), (64, 11), (128, 7), (256, 31), (512, 63), (1024, 63), (2048, 11), (2048, 31), (2048, 63)]
 
 
-def works_of(n: int, c: int, k: int, size: int, kernel: int, groups: int, small: bool = False) -> dict[str, Work]:
+def works_of(shape: Shape, small: bool = False) -> dict[str, Work]:
     """Forward plus backward: ours, torch's with padding=, torch's of a padded input.
 
     small: also torch's once more, which shows the noise, and both as layers (`Conv`, `nn.Conv2d`).
@@ -70,6 +70,7 @@ def works_of(n: int, c: int, k: int, size: int, kernel: int, groups: int, small:
 
     from rigwise.convolution import Conv, conv
 
+    n, c, k, size, kernel, groups = shape
     x = torch.randn(n, c, size, size, requires_grad=True)
     module = nn.Conv2d(c, k, kernel, padding=kernel // 2, groups=groups, bias=False)
     w, pad, own = module.weight, kernel // 2, Conv.like(module)
@@ -92,14 +93,14 @@ def works_of(n: int, c: int, k: int, size: int, kernel: int, groups: int, small:
     return works
 
 
-def layer(*shape: int) -> dict[str, float]:
+def layer(shape: Shape) -> dict[str, float]:
     """Seconds of each."""
-    return rivals(works_of(*shape), least_s=0.3, most=2000)
+    return rivals(works_of(shape), least_s=0.3, most=2000)
 
 
-def small_layer(*shape: int) -> dict[str, float]:
+def small_layer(shape: Shape) -> dict[str, float]:
     """Seconds of ours and of the sooner of torch's; how many times as fast ours is, alone and as a layer; the noise."""
-    took = rounds(works_of(*shape, small=True), least_s=0.5, most=2000)
+    took = rounds(works_of(shape, small=True), least_s=0.5, most=2000)
     seconds = {name: statistics.median(each) for name, each in took.items()}
     best = min(("plain", "padded"), key=lambda name: seconds.get(name, float("inf")))
     return {
@@ -116,7 +117,7 @@ def layers(state: State) -> Iterator[str]:
     yield "| layer | shape | torch ms | ours ms | times as fast | asked |\n|---|---|---:|---:|---:|---:|"
     for what, n, c, k, size, kernel, groups, asked in LAYERS:
         shape = f"N{n} C{c} K{k} {size}x{size}"
-        row = state.get(f"layer {what} {shape}", partial(layer, n, c, k, size, kernel, groups))
+        row = state.get(f"layer {what} {shape}", partial(layer, (n, c, k, size, kernel, groups)))
         if row is None:
             return
         theirs = min(row["plain"], row["padded"])
@@ -130,7 +131,7 @@ def smalls(state: State) -> Iterator[str]:
     yield "|---|---|---:|---:|---:|---:|---:|"
     for what, n, c, k, size, kernel, groups in SMALL:
         shape = f"N{n} C{c} K{k} {size}x{size}"
-        row = state.get(f"small {what} {shape}", partial(small_layer, n, c, k, size, kernel, groups))
+        row = state.get(f"small {what} {shape}", partial(small_layer, (n, c, k, size, kernel, groups)))
         if row is None:
             return
         cells = " | ".join(f"{row[name]:.3f}" for name in ("gain", "as layers", "itself"))
@@ -224,7 +225,10 @@ def beside_scipy(size: int, kernel: int, mode: str) -> dict[str, float]:
         "fftconvolve": lambda: signal.fftconvolve(x, w, mode),
         "oaconvolve": lambda: signal.oaconvolve(x, w, mode),
     }
-    return rivals(works)
+    took = rounds(works, most=400)
+    best = min(("fftconvolve", "oaconvolve"), key=lambda name: statistics.median(took[name]))
+    gains = {f"gain {name}": paired(took, name, best) for name in ("torch", "numpy")}
+    return {**{name: statistics.median(each) for name, each in took.items()}, **gains}
 
 
 def scipys(state: State) -> Iterator[str]:
@@ -236,9 +240,8 @@ def scipys(state: State) -> Iterator[str]:
             row = state.get(f"scipy {size} {kernel} {mode}", partial(beside_scipy, size, kernel, mode))
             if row is None:
                 return
-            best = min(row["fftconvolve"], row["oaconvolve"])
             cells = " | ".join(f"{row[name] * 1e3:.2f}" for name in ("fftconvolve", "oaconvolve", "torch", "numpy"))
-            gains = f"{best / row['torch']:.2f} | {best / row['numpy']:.2f}"
+            gains = f"{row['gain torch']:.2f} | {row['gain numpy']:.2f}"
             yield f"| {size}x{size}, {kernel}x{kernel}, {mode} | {cells} | {gains} |"
 
 

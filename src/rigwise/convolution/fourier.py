@@ -37,7 +37,7 @@ _LARGEST = 1 << 20
 _TILE = 7  # times the kernel's reach: less is read twice, more falls out of cache
 _LEAST_TILE = 128
 _MOST_TILE = {1: 1 << 15, 2: 512, 3: 64}  # beyond these a tile falls out of cache
-SMALL = 1 << 13  # elements of a transform below which one call for all dims costs less than what it does too much
+_SMALL = 1 << 13  # elements of a transform below which one call for all dims costs less than what it does too much
 _AT_ONCE = 1 << 18  # elements of the tiles of a row that go through together
 
 
@@ -156,7 +156,7 @@ def engine() -> Any:
 
 def _spectrum(x: Floats, n: tuple[int, ...]) -> Spectrum:
     """Zeros behind x up to the lengths n; the last dim first, while the others are short."""
-    if prod(n) <= SMALL:
+    if prod(n) <= _SMALL:
         small: Spectrum = engine().rfftn(x, n, axes=range(-len(n), 0))
         return small
     spectrum: Spectrum = engine().rfft(x, n[-1], axis=-1)
@@ -168,7 +168,7 @@ def _spectrum(x: Floats, n: tuple[int, ...]) -> Spectrum:
 def _image(spectrum: Spectrum, n: tuple[int, ...], starts: Iterable[int], counts: Iterable[int]) -> Floats:
     """What is read of the image, each dim cut before the next is transformed."""
     reads = [slice(start, start + count) for start, count in zip(starts, counts)]
-    if prod(n) <= SMALL:
+    if prod(n) <= _SMALL:
         small: Floats = engine().irfftn(spectrum, n, axes=range(-len(n), 0))
         part: Floats = small[inside(reads)]
         return part
@@ -236,20 +236,17 @@ def fft_forward(x: Floats, w: Floats, shape: Geometry) -> Floats:
     return keep_strided(np.ascontiguousarray(_image(spectrum, n, starts, shape.dense_out)), shape)
 
 
-def short_transform(shape: Geometry) -> tuple[tuple[int, ...], tuple[slice, ...]] | None:
-    """Lengths of one short transform of an image, and what is read of it; None where it is long or reads only zeros."""
-    n = _lengths(shape)
-    starts = [reach - 1 - before for reach, (before, _) in zip(shape.reach, shape.pad)]
-    if prod(n) > SMALL or min(starts) < 0:
-        return None
-    return n, tuple(slice(start, start + out) for start, out in zip(starts, shape.dense_out))
+def whole_transform(shape: Geometry) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None:
+    """Lengths of the one transform of an image, where its reading starts, how far it goes; None if of zeros alone."""
+    starts = tuple(reach - 1 - before for reach, (before, _) in zip(shape.reach, shape.pad))
+    return None if min(starts) < 0 else (_lengths(shape), starts, shape.dense_out)
 
 
-def plain(x: Floats, w: Floats, n: tuple[int, ...], reads: tuple[slice, ...]) -> Floats:
-    """The true convolution of an image and a kernel without channels, as `short_transform` has it."""
-    transforms = engine()
-    y: Floats = transforms.irfftn(transforms.rfftn(x, n) * transforms.rfftn(w, n), n)
-    return np.ascontiguousarray(y[reads])
+def plain(x: Floats, w: Floats, n: tuple[int, ...], starts: tuple[int, ...], counts: tuple[int, ...]) -> Floats:
+    """The true convolution of an image and a kernel without channels, as `whole_transform` has it."""
+    one, other = _spectrum(x, n), _spectrum(w, n)
+    product_ = np.multiply(one, other, out=one if one.dtype == other.dtype else None)
+    return np.ascontiguousarray(_image(product_, n, starts, counts))
 
 
 def fft_input_gradient(g: Floats, w: Floats, shape: Geometry) -> Floats:

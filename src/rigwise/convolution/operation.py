@@ -11,7 +11,7 @@ import numpy as np
 
 from rigwise.convolution.algorithms import run_pass
 from rigwise.convolution.choose import choose_numpy
-from rigwise.convolution.fourier import SMALL, plain, short_transform
+from rigwise.convolution.fourier import plain, whole_transform
 from rigwise.convolution.geometry import (
     Geometry,
     Kind,
@@ -161,8 +161,8 @@ def _plain(image: Any, kernel: Any, mode: str, algorithm: str, kind: Kind) -> Fl
     x, w = _floats("image", image), _floats("kernel", kernel)
     if mode not in MODES:
         raise UsageError(f"mode={mode!r}", rule="one of " + ", ".join(MODES))
-    if algorithm == "auto" and x.ndim == w.ndim and x.size <= SMALL:
-        found = _short(x.shape, w.shape, mode, kind, x.dtype.itemsize)
+    if algorithm == "auto" and x.ndim == w.ndim:
+        found = _whole(x.shape, w.shape, mode, kind, x.dtype.itemsize)
         if found is not None:
             return plain(x, w if kind == "convolution" else turn(w, w.ndim), *found)
     y: Floats = conv(x[None, None], w[None, None], padding=mode, kind=kind, algorithm=algorithm)[0, 0]
@@ -170,10 +170,9 @@ def _plain(image: Any, kernel: Any, mode: str, algorithm: str, kind: Kind) -> Fl
 
 
 @lru_cache(maxsize=4096)
-def _short(
+def _whole(
     x: tuple[int, ...], w: tuple[int, ...], mode: str, kind: Kind, element: int
-) -> tuple[tuple[int, ...], tuple[slice, ...]] | None:
-    """The lengths and the reading of a transform so short that looking for the way is half of it; None for others."""
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None:
+    """What `plain` takes where one transform is the soonest: to look for the way is half of a short one."""
     shape = geometry((1, 1, *x), (1, 1, *w), padding=mode, kind=kind)
-    found = short_transform(shape)
-    return found if found is not None and choose_numpy("forward", shape, element) == "fft" else None
+    return whole_transform(shape) if choose_numpy("forward", shape, element) == "fft" else None
