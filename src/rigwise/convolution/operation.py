@@ -21,6 +21,7 @@ from rigwise.convolution.geometry import (
     transposed_geometry,
 )
 from rigwise.convolution.kernels import Floats, turn
+from rigwise.convolution.quick import QUICK
 from rigwise.errors import UsageError
 
 Array = TypeVar("Array")
@@ -77,11 +78,6 @@ def conv(
     return y if bias is None else y + np.asarray(bias, dtype=y.dtype).reshape(-1, *(1,) * shape.dims)
 
 
-Quick = tuple[Callable[..., Any], tuple[Any, ...], Callable[[], int], int, Callable[[Any, Any], bool] | None]
-"""Torch's own convolution and what it takes; what counts threads, and the count that this was timed at; where only
-the forward pass was timed, what tells whether gradients are asked for."""
-QUICK: dict[Any, Quick] = {}
-"""By all that a call names, where torch's own is the soonest: any more work would be felt in the smallest layers."""
 _TENSORS: dict[type, Callable[..., Any]] = {}  # types of tensor seen so far: a look-up where an import would cost more
 
 

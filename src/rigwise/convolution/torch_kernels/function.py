@@ -17,7 +17,7 @@ from torch.nn import functional
 from rigwise.convolution.algorithms import Pass
 from rigwise.convolution.choose import LIBRARY, PADDED, SPECTRAL
 from rigwise.convolution.geometry import Geometry, Kind, Padding, Sizes, geometry, transposed_geometry
-from rigwise.convolution.operation import QUICK
+from rigwise.convolution.quick import QUICK
 from rigwise.convolution.torch_kernels.choice import Plan, by_model, by_trial, forced
 from rigwise.convolution.torch_kernels.memory import KERNELS, Kept
 from rigwise.convolution.torch_kernels.passes import (
