@@ -55,9 +55,9 @@ def conv(
     """
     if type(x) is not np.ndarray:
         try:
-            sizes = (x.shape, w.shape, x.dtype, x.device, stride, padding, dilation, groups)
-            found = QUICK.get((*sizes, algorithm, kind, transposed, output_padding))
-            if found is not None:
+            key = x.shape, w.shape, x.dtype, x.device, stride, padding, dilation, groups, algorithm, kind
+            found = QUICK.get(key)
+            if found is not None and not transposed and not output_padding:
                 run, native, threads, count, asked = found
                 if threads() == count and (asked is None or not asked(x, w)):
                     return run(x, w, bias, *native)

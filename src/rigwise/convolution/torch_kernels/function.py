@@ -31,6 +31,7 @@ from rigwise.convolution.torch_kernels.passes import (
 )
 from rigwise.errors import UsageError, not_found
 
+_OWN = (functional.conv1d, functional.conv2d, functional.conv3d)
 _TRANSPOSED = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)
 FLOATS = (torch.float32, torch.float64)
 _plans: OrderedDict[Any, Plan] = OrderedDict()
@@ -62,7 +63,7 @@ def conv(
     if transposed:
         return apply_transposed(x, w, bias, plan, gradients)
     if kind == "cross-correlation":
-        _shorten(x, w, (*sizes, algorithm, kind, transposed, output_padding), plan, gradients)
+        _shorten(x, w, (*sizes, algorithm, kind), plan, gradients)
     return apply(x, w, bias, plan, gradients)
 
 
@@ -121,14 +122,10 @@ def _shorten(x: Tensor, w: Tensor, named: tuple[Any, ...], plan: Plan, gradients
     if len(QUICK) >= _MOST_PLANS:
         QUICK.clear()
     threads = torch.get_num_threads
+    stride, pad, dilation, *_, groups = plan.native
+    own = _OWN[plan.shape.dims - 1], (stride, pad, dilation, groups)
     try:
-        QUICK[(x.shape, w.shape, x.dtype, x.device, *named)] = (
-            torch.convolution,
-            plan.native,
-            threads,
-            threads(),
-            None if gradients else _asked,
-        )
+        QUICK[(x.shape, w.shape, x.dtype, x.device, *named)] = (*own, threads, threads(), None if gradients else _asked)
     except TypeError:
         return  # lists cannot be looked up
 
