@@ -26,19 +26,23 @@ class Limit:
     instead: Callable[[Layout], Layout]
 
 
-def _replicas(layout: Layout) -> bool:
-    """Whether gradients of whole replicas are averaged, bucket by bucket, which is what can be packed."""
-    return layout.dp > 1 and _plain(layout)
-
-
-def _plain(layout: Layout) -> bool:
-    """Whether ranks hold whole replicas but for what tp cuts."""
-    return not layout.zero and layout.pp == 1 and layout.cp == 1 and not layout.blocks and layout.ep == 1
+def _packed(layout: Layout) -> bool:
+    """Whether gradients can be packed: there are some to exchange, whole ones but for bf16, on a link that can be
+    tried.
+    """
+    if layout.dp * layout.cp == 1 or (layout.compress == "auto" and layout.pp > 1):
+        return False
+    return not layout.zero or layout.compress == "bf16"
 
 
 def _experts(layout: Layout) -> bool:
     """Whether experts can be shared out: over runs of data- and context-parallel ranks."""
-    return (layout.dp * layout.cp) % layout.ep == 0 and layout.compress == "none" and not layout.blocks
+    return (layout.dp * layout.cp) % layout.ep == 0
+
+
+def _data_only(layout: Layout) -> bool:
+    """Whether blocks can be split by model: data-parallel ranks hold whole replicas otherwise, and run them once."""
+    return layout.ranks == layout.dp and layout.ep == 1 and not layout.zero and layout.recompute == "none"
 
 
 def _without_weights(offload: str) -> str:
@@ -57,7 +61,7 @@ LIMITS = (
     ),
     Limit(
         key="schedule",
-        broken=lambda layout: layout.schedule == "zero_bubble" and layout.zero > 0,  # a shard is there before W is done
+        broken=lambda layout: layout.schedule == "zero_bubble" and layout.zero > 1,  # a shard is there before W is done
         instead=lambda layout: layout.but(schedule="1f1b"),
     ),
     Limit(
@@ -72,8 +76,8 @@ LIMITS = (
     ),
     Limit(
         key="compress",
-        broken=lambda layout: layout.compress != "none" and not _replicas(layout),
-        instead=lambda layout: layout if _replicas(layout) else layout.but(compress="none"),
+        broken=lambda layout: layout.compress != "none" and not _packed(layout),
+        instead=lambda layout: layout.but(compress="none"),
     ),
     Limit(
         key="precision",
@@ -82,7 +86,7 @@ LIMITS = (
     ),
     Limit(
         key="blocks",
-        broken=lambda layout: bool(layout.blocks) and (layout.tp > 1 or layout.zero > 0),
+        broken=lambda layout: bool(layout.by_model) and not _data_only(layout),
         instead=lambda layout: layout.but(blocks=()),
     ),
 )

@@ -17,6 +17,7 @@ from rigwise.models.trace import call
 from rigwise.run.clock import Clock
 from rigwise.run.compress.exchange import Exchange
 from rigwise.run.compress.prepare import prepare as prepare_exchange
+from rigwise.run.compress.prepare import ready
 from rigwise.run.compress.two_phase import ring_bytes
 from rigwise.run.feeding.feed import cut, place, size
 from rigwise.run.limits import check_layout
@@ -29,6 +30,7 @@ from rigwise.run.parallel.line import Line
 from rigwise.run.parallel.mesh import Mesh
 from rigwise.run.parallel.nodes import measure
 from rigwise.run.parallel.offload import activations_on_host, optimizer_on_host
+from rigwise.run.parallel.portions import Portions
 from rigwise.run.parallel.probe import Probe, probe
 from rigwise.run.parallel.recompute import mark_units, recompute_graph, recompute_module
 from rigwise.run.parallel.regather import gathering_again
@@ -104,7 +106,8 @@ class Parallel:
             return self.exchange.take_sent()
         sizes = [0, 0]  # of what every replica has, and of experts
         for held in self._book:
-            if isinstance(held.parameter, nn.Parameter) and held.parameter.requires_grad:
+            shared_out = bool(self.layout.by_model) and not held.is_whole
+            if isinstance(held.parameter, nn.Parameter) and held.parameter.requires_grad and not shared_out:
                 sizes[held.name in self._experts] += held.parameter.nbytes
         return ring_bytes(sizes[0], self.mesh.size("dp", "cp")) + ring_bytes(sizes[1], self.mesh.size("edp"))
 
@@ -180,7 +183,7 @@ def parallelize(
     wanted = Layout.parse(layout, precision="float32") if isinstance(layout, str) else layout
     check_layout(wanted)
     where = mesh or Mesh.join(wanted)
-    if wanted.compress != "none" and loss is None:
+    if wanted.compress != "none" and not wanted.zero and loss is None:
         raise UsageError(
             f"compress={wanted.compress} without a loss",
             rule="gradients are packed as they lie after a pass with inputs, targets and loss",
@@ -244,7 +247,12 @@ def _piped(
 ) -> Parallel:
     """A rank's stages of a pipeline."""
     assert isinstance(graph, fx.GraphModule)
-    line = Line(graph, mesh, _AUTOCAST.get(mesh.layout.precision), clock, experts)
+    packed = mesh.layout.compress != "none" and not mesh.layout.zero
+    exchange = Exchange(mesh.device) if packed else None
+    line = Line(graph, mesh, _AUTOCAST.get(mesh.layout.precision), clock, experts, exchange)
+    if exchange:
+        own = {name: weight for name, weight in line.stages.weights().items() if name not in experts}
+        ready(exchange, mesh.layout.compress, own, mesh.ranks("dp", "cp"))
     return Parallel(
         nn.ModuleList(line.stages.modules),
         line.book(book),
@@ -254,6 +262,7 @@ def _piped(
         seen=seen,
         line=line,
         order=[name for name, _ in model.named_parameters()],
+        exchange=exchange,
         experts=experts,
     )
 
@@ -294,7 +303,7 @@ def _is_cut(layout: Layout) -> bool:
 
 def _by_model(model: nn.Module, layout: Layout) -> set[str]:
     """The weights of the blocks that a layout splits by model inside data parallelism."""
-    names = [name for name, choice in layout.blocks if choice == "model"]
+    names = [*layout.by_model]
     known = [name for name, _ in model.named_modules() if name]
     for name in names:
         if name not in known:
@@ -305,10 +314,21 @@ def _by_model(model: nn.Module, layout: Layout) -> set[str]:
 def _mixed(model: nn.Module, mesh: Mesh, inputs: Any, within: set[str]) -> tuple[nn.Module, dict[str, Held]]:
     group = mesh.group("dp")
     assert group is not None
-    ranks = mesh.degree("dp")
-    everybody = tree_map(lambda t: torch.cat([t] * ranks) if isinstance(t, torch.Tensor) else t, inputs)
+    ranks, own = mesh.degree("dp"), size(inputs)
     along = Along(group=group, ranks=ranks, rank=mesh.coordinate("dp"))
-    return mixed_parallel(capture(model, everybody), along, within)
+    everybody = tree_map(lambda t: torch.cat([t] * ranks) if isinstance(t, torch.Tensor) else t, inputs)
+    graph = capture(model, everybody)
+    (way,) = set(mesh.layout.by_model.values())
+    if way == "model":
+        return mixed_parallel(graph, along, within)
+    if own < ranks:
+        raise UsageError(
+            f"blocks split by {way}, and a micro-batch of {own} samples on {ranks} ranks",
+            rule="a portion has at least a sample for each rank",
+            nearest=f"micro={ranks}",
+        )
+    portions = Portions.of(way, group, ranks, along.rank, own)
+    return mixed_parallel(graph, along, within, (capture(model, cut(everybody, 0, portions.size)), portions))
 
 
 def _cut(
