@@ -90,7 +90,7 @@ def run(
     """
     from rigwise.hardware.sensors import energy, joules_a_step
     from rigwise.layouts.layout import Layout
-    from rigwise.run.limits import check_layout
+    from rigwise.layouts.runnable import check_layout
     from rigwise.run.seats import once_a_host, seat
     from rigwise.run.start import run as train
     from rigwise.run.task import locate

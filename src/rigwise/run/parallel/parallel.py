@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_map
 
 from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout
+from rigwise.layouts.runnable import check_layout
 from rigwise.models.trace import call
 from rigwise.run.clock import Clock
 from rigwise.run.compress.exchange import Exchange
@@ -20,7 +21,6 @@ from rigwise.run.compress.prepare import prepare as prepare_exchange
 from rigwise.run.compress.prepare import ready
 from rigwise.run.compress.two_phase import ring_bytes
 from rigwise.run.feeding.feed import cut, place, size
-from rigwise.run.limits import check_layout
 from rigwise.run.parallel.agreement import check_draws, check_models, check_samples
 from rigwise.run.parallel.capture import capture
 from rigwise.run.parallel.context import context_parallel
@@ -32,7 +32,7 @@ from rigwise.run.parallel.nodes import measure
 from rigwise.run.parallel.offload import activations_on_host, optimizer_on_host
 from rigwise.run.parallel.portions import Portions
 from rigwise.run.parallel.probe import Probe, probe
-from rigwise.run.parallel.recompute import mark_units, recompute_graph, recompute_module
+from rigwise.run.parallel.recompute import calls_attention, mark_units, recompute_graph, recompute_module
 from rigwise.run.parallel.regather import gathering_again
 from rigwise.run.parallel.sharing import micro_batch, replicate, shard, shards
 from rigwise.run.parallel.stages import prepare
@@ -224,7 +224,10 @@ def _replicas(
     clock: Clock | None,
     exchange: Exchange | None,
 ) -> nn.Module:
-    """Copies over dp x cp, but for experts that are shared out among them."""
+    """Copies over dp x cp, but for experts and blocks that are shared out among them; as it is where nothing is left."""
+    cut = set(getattr(module, "_ddp_params_and_buffers_to_ignore", ()))
+    if cut and not any(p.requires_grad for name, p in module.named_parameters() if name not in cut):
+        return module
     changed = bool(seen.changed) if seen else any(True for _ in module.buffers())
     unused = bool(seen and seen.unused)
     if experts:
@@ -344,8 +347,13 @@ def _cut(
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, cut_names)
         return module, [book.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
     if not _is_cut(mesh.layout):
-        if mesh.layout.recompute != "none":
-            recompute_module(model, mesh.layout.recompute)
+        kind = mesh.layout.recompute
+        if kind == "selective" and not calls_attention(model, place(inputs, mesh.device)):
+            graph = capture(model, place(inputs, mesh.device))
+            mark_units(graph, model, kind)
+            return recompute_graph(graph), [Held.whole(name, tensor) for name, tensor in tensors.items()]
+        if kind != "none":
+            recompute_module(model, kind)
         return model, [Held.whole(name, tensor) for name, tensor in tensors.items()]
     layout = mesh.layout
     if loss is None and (layout.pp > 1 or layout.cp > 1):
