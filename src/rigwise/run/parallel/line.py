@@ -8,6 +8,7 @@ of the last micro-batch.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -54,8 +55,10 @@ class Line:
             self._refuse_twice_held()
             for number, module in enumerate(self.stages.modules):
                 shard(module, mesh, [w for name, w in module.named_parameters() if name in self.experts])
-                way = partial(micro_batch, module, mesh.layout.zero)
-                self.stages.wrap(number, module, (lambda last, module=module: kept_whole(module)) if self.late else way)
+                self.stages.wrap(number, module, partial(kept_whole if self.late else self._micro_batch, module))
+
+    def _micro_batch(self, module: nn.Module, last: bool) -> AbstractContextManager[None]:
+        return micro_batch(module, self.mesh.layout.zero, last)
 
     def book(self, book: Iterable[Held]) -> list[Held]:
         """What this rank holds, of the book of all stages."""
@@ -152,7 +155,7 @@ class Line:
             self.clock.lap(part)
 
 
-def _gradient(weight: nn.Parameter) -> torch.Tensor:
+def _gradient(weight: torch.Tensor) -> torch.Tensor:
     """A weight's gradient; zeros where it got none."""
     if weight.grad is None:
         weight.grad = torch.zeros_like(weight)

@@ -224,7 +224,7 @@ def _replicas(
     clock: Clock | None,
     exchange: Exchange | None,
 ) -> nn.Module:
-    """Copies over dp x cp, but for experts and blocks that are shared out among them; as it is where nothing is left."""
+    """Copies over dp x cp, but for experts and blocks that are shared out; as it is where nothing else is trained."""
     cut = set(getattr(module, "_ddp_params_and_buffers_to_ignore", ()))
     if cut and not any(p.requires_grad for name, p in module.named_parameters() if name not in cut):
         return module

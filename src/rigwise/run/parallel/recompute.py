@@ -103,7 +103,7 @@ def calls_attention(model: nn.Module, inputs: Any) -> bool:
         call(model, inputs)
         for buffer, before in buffers:
             buffer.copy_(before)
-    return mode.seen
+    return bool(mode.seen)
 
 
 class _Attention(TorchFunctionMode):

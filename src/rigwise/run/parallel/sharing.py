@@ -116,8 +116,8 @@ def micro_batch(module: nn.Module, zero: int, last: bool) -> Iterator[None]:
 
 
 @contextmanager
-def kept_whole(module: nn.Module) -> Iterator[None]:
-    """A pass on a sharded module that leaves gradients whole where they are, for `scatter` to share out."""
+def kept_whole(module: nn.Module, last: bool) -> Iterator[None]:
+    """A pass on a sharded module, the last or not, that leaves gradients whole where they are, for `scatter`."""
     sharded: Any = module
     sharded.set_is_last_backward(False)
     sharded.set_reshard_after_backward(False)
