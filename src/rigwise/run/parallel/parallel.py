@@ -8,8 +8,6 @@ from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.nn.parallel import DistributedDataParallel
-from torch.utils._pytree import tree_map
 
 from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout
@@ -22,6 +20,7 @@ from rigwise.run.compress.prepare import ready
 from rigwise.run.compress.two_phase import ring_bytes
 from rigwise.run.feeding.feed import cut, place, size
 from rigwise.run.parallel.agreement import check_draws, check_models, check_samples
+from rigwise.run.parallel.blocks import shared_out
 from rigwise.run.parallel.capture import capture
 from rigwise.run.parallel.context import context_parallel
 from rigwise.run.parallel.experts import ExpertGradients, expert_parallel, leave_alone
@@ -30,13 +29,12 @@ from rigwise.run.parallel.line import Line
 from rigwise.run.parallel.mesh import Mesh
 from rigwise.run.parallel.nodes import measure
 from rigwise.run.parallel.offload import activations_on_host, optimizer_on_host
-from rigwise.run.parallel.portions import Portions
 from rigwise.run.parallel.probe import Probe, probe
 from rigwise.run.parallel.recompute import calls_attention, mark_units, recompute_graph, recompute_module
 from rigwise.run.parallel.regather import gathering_again
 from rigwise.run.parallel.sharing import micro_batch, replicate, shard, shards
 from rigwise.run.parallel.stages import prepare
-from rigwise.run.parallel.tensor import Along, mixed_parallel, tensor_parallel
+from rigwise.run.parallel.tensor import Along, tensor_parallel
 
 Loss = Callable[[Any, Any], torch.Tensor]
 _AUTOCAST = {"bfloat16": torch.bfloat16}
@@ -304,47 +302,14 @@ def _is_cut(layout: Layout) -> bool:
     return layout.tp > 1 or layout.pp > 1 or layout.cp > 1
 
 
-def _by_model(model: nn.Module, layout: Layout) -> set[str]:
-    """The weights of the blocks that a layout splits by model inside data parallelism."""
-    names = [*layout.by_model]
-    known = [name for name, _ in model.named_modules() if name]
-    for name in names:
-        if name not in known:
-            raise UsageError(f"block {name!r}", rule="a block is a module of the model", nearest=", ".join(known[:8]))
-    return {w for w, _ in model.named_parameters() for name in names if w.startswith(f"{name}.")}
-
-
-def _mixed(model: nn.Module, mesh: Mesh, inputs: Any, within: set[str]) -> tuple[nn.Module, dict[str, Held]]:
-    group = mesh.group("dp")
-    assert group is not None
-    ranks, own = mesh.degree("dp"), size(inputs)
-    along = Along(group=group, ranks=ranks, rank=mesh.coordinate("dp"))
-    everybody = tree_map(lambda t: torch.cat([t] * ranks) if isinstance(t, torch.Tensor) else t, inputs)
-    graph = capture(model, everybody)
-    (way,) = set(mesh.layout.by_model.values())
-    if way == "model":
-        return mixed_parallel(graph, along, within)
-    if own < ranks:
-        raise UsageError(
-            f"blocks split by {way}, and a micro-batch of {own} samples on {ranks} ranks",
-            rule="a portion has at least a sample for each rank",
-            nearest=f"micro={ranks}",
-        )
-    portions = Portions.of(way, group, ranks, along.rank, own)
-    return mixed_parallel(graph, along, within, (capture(model, cut(everybody, 0, portions.size)), portions))
-
-
 def _cut(
     model: nn.Module, mesh: Mesh, inputs: Any, targets: Any, loss: Loss | None, cuts: Mapping[str, str] | None
 ) -> tuple[nn.Module, list[Held]]:
     """The module that this rank runs, and its book, in the order of the model's own parameters and buffers."""
     tensors: dict[str, torch.Tensor] = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    within = _by_model(model, mesh.layout) if mesh.degree("dp") > 1 else set()
-    if within:
-        module, book = _mixed(model, mesh, inputs, within)
-        module.to(mesh.device)
-        cut_names = [name for name, held in book.items() if not held.is_whole]
-        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, cut_names)
+    by_model = shared_out(model, mesh, inputs)
+    if by_model is not None:
+        module, book = by_model
         return module, [book.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
     if not _is_cut(mesh.layout):
         kind = mesh.layout.recompute
