@@ -92,7 +92,6 @@ def run(
     from rigwise.layouts.layout import Layout
     from rigwise.layouts.runnable import check_layout
     from rigwise.run.seats import once_a_host, seat
-    from rigwise.run.server_process import begin
     from rigwise.run.start import run as train
     from rigwise.run.task import locate
 
@@ -107,8 +106,6 @@ def run(
     if here and (here.guarded or here.rank or not here.one_host):
         why_not = "what other machines do is not known here: `rigwise estimate` takes a cluster"
     elif predicted is None:
-        if here is None:
-            begin()  # beside the prediction, which reads torch too
         predicted, why_not = _foretold(task, layout, batch, device, settings)
     before, began = energy(), time.monotonic()
     ideal_s = predicted.mfu * predicted.step_s if predicted and predicted.mfu else None
@@ -154,8 +151,12 @@ def _foretold(
     task: str, layout: str | Layout, batch: int | None, device: str, settings: Mapping[str, Value]
 ) -> tuple[Estimate | None, str]:
     """The estimate of a run before it is made, or why there is none."""
+    from rigwise.run.seats import seat
+    from rigwise.run.server_process import begin
     from rigwise.run.settings import settled, told
 
+    if seat() is None:
+        begin()  # ranks' torch is read beside the prediction's
     what = told(task, settings)
     if what is None:
         return None, f"{task} could not be asked for its batch and its optimizer"
