@@ -11,7 +11,7 @@ from typing import Any
 from rigwise.advise.assumptions import assumed
 from rigwise.advise.candidates import Candidate
 from rigwise.advise.judge import Verdict
-from rigwise.advise.money import electricity_usd, resale_usd
+from rigwise.advise.money import card_worth, electricity_usd, resale_usd
 from rigwise.advise.needs import Need
 from rigwise.units import GIBI, HOUR, YEAR
 
@@ -20,9 +20,9 @@ from rigwise.units import GIBI, HOUR, YEAR
 class Choice:
     """A candidate with its verdict. Money in US dollars over the years of the need.
 
-    owning: card, host, electricity and resale by name, resale negative. total: what all of it costs over the years, or
-    what the rent of the work does. spend: what leaves the purse: capital and electricity, or rent. reasons, warnings:
-    in words. fit: what makes it fit (recompute, offload, ...).
+    owning: card, host, electricity, resale and sold (cards that are there and not used any more) by name, the last two
+    negative. total: what all of it costs over the years, or what the rent of the work does. spend: what leaves the
+    purse: capital and electricity, or rent. reasons, warnings: in words. fit: what makes it fit (recompute, ...).
     """
 
     candidate: Candidate
@@ -104,7 +104,8 @@ def choose(candidate: Candidate, verdict: Verdict, need: Need) -> Choice:
     """
     low, high, basis, warnings = verdict.spread(need)
     speed = verdict.samples_per_s
-    time_s = None if need.work is None else need.work / speed
+    kept = speed * candidate.useful
+    time_s = None if need.work is None else need.work / kept
     hours, years = (need.hours, need.years) if time_s is None else (time_s / HOUR, time_s / YEAR)
     if candidate.bought:
         owning = _owning(candidate, verdict, need, hours, years)
@@ -114,7 +115,7 @@ def choose(candidate: Candidate, verdict: Verdict, need: Need) -> Choice:
             hours = min(hours, need.budget / candidate.hourly)
         owning = {"rent": candidate.hourly * hours}
         total = spend = owning["rent"]
-    samples = speed * hours * HOUR
+    samples = kept * hours * HOUR
     return Choice(
         candidate=candidate,
         verdict=verdict,
@@ -132,16 +133,23 @@ def choose(candidate: Candidate, verdict: Verdict, need: Need) -> Choice:
 
 def _owning(candidate: Candidate, verdict: Verdict, need: Need, hours: float, years: float) -> dict[str, float]:
     """Dollars by part until the machine is sold; one that was there before is counted at what is added to it."""
-    kept = assumed("resale")
-    cards = max(candidate.count - candidate.owned, 0) * candidate.card.usd
-    host = candidate.capital - cards
-    left = resale_usd(cards, kept["kept_a_year"], years) + resale_usd(max(host, 0.0), kept["kept_by_hosts"], years)
-    return {
-        "card": cards,
-        "host": host,
+    parts = {
+        "card": candidate.cards,
+        "host": candidate.around,
         "electricity": electricity_usd(verdict.watts or 0.0, hours, need.per_kwh),
-        "resale": -float(kept["selling"]) * left,
+        "resale": -worth(candidate, years),
     }
+    return parts | ({"sold": -candidate.sold} if candidate.sold else {})
+
+
+def worth(candidate: Candidate, years: float) -> float:
+    """Dollars that a bought candidate fetches after years; what was there before is not counted.
+
+    Cards keep their share a year by their age, the machine around them another.
+    """
+    kept = assumed("resale")
+    cards = card_worth(candidate.cards, candidate.age, years)
+    return float(kept["selling"]) * (cards + resale_usd(candidate.around, kept["kept_by_hosts"], years))
 
 
 def makes_fit(verdict: Verdict) -> list[str]:

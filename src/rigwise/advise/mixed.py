@@ -27,12 +27,13 @@ _ORDER = ("float32", "float16", "bfloat16")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mixed:
     """Cards that work together. data: samples of the batch a card; layers: of the pipeline a card; each None where it
-    cannot be done, and why says why. Throughputs in samples a second; alone: each card by itself.
+    cannot be done, and why says why. Throughputs in samples a second; alone: each card by itself, None where the model
+    does not fit on it.
     """
 
     cards: tuple[str, ...]
     precision: str
-    alone: tuple[float, ...]
+    alone: tuple[float | None, ...]
     data: tuple[int, ...] | None
     data_throughput: float | None
     layers: tuple[int, ...] | None
@@ -87,7 +88,7 @@ def mix(owned: Sequence[tuple[Device, int]], need: Need) -> Mixed:
     return Mixed(
         cards=tuple(card.name for card in cards),
         precision=precision,
-        alone=tuple(verdict.samples_per_s for verdict in alone),
+        alone=tuple(verdict.samples_per_s if verdict.fits else None for verdict in alone),
         data=data[0] if data else None,
         data_throughput=data[1] if data else None,
         layers=layers[0] if layers else None,

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rigwise.advise.candidates import SOLD
+from rigwise.advise.assumptions import host_for
+from rigwise.advise.candidates import SOLD, machine_usd
 from rigwise.advise.choice import Choice
 from rigwise.advise.judge import Verdict, judge
 from rigwise.advise.mixed import Mixed, mix
@@ -14,6 +15,7 @@ from rigwise.advise.needs import Need
 from rigwise.advise.prices import PriceBook
 from rigwise.hardware.catalog import device as find_device
 
+_MOST = 4  # cards in a machine that a person builds
 _TRIED = 6  # cards that are looked at beside the old ones
 
 
@@ -33,11 +35,15 @@ class Now:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
-    """One more card beside the old ones. gain: throughput over what there is, minus 1."""
+    """One more card beside the old ones. price: of the card; around: of a larger machine where the old one is full.
+
+    gain: throughput over what there is, minus 1.
+    """
 
     device: str
     condition: str
     price: float
+    around: float
     throughput: float
     gain: float
     mixed: Mixed
@@ -48,6 +54,7 @@ class Beside:
             "device": self.device,
             "condition": self.condition,
             "price_usd": self.price,
+            "machine_usd": self.around,
             "throughput": self.throughput,
             "gain": self.gain,
             "mixed": self.mixed.to_dict(),
@@ -71,8 +78,11 @@ def now(need: Need, verdicts: Mapping[tuple[str, int], Verdict]) -> Now | None:
 
 def beside(need: Need, book: PriceBook, there: Now, every: Sequence[Choice]) -> Iterator[Beside]:
     """Other cards of one kind to put beside the owned ones within the budget, the fastest alone first."""
-    if not there.fits or sum(count for _, count in need.owned) > 3:
+    held = sum(count for _, count in need.owned)
+    larger = host_for(need.owned[0][0], held + 1)
+    if not there.fits or larger is None or held >= _MOST:
         return
+    around = machine_usd(need, larger, held + 1)
     mine = {device.name for device, _ in need.owned}
     seen: set[str] = set()
     for choice in sorted(every, key=lambda c: -c.throughput):
@@ -80,7 +90,7 @@ def beside(need: Need, book: PriceBook, there: Now, every: Sequence[Choice]) -> 
         price = c.card.usd
         if c.count > 1 or c.condition not in SOLD or c.device.name in mine | seen or c.device.form != "pcie":
             continue
-        if not choice.verdict.fits or (need.budget is not None and price > need.budget):
+        if not choice.verdict.fits or (need.budget is not None and price + around > need.budget):
             continue
         seen.add(c.device.name)
         if len(seen) > _TRIED:
@@ -92,6 +102,7 @@ def beside(need: Need, book: PriceBook, there: Now, every: Sequence[Choice]) -> 
                 device=c.device.name,
                 condition=c.condition,
                 price=price,
+                around=around,
                 throughput=found.throughput,
                 gain=gain,
                 mixed=found,
