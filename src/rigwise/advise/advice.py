@@ -18,7 +18,7 @@ from rigwise.advise.needs import Need, check
 from rigwise.advise.prices import PriceBook
 from rigwise.advise.rank import frontier, late, ranked, refusal
 from rigwise.advise.reasons import reasons
-from rigwise.advise.upgrade import Beside, Now, beside, now
+from rigwise.advise.upgrade import Beside, Now, beside, now, slower
 from rigwise.units import show_bytes, show_seconds
 
 _WORTH = 1.2  # times the speed of what is there, below which a change is warned of
@@ -103,13 +103,13 @@ def advise(need: Need, book: PriceBook, *, top: int = 10) -> Advice:
         if (device.name, count) in verdicts
         for candidate in ways(need, device, count, book)
     ]
-    reasons_against = {choice.candidate.name: refusal(choice, need) for choice in every}
-    fitting = [choice for choice in every if not reasons_against[choice.candidate.name]]
-    refused = refused | {name: why for name, why in reasons_against.items() if why}
-    if not fitting:
-        raise nothing(need, every, refused, allowed)
-    order = ranked(fitting, need)
     there = now(need, verdicts)
+    against_it = {choice.candidate.name: refusal(choice, need) or slower(choice, there) for choice in every}
+    fitting = [choice for choice in every if not against_it[choice.candidate.name]]
+    refused = refused | {name: why for name, why in against_it.items() if why}
+    if not fitting:
+        raise nothing(need, [c for c in every if not slower(c, there)], refused, allowed)
+    order = ranked(fitting, need)
     even = _even(order, need, book)
     shown = [_told(choice, need, book, order, there) for choice in order[:top]]
     return Advice(

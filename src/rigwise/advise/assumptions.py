@@ -42,9 +42,10 @@ class Machine:
     loud: bool = False
 
 
-def hosts() -> list[Machine]:
+@cache
+def hosts() -> tuple[Machine, ...]:
     """Every machine that cards are put into."""
-    return [Machine(**row) for row in data("assumptions")["host"]]
+    return tuple(Machine(**row) for row in data("assumptions")["host"])
 
 
 def host_named(name: str) -> Machine | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from rigwise.advise.assumptions import Machine, assumed, host_for, host_named
 from rigwise.advise.money import useful_share
 from rigwise.advise.needs import Need
-from rigwise.advise.prices import Price, PriceBook
+from rigwise.advise.prices import Price, PriceBook, left_behind
 from rigwise.cost.efficiencies import family_of
 from rigwise.hardware.catalog import devices
 from rigwise.hardware.device import Device
@@ -99,6 +99,8 @@ def _refusal(need: Need, device: Device) -> str:
 def _unpriced(need: Need, device: Device, book: PriceBook) -> str:
     if any(_price(need, device, count, condition, book) for condition in need.conditions for count in (1, 2, 4, 8)):
         return ""
+    if left_behind(device) and set(need.conditions) & set(SOLD):
+        return f"current CUDA leaves {device.arch} out; a price of your own counts it: --price {device.name}:used=USD"
     return f"no price is known for it as {' or '.join(need.conditions)}; say one: --price {device.name}=USD"
 
 

@@ -13,6 +13,7 @@ from rigwise.advise.assumptions import assumed, circuit_watts
 from rigwise.advise.candidates import Candidate
 from rigwise.advise.judge import Verdict
 from rigwise.advise.needs import Need
+from rigwise.advise.prices import left_behind
 from rigwise.cost.datakinds import Loading, supply
 from rigwise.cost.loader import STAGES, feed
 from rigwise.units import GIGA
@@ -97,7 +98,7 @@ def _types(c: Candidate, verdict: Verdict) -> Iterator[str]:
         yield "no 16 bit: without tensor cores for it, it computes in float32, with twice the memory"
     elif kind == "float16" and "bfloat16" not in device.peak:
         yield "no bfloat16: float16 needs loss scaling"
-    if device.arch.startswith(tuple(assumed("left_behind")["architectures"])):
+    if left_behind(device):
         yield f"software: current CUDA leaves {device.arch} out; it wants a release of before"
     if device.kind != "gpu":
         yield f"software: {device.vendor}'s accelerators need a stack of their own"

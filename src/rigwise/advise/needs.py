@@ -73,9 +73,8 @@ class Need:
 
     def money(self, usd: float) -> str:
         """An amount in the reader's currency, in words."""
-        if self.currency in ("", "USD"):
-            return show_usd(usd)
-        return f"{show_usd(usd * self.per_usd).removeprefix('$')} {self.currency}"
+        sign, said = "-" if usd < 0 else "", show_usd(abs(usd) * self.per_usd)
+        return f"{sign}{said}" if not self.currency else f"{sign}{said.removeprefix('$')} {self.currency}"
 
     @property
     def hours(self) -> float:
@@ -122,7 +121,7 @@ def check(need: Need) -> None:
             raise UsageError(f"{name}={value:g}", rule=f"{name} is more than nothing, and finite")
     if need.hours_per_week > WEEK / HOUR:
         raise UsageError(f"{need.hours_per_week:g} hours a week", rule="a week has 168")
-    check_whole(most=need.most)
+    check_whole(devices=need.most)
     if not 0 <= need.memory < float("inf"):
         raise UsageError(
             f"memory of {need.memory:g} bytes", rule="the least memory of a device is 0 or more, and finite"

@@ -10,7 +10,7 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date as Day
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,15 @@ class Offer:
         )
 
 
+def left_behind(device: Device) -> bool:
+    """Whether the current software of its vendor leaves a device's architecture out.
+
+    >>> left_behind(find_device("gtx-1080-ti")), left_behind(find_device("rtx-2080-ti"))
+    (True, False)
+    """
+    return device.arch.startswith(tuple(assumed("left_behind")["architectures"]))
+
+
 @dataclass(frozen=True, kw_only=True)
 class PriceBook:
     """All prices that are known on a day: the packaged ones, those refreshed on this machine, and one's own."""
@@ -106,11 +115,20 @@ class PriceBook:
     offers: Sequence[Offer] = ()
     own: Mapping[tuple[str, str], Price] = field(default_factory=dict)
 
+    @cached_property
+    def _by_device(self) -> Mapping[tuple[str, bool], Sequence[Offer]]:
+        found: dict[tuple[str, bool], list[Offer]] = {}
+        for offer in self.offers:
+            found.setdefault((offer.device, offer.spot), []).append(offer)
+        return found
+
     def card(self, device: Device, condition: str) -> Price | None:
-        """A card's price, new or used; None where it is not to be had so."""
+        """A card's price, new or used; None where it is not to be had so, or only one's own price is reason to buy it."""
         own = self.own.get((device.name, condition))
         if own or condition not in ("new", "used"):
             return own
+        if left_behind(device):
+            return None
         return self._used(device) if condition == "used" else self._new(device)
 
     def age(self, device: Device) -> float:
@@ -157,7 +175,7 @@ class PriceBook:
         own = self.own.get((device.name, "spot" if spot else "rent"))
         if own:
             return own
-        fitting = [o for o in self.offers if o.device == device.name and o.spot == spot and o.serves(count)]
+        fitting = [o for o in self._by_device.get((device.name, spot), ()) if o.serves(count)]
         prices = [offer.price() for offer in fitting]
         fresh = [p for p in prices if not p.doubt(self.today)]
         return min(fresh or prices, key=lambda p: p.usd, default=None)

@@ -55,8 +55,8 @@ def score(choice: Choice, need: Need) -> tuple[float, float]:
     """
     sure = choice.assured
     if need.goal == "soonest":
-        speed = choice.throughput * choice.candidate.useful * sure
-        return (need.work / speed if need.work is not None else -speed), choice.total
+        soon = -choice.throughput * choice.candidate.useful if choice.time_s is None else choice.time_s
+        return (soon / sure if soon > 0 else soon * sure), choice.total
     if need.goal == "most":
         return -choice.samples * sure, choice.total
     return choice.per_sample / sure, choice.verdict.step_s

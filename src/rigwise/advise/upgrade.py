@@ -10,10 +10,12 @@ from rigwise.advise.assumptions import host_for
 from rigwise.advise.candidates import SOLD, machine_usd
 from rigwise.advise.choice import Choice
 from rigwise.advise.judge import Verdict, judge
-from rigwise.advise.mixed import Mixed, mix
+from rigwise.advise.mixed import Asked, Mixed, mix
+from rigwise.advise.money import electricity_usd
 from rigwise.advise.needs import Need
 from rigwise.advise.prices import PriceBook
 from rigwise.hardware.catalog import device as find_device
+from rigwise.units import HOUR
 
 _MOST = 4  # cards in a machine that a person builds
 _TRIED = 6  # cards that are looked at beside the old ones
@@ -21,16 +23,28 @@ _TRIED = 6  # cards that are looked at beside the old ones
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Now:
-    """What is there: samples a second, and in words how."""
+    """What is there: samples a second, and in words how. time_s: until the work is done, where one is asked for.
+
+    electricity: dollars of it until then, where the power is known.
+    """
 
     what: str
     throughput: float
     fits: bool
     how: str
+    time_s: float | None = None
+    electricity: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {"what": self.what, "throughput": self.throughput, "fits": self.fits, "how": self.how}
+        return {
+            "what": self.what,
+            "throughput": self.throughput,
+            "fits": self.fits,
+            "how": self.how,
+            "time_s": self.time_s,
+            "electricity_usd": self.electricity,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +85,29 @@ def now(need: Need, verdicts: Mapping[tuple[str, int], Verdict]) -> Now | None:
         own = verdicts.get((device.name, count)) or judge(need, [device]).get((device.name, count))
         if own is None:
             return None
-        return Now(what=what, throughput=own.samples_per_s, fits=own.fits, how=str(own.layout))
+        time_s = need.work / own.samples_per_s if need.work is not None and own.fits else None
+        known = time_s is not None and own.watts is not None
+        usd = electricity_usd(own.watts or 0.0, (time_s or 0.0) / HOUR, need.per_kwh) if known else None
+        speed, how = own.samples_per_s, str(own.layout)
+        return Now(what=what, throughput=speed, fits=own.fits, how=how, time_s=time_s, electricity=usd)
     found = mix(need.owned, need)
-    return Now(what=what, throughput=found.throughput or 0.0, fits=found.throughput is not None, how="mixed cards")
+    rate = found.throughput
+    time_s = need.work / rate if need.work is not None and rate else None
+    return Now(what=what, throughput=rate or 0.0, fits=rate is not None, how=_how(found), time_s=time_s)
+
+
+def _how(found: Mixed) -> str:
+    """Which of the two ways a mixture works in."""
+    pipeline = found.pipeline_throughput is not None and found.pipeline_throughput == found.throughput
+    return f"{'pipeline' if pipeline else 'data parallel'} of mixed cards"
+
+
+def slower(choice: Choice, there: Now | None) -> str:
+    """Why a choice is no upgrade: what is there does more; empty where it is one."""
+    if there is None or not there.fits:
+        return ""
+    times = choice.throughput * choice.candidate.useful / there.throughput
+    return "" if times > 1 else f"it is {times:.2g} times as fast as what is there, {there.what}"
 
 
 def beside(need: Need, book: PriceBook, there: Now, every: Sequence[Choice]) -> Iterator[Beside]:
@@ -85,6 +119,7 @@ def beside(need: Need, book: PriceBook, there: Now, every: Sequence[Choice]) -> 
     around = machine_usd(need, larger, held + 1)
     mine = {device.name for device, _ in need.owned}
     seen: set[str] = set()
+    known = Asked()
     for choice in sorted(every, key=lambda c: -c.throughput):
         c = choice.candidate
         price = c.card.usd
@@ -95,7 +130,7 @@ def beside(need: Need, book: PriceBook, there: Now, every: Sequence[Choice]) -> 
         seen.add(c.device.name)
         if len(seen) > _TRIED:
             return
-        found = mix([*need.owned, (find_device(c.device.name), 1)], need)
+        found = mix([*need.owned, (find_device(c.device.name), 1)], need, known)
         if found.throughput:
             gain = found.throughput / there.throughput - 1
             yield Beside(

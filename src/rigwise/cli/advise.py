@@ -246,10 +246,21 @@ def _need(found: Advice) -> Iterator[tuple[str, str]]:
     yield "budget", "" if need.budget is None else found.need.money(need.budget)
     yield "deadline", "" if need.deadline is None else units.show_seconds(need.deadline)
     yield "use", f"{need.hours_per_week:g} hours a week for {need.years:g} years" if need.work is None else ""
-    now = found.now
-    yield "there is", f"{now.what}: {units.show_number(now.throughput * per)} {unit}/s" if now else ""
+    yield "there is", _there(found, per, unit)
     machines = len(found.verdicts)
     yield "search", f"{machines:,} machines, {len(found.every):,} ways to get them, in {found.seconds:.2f} s"
+
+
+def _there(found: Advice, per: float, unit: str) -> str:
+    """What is owned, with what it does of the work and for how much."""
+    now = found.now
+    if now is None:
+        return ""
+    if not now.fits:
+        return f"{now.what}, on which the model does not fit"
+    done = "" if now.time_s is None else f", done in {units.show_seconds(now.time_s)}"
+    cost = "" if now.electricity is None else f" for {found.need.money(now.electricity)} of electricity"
+    return f"{now.what}: {units.show_number(float(f'{now.throughput * per:.3g}'))} {unit}/s{done}{cost}"
 
 
 def _ranking(screen: Console, found: Advice) -> object:

@@ -30,10 +30,8 @@ def advice_svg(advice: Advice) -> str:
 
     Without an amount of work: dollars spent across, speed up. With one: time until it is done across, dollars up.
     """
-    from rigwise.advise.rank import refusal
-
     need = advice.need
-    points = [c for c in advice.every if not refusal(c, need)]
+    points = [c for c in advice.every if c.candidate.name not in advice.refused]
     points = [c for c in points if c.throughput * _SLOWEST > max(other.throughput for other in points)]
     board = Board(_WIDTH, 580, f"Money and speed for {need.model.name}")
     says = (
