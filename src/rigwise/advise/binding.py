@@ -19,8 +19,14 @@ from rigwise.units import show_bytes, show_seconds, time_unit
 
 _LARGE = 12  # devices that a model is tried on
 _MORE = 64  # devices that are tried where fewer do not hold a model
-_LIMITS: Mapping[str, Any] = {"budget": None, "deadline": None, "circuit": None, "one_machine": False, "quiet": False}
-_LIMITS |= {"slots": None}
+_LIMITS: Mapping[str, Any] = {
+    "budget": None,
+    "deadline": None,
+    "circuit": None,
+    "one_machine": False,
+    "quiet": False,
+    "slots": None,
+}
 _LIFTED = {
     "one_machine": "without --one-machine",
     "quiet": "without --low-noise",

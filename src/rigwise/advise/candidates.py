@@ -175,7 +175,7 @@ def _sold(need: Need, device: Device, book: PriceBook) -> float:
     """Dollars that cards fetch which are there and not used any more."""
     share, usd = float(assumed("resale")["selling"]), 0.0
     for mine, count in need.owned:
-        price = book.card(mine, "used") if mine.name != device.name else None
+        price = book.second_hand(mine) if mine.name != device.name else None
         usd += share * count * price.usd if price else 0.0
     return usd
 

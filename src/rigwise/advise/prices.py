@@ -123,13 +123,17 @@ class PriceBook:
         return found
 
     def card(self, device: Device, condition: str) -> Price | None:
-        """A card's price, new or used; None where it is not to be had so, or only one's own price is reason to buy it."""
+        """A card's price, new or used; None where it is not to be had so, or bought at a price of one's own alone."""
         own = self.own.get((device.name, condition))
         if own or condition not in ("new", "used"):
             return own
         if left_behind(device):
             return None
         return self._used(device) if condition == "used" else self._new(device)
+
+    def second_hand(self, device: Device) -> Price | None:
+        """What a used card goes for, whether or not one would buy it; None where nobody knows."""
+        return self.own.get((device.name, "used")) or self._used(device)
 
     def age(self, device: Device) -> float:
         """Years since a device's launch; 0 where nobody wrote the year down."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rigwise.advise.advice import Advice
 from rigwise.advise.choice import makes_fit
 from rigwise.advise.judge import Verdict
-from rigwise.advise.rank import ranked
+from rigwise.advise.rank import late, ranked
 from rigwise.cost.estimate import Question
 from rigwise.hardware.device import Device
 from rigwise.layouts.layout import Layout
@@ -31,7 +31,8 @@ def lines(advice: Advice, device: Device) -> list[str]:
         if why:
             says.append(f"{name}: {why}")
         elif name in places:
-            says.append(f"{name}: place {places[name]} of {len(order)}")
+            after = ", after all that keep the deadline at the low end of their interval"
+            says.append(f"{name}: place {places[name]} of {len(order)}{after if late(choice, advice.need) else ''}")
         else:
             says.append(f"{name}: another number of the same card does better")
     short = next((choice.verdict for choice in own if not choice.verdict.fits), None)

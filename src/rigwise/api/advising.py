@@ -119,7 +119,7 @@ def prices_of(
     from rigwise.hardware.catalog import device
 
     found, book = device(name), book_of(prices, price_file, today)
-    known = [book.card(found, "new"), book.card(found, "used")]
+    known = [book.card(found, "new"), book.second_hand(found)]
     known += [book.hour(found, 1, spot=spot) or book.hour(found, 8, spot=spot) for spot in (False, True)]
     return [price for price in known if price], book.today
 
