@@ -10,14 +10,14 @@ from typing import Any
 from rigwise.advise.binding import nothing
 from rigwise.advise.candidates import kept, ways
 from rigwise.advise.caveats import caveats
-from rigwise.advise.choice import Choice, choose, scale, worth
+from rigwise.advise.choice import Choice, choose, scale
 from rigwise.advise.flow import Path, compared, walk
 from rigwise.advise.judge import Verdict, judge, sizes
-from rigwise.advise.money import BreakEven, break_even
 from rigwise.advise.needs import Need, check
 from rigwise.advise.prices import PriceBook
 from rigwise.advise.rank import frontier, late, ranked, refusal
 from rigwise.advise.reasons import reasons
+from rigwise.advise.renting import buy_or_rent
 from rigwise.advise.upgrade import Beside, Now, beside, now, slower
 from rigwise.units import show_bytes, show_seconds
 
@@ -110,7 +110,7 @@ def advise(need: Need, book: PriceBook, *, top: int = 10) -> Advice:
     if not fitting:
         raise nothing(need, [c for c in every if not slower(c, there)], refused, allowed)
     order = ranked(fitting, need)
-    even = _even(order, need, book)
+    even = buy_or_rent(order, need, book)
     shown = [_told(choice, need, book, order, there) for choice in order[:top]]
     return Advice(
         need=need,
@@ -158,46 +158,3 @@ def _downs(choice: Choice, need: Need, there: Now | None) -> Iterator[str]:
     most = max(device.memory for device, _ in need.owned)
     if choice.candidate.device.memory < most * 0.93:
         yield f"less memory: {show_bytes(choice.candidate.device.memory)} a card, of {show_bytes(most)} that is there"
-
-
-def _even(order: Sequence[Choice], need: Need, book: PriceBook) -> dict[str, Any] | None:
-    """The break-even of the best choice that is bought against renting the same, or the nearest in speed."""
-    owned = next((c for c in order if c.candidate.bought and c.candidate.cards > 0), None)
-    if owned is None or owned.verdict.watts is None:
-        return None
-    hired = _rental(owned, order, need, book)
-    if hired is None:
-        return None
-    rent, what = hired
-    found = against(owned, rent, need)
-    return {"buy": owned.candidate.name, "rent": what, "rent_usd_per_hour": rent, "use": need.use, **found.to_dict()}
-
-
-def against(owned: Choice, rent_per_hour: float, need: Need) -> BreakEven:
-    """The break-even of a bought choice with a rent for the same work, sold on that day.
-
-    What cards fetch that are there already is left out: it is got in either case.
-    """
-    c = owned.candidate
-    return break_even(
-        c.cards + c.around,
-        rent_per_hour,
-        watts=owned.verdict.watts or 0.0,
-        per_kwh=need.per_kwh,
-        use=need.use,
-        worth=lambda years: worth(c, years),
-    )
-
-
-def _rental(owned: Choice, order: Sequence[Choice], need: Need, book: PriceBook) -> tuple[float, str] | None:
-    """Dollars an hour for as much work as a bought choice does: of the same devices, else of those nearest in speed."""
-    c = owned.candidate
-    same = book.hour(c.device, min(c.count, 8), spot=False)
-    if same:
-        return same.usd * c.count, f"{c.count}x {c.device.name} ({same.source})"
-    hired = [other for other in order if other.candidate.condition == "rent"]
-    if not hired:
-        return None
-    near = min(hired, key=lambda other: other.candidate.hourly / other.throughput)
-    times = owned.throughput / near.throughput
-    return near.candidate.hourly * times, f"{near.candidate.name}, for as much work"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rigwise.advise.choice import Choice, scale
 from rigwise.advise.needs import Need
+from rigwise.advise.rank import late
 from rigwise.advise.upgrade import Now
 from rigwise.units import show_bytes, show_count, show_number, show_seconds
 
@@ -14,9 +15,10 @@ def reasons(choice: Choice, order: Sequence[Choice], need: Need, there: Now | No
     """Why a choice: its place, its money against the next, its memory, and what makes it fit. there: what is owned."""
     place = order.index(choice)
     per, unit = scale(need)
-    yield f"{GOALS[need.goal]}: {_goal_words(choice, need)}"
+    yield f"{_goal(need)}: {_goal_words(choice, need)}"
     if place == 0 and len(order) > 1:
-        yield f"the next, {order[1].candidate.name}: {_goal_words(order[1], need)}"
+        after = ", and may miss the deadline" if late(order[1], need) else ""
+        yield f"the next, {order[1].candidate.name}: {_goal_words(order[1], need)}{after}"
     elif place:
         yield f"the first, {order[0].candidate.name}: {_goal_words(order[0], need)}"
     v, c = choice.verdict, choice.candidate
@@ -39,11 +41,14 @@ def reasons(choice: Choice, order: Sequence[Choice], need: Need, there: Now | No
         yield f"a million {unit}: {need.money(choice.per_sample / per * 1e6)}"
 
 
-GOALS = {
-    "soonest": "finished first within the budget",
-    "most": "most work for the budget over the years",
-    "cheapest": "least money for the work",
-}
+def _goal(need: Need) -> str:
+    """What the ranking looks for, in words."""
+    within = "" if need.budget is None else " within the budget"
+    return {
+        "soonest": f"finished first{within}",
+        "most": f"most work over the years{within}",
+        "cheapest": f"least money for the work{within}",
+    }[need.goal]
 
 
 def _goal_words(choice: Choice, need: Need) -> str:

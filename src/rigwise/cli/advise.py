@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 from rich.console import Console
@@ -305,12 +305,19 @@ def _even(found: Advice) -> Iterator[str]:
     even = found.even
     if even is None:
         return
+    yield from _against(found, even["buy"], even)
+    if even["spot"]:
+        yield from _against(found, even["buy"], even["spot"])
+
+
+def _against(found: Advice, buy: str, even: Mapping[str, Any]) -> Iterator[str]:
+    """Buying against one way to rent."""
     rent = f"{even['rent']} at {found.need.money(even['rent_usd_per_hour'])} an hour"
     if even["hours"] is None:
-        yield f"buy or rent: {rent} stays cheaper than the electricity of {even['buy']}"
+        yield f"buy or rent: {rent} stays cheaper than the electricity of {buy}"
         return
     days = f"{even['days']:,.0f} days at {even['use']:.0%} use"
-    yield f"buy or rent: {even['buy']} is cheaper from {even['hours']:,.0f} hours on ({days}) than {rent},"
+    yield f"buy or rent: {buy} is cheaper from {even['hours']:,.0f} hours on ({days}) than {rent},"
     got = found.need.money(even["resale_usd"])
     kept = f"{even['kept_hours']:,.0f} hours ({even['kept_days']:,.0f} days)"
     yield f"buy or rent: sold on that day for {got}; never sold, from {kept} on"

@@ -121,6 +121,22 @@ def test_break_even_of_an_answer_is_between_cards_that_meet(today) -> None:
     assert even["days"] * 24 * even["use"] == pytest.approx(even["hours"])
 
 
+def test_break_even_against_spot_counts_the_interruptions(today) -> None:
+    prices = ["rtx-3090:used=700", "rtx-3090:rent=0.5", "rtx-3090:spot=0.25"]
+    need = {"budget": 1800, "get": BOUGHT, "prices": prices, "most": 1, "memory": 24, "vendors": ["nvidia"], "top": 1}
+    calm, rough = (advise(today, interruptions=n, **need).even["spot"] for n in (0, 24))
+    assert calm["rent_usd_per_hour"] == pytest.approx(0.25)
+    assert rough["rent_usd_per_hour"] == pytest.approx(0.25 * 1.5)  # a third of the hours is lost
+    assert rough["hours"] < calm["hours"]
+
+
+def test_a_choice_that_may_be_late_is_said_to_be(today) -> None:
+    found = advise(today, work="90e6 images", budget=5, deadline="6 h", top=9)
+    places = [c.time_s / c.assured > 6 * 3600 for c in found.choices]
+    assert places == sorted(places)
+    assert any(text.startswith("deadline: at the low end") for text in found.choices[-1].warnings) or not places[-1]
+
+
 def test_spot_takes_as_much_longer_as_interruptions_leave_less(today) -> None:
     need = {"work": "1e9 images", "get": ["spot"], "most": 1, "interruptions": 24}  # a third of the hours is lost
     one = advise(today, **need).best
