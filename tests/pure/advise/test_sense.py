@@ -16,8 +16,8 @@ from rigwise.hardware.catalog import device
 BOUGHT = ["new", "used"]
 
 
-def advise(today, model="resnet50", **said):
-    return rigwise.advise(model, today=today, **said)
+def advise(today, model="resnet50", most=2, **said):
+    return rigwise.advise(model, today=today, most=most, **said)
 
 
 # --- the nearest that works
@@ -37,7 +37,7 @@ def options(nearest: str) -> dict[str, object]:
     "said",
     [
         {"budget": 100, "get": ["new"]},
-        {"model": "gpt2-xl", "work": "10e9 tokens", "deadline": "10 s"},
+        {"model": "bert-base", "work": "10e9 tokens", "deadline": "10 s"},
         {"model": "gpt2", "work": "10e9 tokens", "deadline": "1 h", "budget": 1},
         {"model": "gpt2", "work": "10e9 tokens", "deadline": "1 s", "budget": 1},
         {"model": "gpt2", "work": "10e9 tokens", "deadline": "1 s", "budget": 1, "currency": "EUR", "per_usd": 0.9},
@@ -180,7 +180,7 @@ def test_a_card_that_current_software_leaves_out_is_bought_at_ones_own_price_alo
 
 
 def test_rented_machines_are_paid_while_they_begin(today) -> None:
-    need = {"work": "50e6 tokens", "adapt": "qlora", "seq": 2048, "get": ["rent"], "top": 60}
+    need = {"work": "50e6 tokens", "adapt": "qlora", "seq": 2048, "get": ["rent"], "most": 1, "top": 60}
     for choice in advise(today, "llama-2-7b", **need).choices:
         assert choice.time_s > 600
         assert choice.spend == pytest.approx(choice.candidate.hourly * choice.time_s / 3600)
@@ -207,7 +207,7 @@ def test_a_price_of_a_day_that_is_none_is_refused(tmp_path) -> None:
 
 
 def test_an_upgrade_is_faster_than_what_is_there_and_costs_something(today) -> None:
-    found = advise(today, own="2x rtx-4090", top=30)
+    found = advise(today, own="2x rtx-4090", most=4, top=30)
     assert all(choice.throughput > found.now.throughput for choice in found.choices)
     assert all(choice.total > 0 for choice in found.choices)
     assert "times as fast as what is there" in " ".join(api.why_not(found, "rtx 2060"))
@@ -236,7 +236,7 @@ def test_a_card_beside_others_counts_the_machine_that_it_needs(today) -> None:
 
 
 def test_width_and_noise_bind_what_is_bought_alone(today) -> None:
-    found = advise(today, slots=2, quiet=True, budget=60000)
+    found = advise(today, slots=2, quiet=True, budget=60000, most=8)
     names = {c.candidate.name for c in found.every if c.candidate.name not in found.refused}
     assert any(name.startswith("1x rtx-4090, rent") for name in names)
     assert "1x rtx-4090, new" not in names
@@ -285,7 +285,7 @@ def test_the_path_says_whether_the_ranking_agrees(today) -> None:
     owned = advise(today, budget=2000, get=BOUGHT, top=1).path
     assert owned.steps[0].fact == "renting was not asked for"
     assert "is of that kind" in owned.ranking
-    both = advise(today, "llama-3-8b", seq=2048, budget=10000, top=1)
+    both = advise(today, "llama-3-8b", seq=2048, budget=10000, most=8, top=1)
     assert "the break-even of" in both.path.steps[0].fact
     assert "is not of that kind; the first that is" in both.path.ranking
     spot = advise(today, work="1e9 images", deadline="2 d", get=["spot"], top=1)
