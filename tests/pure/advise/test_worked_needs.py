@@ -1,4 +1,4 @@
-"""The twelve worked needs of docs/advice.md are answered anew, and its cards ordered anew; the page says what comes out.
+"""The twelve worked needs of docs/advice.md are answered anew, and cards ordered anew; the page says what comes out.
 
 Rewrite both with: python tests/pure/advise/test_worked_needs.py, then check by hand what stands below each.
 """
