@@ -112,15 +112,18 @@ def browse(what: set[str]) -> None:
 def slid(page: Page, address: str) -> dict[str, list[float]]:
     """Milliseconds of steps over values that nobody asked for before, by slider and in all."""
     took: dict[str, list[float]] = {name: [] for name in SLIDERS}
-    for state in STATES:
+    models = {f"any slider of {state.partition('model=')[2].partition('&')[0] or 'llama-3-8b'}": [] for state in STATES}
+    for model, state in zip(models, STATES, strict=True):
         for name in SLIDERS:
             page.goto(f"{address}#/plan?model=gpt2&cluster=1xrtx-3090&batch=8")
             page.wait_for_selector("[data-answer*='gpt2 ']")
             page.goto(f"{address}#/{state}")
             page.wait_for_selector("[data-answer]:not([data-answer*='gpt2 '])")
             page.wait_for_load_state("networkidle")
-            took[name] += page.evaluate(CLOCK, [name, STEPS, PAUSE_MS])
-    return {**took, "any of them": [ms for some in took.values() for ms in some]}
+            steps = page.evaluate(CLOCK, [name, STEPS, PAUSE_MS])
+            took[name] += steps
+            models[model] += steps
+    return {**took, **models, "any of them": [ms for some in took.values() for ms in some]}
 
 
 def load(looking: tuple[float, float]) -> None:

@@ -135,22 +135,33 @@ class Answer:
     @cached_property
     def joules(self) -> Floats | None:
         """Joules of a step, all devices; None where the device's power is not known."""
-        p, cluster = self.parts, self.question.cluster
-        watts = cluster.device.tdp
-        if watts is None:
-            return None
+        p = self.parts
         computing = p["compute"] + p["recompute"] + p["optimizer"]
         moved = sum((p[key] for key in PARTS if key.endswith("exchange")), start=np.zeros(()))
-        shares = self.step.eff.power
-        return energy_joules(cluster.devices, watts, computing, np.asarray(moved), self.seconds, shares)
+        return self.joules_of(self.seconds, computing, moved)
+
+    def joules_of(
+        self, seconds: Floats, computing: Floats | float = 0.0, exchanging: Floats | float = 0.0
+    ) -> Floats | None:
+        """Joules of a step of so many seconds, in which devices compute and exchange for so long."""
+        cluster, shares = self.question.cluster, self.step.eff.power
+        watts = cluster.device.tdp
+        return None if watts is None else energy_joules(cluster.devices, watts, computing, exchanging, seconds, shares)
 
     @cached_property
     def usd(self) -> Floats | None:
         """US dollars of a step, where a price is known."""
-        joules = np.zeros(()) if self.joules is None and self.question.rates.hourly is not None else self.joules
+        return self._usd(self.seconds, self.joules)
+
+    def usd_of(self, seconds: Floats) -> Floats | None:
+        """US dollars of a step of so many seconds in which nothing is done."""
+        return self._usd(seconds, self.joules_of(seconds))
+
+    def _usd(self, seconds: Floats, joules: Floats | None) -> Floats | None:
+        joules = np.zeros(()) if joules is None and self.question.rates.hourly is not None else joules
         if joules is None:
             return None
-        return cost_usd(self.question.cluster.devices, self.seconds, joules, self.question.rates)
+        return cost_usd(self.question.cluster.devices, seconds, joules, self.question.rates)
 
 
 def evaluate(question: Question, table: LayoutTable, on: tuple[Efficiencies, Machine] | None = None) -> Answer:

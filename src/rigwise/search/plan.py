@@ -16,7 +16,7 @@ from rigwise.errors import InfeasibleError, UsageError
 from rigwise.hardware.cluster import Cluster
 from rigwise.layouts.layout import Layout
 from rigwise.layouts.rules import RULES
-from rigwise.search.exact import OBJECTIVES, Found, search
+from rigwise.search.exact import OBJECTIVES, Found, Row, anything_fits, search
 from rigwise.search.mixed import choices, mixed_axes, with_choice
 from rigwise.search.reasons import walk_says, why
 from rigwise.search.space import Axes, axes, fixed, space
@@ -91,7 +91,7 @@ def plan(
     started = time.perf_counter()
     found = _search(question, precision, objective, top, fix or {}, every)
     took = time.perf_counter() - started
-    best, front = ([layout for _, _, layout in some] for some in (found.best, _thinned(found.frontier)))
+    best, front = ([row.layout for row in some] for some in (found.best, _thinned(found.frontier)))
     usual = plain_data_parallel(question, precision)
     known = _together(question, [*best, *front, *([usual] if usual else [])])
     rows, plain = [known[layout] for layout in best], known[usual] if usual else None
@@ -213,7 +213,7 @@ def _smallest_change(question: Question, precision: str, fix: Mapping[str, objec
         larger = _grown(cluster, times)
         wider = replace(question, cluster=larger, batch=question.batch * times)
         on = fixed(axes(wider.model, larger, wider.batch), fix)
-        if search(wider, space(wider.model, larger, on, precision), top=1).feasible:
+        if anything_fits(wider, space(wider.model, larger, on, precision)):
             return f"{larger.devices} devices of the kind, with batch {wider.batch}"
     return "a device with more memory, a smaller model, or fewer tokens a sample"
 
@@ -225,7 +225,7 @@ def _grown(cluster: Cluster, times: int) -> Cluster:
     return replace(cluster, nodes=cluster.nodes * times)
 
 
-def _thinned(frontier: list[tuple[float, float, Layout]], most: int = 24) -> list[tuple[float, float, Layout]]:
+def _thinned(frontier: list[Row], most: int = 24) -> list[Row]:
     """At most `most` points of the frontier, evenly spread, ends included."""
     if len(frontier) <= most:
         return frontier
