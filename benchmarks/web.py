@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MODELS = ("llama-3-8b", "gpt2", "gpt2-xl", "resnet50", "bert-large", "mistral-7b")
 DEVICES = ("h100-sxm-80gb", "a100-sxm-80gb", "rtx-4090", "rtx-3090")
 USERS, QUESTIONS = 50, 10  # of each user
+READY_S = 8.0  # from the server's address to the first question of many people: its helpers are there then
 SLIDERS = ("batch", "gpus", "seq")
 STATES = ("plan", "plan?model=gpt2-xl&cluster=16xa100-sxm-80gb", "plan?model=mixtral-8x7b&cluster=32xh100-sxm-80gb")
 STEPS, PAUSE_MS = 9, 300
@@ -131,6 +132,7 @@ def load(looking: tuple[float, float]) -> None:
     took: list[float] = []
     wrong: list[int] = []
     with served() as (port, token):
+        time.sleep(READY_S)
         start = time.monotonic()
         people = [threading.Thread(target=_person, args=(n, port, token, looking, took, wrong)) for n in range(USERS)]
         for person in people:

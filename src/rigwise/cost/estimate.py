@@ -249,16 +249,18 @@ def estimate(question: Question, layout: Layout) -> Estimate:
     return records(evaluate(question, LayoutTable.of([layout])))[0]
 
 
-def estimates(question: Question, layouts: Sequence[Layout]) -> list[Estimate]:
-    """Many layouts, in their order; those of one precision and per-block choice are one table."""
+def estimates(question: Question, layouts: Sequence[Layout]) -> tuple[list[Estimate], Answer | None]:
+    """Many layouts, in their order; those of one precision and per-block choice are one table. And the answer whose
+    first row is the first of them, None of no layout."""
     tables: dict[tuple[object, ...], list[int]] = {}
     for i, layout in enumerate(layouts):
         tables.setdefault((layout.precision, layout.blocks), []).append(i)
     rows: dict[int, Estimate] = {}
+    answers = []
     for where in tables.values():
-        answer = evaluate(question, LayoutTable.of([layouts[i] for i in where]))
-        rows |= dict(zip(where, records(answer), strict=True))
-    return [rows[i] for i in range(len(layouts))]
+        answers.append(evaluate(question, LayoutTable.of([layouts[i] for i in where])))
+        rows |= dict(zip(where, records(answers[-1]), strict=True))
+    return [rows[i] for i in range(len(layouts))], answers[0] if answers else None
 
 
 def records(answer: Answer) -> list[Estimate]:
@@ -348,8 +350,7 @@ def _starved(loader: LoaderReport | None) -> tuple[str, ...]:
 
 def _at(values: Floats, i: int) -> float:
     """A row's value; one value stands for all rows."""
-    flat = np.ravel(values)
-    return float(flat[i if flat.size > 1 else 0])
+    return float(values.item(i if values.size > 1 else 0))
 
 
 def _fullest(stages: Sequence[Mapping[str, Floats]], i: int) -> dict[str, float]:

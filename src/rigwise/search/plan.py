@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -93,9 +93,11 @@ def plan(
     took = time.perf_counter() - started
     best, front = ([row.layout for row in some] for some in (found.best, _thinned(found.frontier)))
     usual = plain_data_parallel(question, precision)
-    known = _together(question, [*best, *front, *([usual] if usual else [])])
+    different = list(dict.fromkeys([*best, *front, *([usual] if usual else [])]))
+    found_rows, answer = estimates(question, different)  # a few layouts take as long as one: all are asked for at once
+    known = dict(zip(different, found_rows, strict=True))
     rows, plain = [known[layout] for layout in best], known[usual] if usual else None
-    walked = timeline(question, rows[0].layout)
+    walked = timeline(question, best[0], answer)
     return Plan(
         model=question.model.name,
         cluster=question.cluster.name,
@@ -111,12 +113,6 @@ def plan(
         timeline=walked,
         why=(*why(question, rows, plain), *walk_says(rows[0], walked)),
     )
-
-
-def _together(question: Question, layouts: Iterable[Layout]) -> dict[Layout, Estimate]:
-    """The estimate of each layout; a few layouts take as long as one, so all are asked for at once."""
-    different = list(dict.fromkeys(layouts))
-    return dict(zip(different, estimates(question, different), strict=True))
 
 
 def plain_data_parallel(question: Question, precision: str) -> Layout | None:
