@@ -3,8 +3,9 @@
     minimise  sum_i w_i rho(ln(measured_i / predicted_i) / s_i) + sum_k away_k^2
 
 over the logarithms of the constants, by damped Gauss-Newton steps; rho is soft-L1; away_k are the priors
-(constants.py). s_i is how far rows of the same source and stack scatter (mixtures of experts apart), told anew each round, so that a table of
-careful runs is not outvoted by a longer one of quick ones. Rows that differ only in repeats or depth share a weight:
+(constants.py). s_i is how far rows of the same source and stack scatter (mixtures of experts apart), told anew each
+round, so that a table of careful runs is not outvoted by a longer one of quick ones. Rows that differ only in repeats
+or depth share a weight:
 w_i = 1 / sqrt(rows of the group). Source: robust regression as in Huber 1964. What is fitted, and how far, is in
 data/fitted.toml.
 """
