@@ -71,7 +71,10 @@ def words(text: str) -> frozenset[str]:
 
 
 def find(kind: str, name: str, parts: Catalogue) -> Part | None:
-    """The part of a kind that a name means, None where no part fits or several do equally."""
+    """The part of a kind that a name means, None where no part fits or several do equally.
+
+    A card of which that is so is its chip's, cooled as its name says.
+    """
     if name in parts.by_id:
         return parts.by_id[name]
     asked = words(name)
@@ -82,7 +85,7 @@ def find(kind: str, name: str, parts: Catalogue) -> Part | None:
     fits.sort(key=lambda fit: fit[:2], reverse=True)
     if fits and (len(fits) == 1 or fits[0][:2] > fits[1][:2]):
         return fits[0][2]
-    return _card(name) if kind == "gpu" and not fits else None
+    return _card(name) if kind == "gpu" else None
 
 
 def _model(part: Part) -> frozenset[str]:
