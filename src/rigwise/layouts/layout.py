@@ -33,6 +33,7 @@ OFFLOAD = (
 COMPRESS = ("none", "bf16", "8bit", "1bit", "8bit-dynamic", "powersgd", "auto")  # auto: a run tries the link
 LOW_RANK = 4  # of powersgd: what its paper takes for language models (arXiv 1905.13727, table 4)
 SCHEDULES = ("1f1b", "gpipe", "zero_bubble")  # of a pipeline; 1f1b with vpp above 1 is interleaved
+CHOICES = ("data", "model", "turns", "slices")  # of a block; the last three split it by model, see Layout
 PRECISIONS = ("float32", "tf32", "float16", "bfloat16", "float8", "float4")
 _MOST = 2**31 - 1  # tables count in 64 bits, and multiply two degrees
 _WORDS: Mapping[str, tuple[str, ...]] = {
@@ -56,7 +57,9 @@ class Layout:
     """One way to split training. Checked at birth for what no model or cluster can change; rules.py checks the rest.
 
     micro: samples a rank takes in one micro-batch. fused: elementwise kernels fused, which saves bytes and
-    activations. blocks: per-block choice, block name -> "data" or "model" (dense layers split along their weights).
+    activations. blocks: per-block choice, block name -> "data", or dense layers split along their weights: with the
+    inputs of all ranks gathered at once ("model"), of one rank after the other ("turns"), or of some samples of every
+    rank after the other ("slices"), while what is there already is worked on (arXiv 1404.5997, section 3).
 
     >>> str(Layout(dp=4, tp=2, zero=1)), str(Layout(dp=4, blocks=(("dense4", "model"), ("head", "model"))))
     ('dp=4,tp=2,micro=1,zero=1', 'dp=4,micro=1,blocks=dense4:model+head:model')
@@ -105,13 +108,25 @@ class Layout:
                     f"{key}={getattr(self, key)!r} in a layout", rule=f"{key} is one of {', '.join(words)}"
                 )
         for name, choice in self.blocks:
-            if choice not in ("data", "model"):
-                raise UsageError(f"block {name!r} is split by {choice!r}", rule="a block is split by data or model")
+            if choice not in CHOICES:
+                raise UsageError(
+                    f"block {name!r} is split by {choice!r}", rule=f"a block is split by {', '.join(CHOICES)}"
+                )
+        ways = {choice for _, choice in self.blocks} - {"data"}
+        if len(ways) > 1:
+            raise UsageError(
+                f"blocks split by {' and '.join(sorted(ways))}", rule="all blocks of a layout take their inputs one way"
+            )
 
     @property
     def ranks(self) -> int:
         """Processes that the layout needs."""
         return self.dp * self.tp * self.pp * self.cp
+
+    @property
+    def by_model(self) -> dict[str, str]:
+        """The blocks that are split by model, and how each takes its inputs."""
+        return {name: choice for name, choice in self.blocks if choice != "data"}
 
     @property
     def pipeline(self) -> ScheduleKind:
@@ -197,7 +212,10 @@ def _read(key: str, value: str) -> Any:
 def _choice(word: str) -> tuple[str, str]:
     name, _, choice = word.rpartition(":")
     if not name:
-        raise UsageError(f"blocks={word!r} in a layout", rule="NAME:data or NAME:model, several with a plus between")
+        raise UsageError(
+            f"blocks={word!r} in a layout",
+            rule="NAME:data, NAME:model, NAME:turns or NAME:slices, several with a plus between",
+        )
     return name, choice
 
 
@@ -268,6 +286,15 @@ class LayoutTable:
         words: dict[str, Any] = {key: values[at[key]] for key, values in _WORDS.items()}
         return Layout(**{**at, **words, "fused": bool(at["fused"])}, blocks=self.blocks)
 
+    def layouts(self, places: NDArray[np.intp]) -> list[Layout]:
+        """Rows as Layouts, by their places in the flattened table."""
+        shape = self.shape
+        index = np.unravel_index(places, shape)
+        at = {key: np.broadcast_to(getattr(self, key), shape)[index].tolist() for key in _SPELT}
+        words = {key: [values[code] for code in at[key]] for key, values in _WORDS.items()}
+        columns = {**at, **words, "fused": [bool(code) for code in at["fused"]]}
+        return [Layout(**dict(zip(columns, row, strict=True)), blocks=self.blocks) for row in zip(*columns.values(), strict=True)]
+
     def rows(self, start: int, stop: int) -> LayoutTable:
         """Rows start to stop along the first dim, still broadcasting."""
         cut = {key: _cut(getattr(self, key), start, stop, len(self.shape)) for key in _SPELT}
@@ -282,6 +309,20 @@ class LayoutTable:
             for key in _SPELT
         }
         return LayoutTable(**cut, blocks=self.blocks)
+
+    def pairs(self, row: NDArray[np.intp], column: NDArray[np.intp]) -> LayoutTable:
+        """Pairs along the first two dims, by index, as the first dim of a table of one dim fewer."""
+        cut = {key: _pair(getattr(self, key), row, column, len(self.shape)) for key in _SPELT}
+        return LayoutTable(**cut, blocks=self.blocks)
+
+
+def _pair(column: Ints, row: NDArray[np.intp], other: NDArray[np.intp], dims: int) -> Ints:
+    """A column at pairs of places in the first two dims, which become one."""
+    whole = column.reshape((1,) * (dims - column.ndim) + column.shape)
+    if whole.shape[:2] == (1, 1):
+        return whole[0]
+    picked: Ints = whole[row if whole.shape[0] > 1 else 0, other if whole.shape[1] > 1 else 0]
+    return picked
 
 
 def _one(column: Ints, shape: tuple[int, ...], index: tuple[int, ...]) -> Any:

@@ -152,18 +152,21 @@ def platform(socket: str, name: str = "") -> Row | None:
 
 
 def _cpu(row: Row) -> Cpu:
-    place = platform(row.get("socket", ""), row.get("name", "")) or {}
+    socket, name = row.get("socket", ""), row.get("name", "")
+    place: Row = platform(socket, name) or {}
+    own: Row = next((r for r in rows("lanes") if r["socket"] == socket and re.search(r["processors"], name)), {})
     return Cpu(
         **common(row),
         watts=_amount(row, "watts"),
-        socket=row.get("socket", ""),
+        socket=socket,
         sockets=_count(row, "sockets", 1),
         cores=_count(row, "cores"),
         threads=_count(row, "threads"),
         channels=whole(row.get("channels", "")),
         memory=tuple(word for word in row.get("memory", "").split("/") if word),
-        lanes=whole(row.get("pcie_lanes", "")) or whole(place.get("pcie_lanes_usable", "")),
-        gen=whole(place.get("pcie_gen", "")),
+        lanes=next(filter(None, (whole(r.get("pcie_lanes", "")) for r in (row, own))), None)
+        or whole(place.get("pcie_lanes_usable", "")),
+        gen=whole(own.get("pcie_gen", "")) or whole(place.get("pcie_gen", "")),
         arch=row.get("arch", ""),
         bandwidth=number(place.get("bandwidth_gb_s", ""), GIGA),
         cooler=None if row.get("cooler", "") == "?" else row.get("cooler", "") == "1",

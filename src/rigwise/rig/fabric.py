@@ -18,6 +18,7 @@ from math import ceil, inf
 from typing import Any
 
 from rigwise.cost.loader import through
+from rigwise.errors import InfeasibleError
 from rigwise.hardware.catalog import links
 from rigwise.hardware.device import Link
 from rigwise.rig import power
@@ -221,6 +222,14 @@ def _cheapest(card: Nic, ends: int, nodes: int, per_node: int) -> tuple[Tree, di
     switches = [row for row in every if row["kind"] == "switch"]
     found = [(tree(ends, int(row["ports"])), row) for row in switches]
     found = [(shape, row) for shape, row in found if shape.tiers < 2 or _leaves(shape, int(row["ports"]))]
+    if not found:
+        most = max((int(row["ports"]) ** 2 // 2 for row in switches), default=2)
+        raise InfeasibleError(
+            f"no network of {card.technology} {card.rate / GIGA:g} Gbit/s for {nodes:,} machines: two tiers of the "
+            f"largest switch reach {most // per_node:,}",
+            rule="fabric binds",
+            nearest=f"{most // per_node:,} machines, or several clusters",
+        )
     shape, switch = min(found, key=lambda pair: pair[0].switches * float(pair[1]["price"]) + pair[0].cables)
     return shape, switch, cable
 
@@ -236,13 +245,19 @@ def _reads_gpus(build: Build) -> bool:
     return bool(names) and all(name.startswith(_RDMA_CLASS) and not name.startswith("arc") for name in names)
 
 
+def _gen(build: Build) -> int:
+    """PCIe generation of GPUs on a baseboard: theirs, or the processor's where that is older."""
+    own = build.cpu.gen if build.cpu and build.cpu.gen else 9
+    return min((own, *(card.device.pcie_gen or 3 for card in build.gpus)))
+
+
 def path(build: Build, card: Nic, rdma: bool) -> tuple[Hop, ...]:
     """Hops from a GPU of one machine to a GPU of another.
 
     Every GPU of a machine shares its cards: the network's rate is one card's, for one pair at a time.
     """
     seated = seat(build)
-    lanes, gen = (seated.lanes or 16, seated.gen or 3) if seated else (16, 3)
+    lanes, gen = (seated.lanes or 16, seated.gen or _gen(build)) if seated else (16, _gen(build))
     slot = direct_link(gen, min(lanes, 16)).rated
     place = seated.nics[0] if seated and seated.nics else None
     own = direct_link(place.gen, place.lanes).bandwidth if place else inf

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ _IGNORED = (
     r"monitor|operating system|software|keyboard|mouse|headphones|speakers|thermal compound|ups|wireless|sound|optical"
     r"|fan controller|custom|total|type|generated|pcpartpicker|price breakdown"
 )
+_MOST = 1000  # parts of one machine; a list of more is a mistake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,10 @@ def read_list(path: Path, parts: Catalogue) -> Build:
     """The machine of a file. Raises NotFoundError for parts that nobody knows and UsageError for a file that is
     wrong.
     """
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as wrong:
+        raise UsageError(f"{path} is no text: {wrong}", rule="a list in UTF-8") from None
     return read_text(text, parts, toml=path.suffix.lower() == ".toml")
 
 
@@ -83,14 +88,17 @@ def _from_toml(text: str, parts: Catalogue) -> Build:
     for key in data:
         if key not in _TOP:
             raise _unknown(key, _TOP)
-    entries = [_entry(row) for row in data.get("part", [])]
+    told = data.get("part", [])
+    if not isinstance(told, list) or not all(isinstance(row, dict) for row in told):
+        raise UsageError("part is no table", rule="[[part]] with a kind and a name, once for each part")
+    entries = [_entry(row) for row in told]
     if not entries:
         raise UsageError("no [[part]] in the list", rule='[[part]] with kind = "gpu", name = "RTX 3090", count = 4')
-    limit = data.get("limit_w")
+    limit = _amount(data, "limit_w")
     return Build(
         items=tuple(_joined(entries, parts)),
-        limit=float(limit) if limit is not None else None,
-        bridges=int(data.get("bridges", 0)),
+        limit=limit or None,
+        bridges=int(_amount(data, "bridges") or 0),
         risers=bool(data.get("risers", False)),
     )
 
@@ -112,10 +120,14 @@ def _entry(row: Mapping[str, Any]) -> Entry:
     for key in ("medium", "style"):
         if key in facts:
             facts["kind"] = facts.pop(key)
-    price = row.get("price_usd")
-    return Entry(
-        kind=kind, name=str(row["name"]), count=count, price=None if price is None else float(price), facts=facts
-    )
+    return Entry(kind=kind, name=str(row["name"]), count=count, price=_amount(row, "price_usd"), facts=facts)
+
+
+def _amount(row: Mapping[str, Any], key: str) -> float | None:
+    value = row.get(key)
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf):
+        return None if value is None else float(value)
+    raise UsageError(f"{key} = {value!r}", rule="a number, 0 or more")
 
 
 def _cell(value: Any) -> str:
@@ -152,10 +164,12 @@ def _csv(text: str) -> Iterable[Entry]:
         if kind and name:
             price = _PRICE.search("$" + cells.get("price", cells.get("price_usd", "")).lstrip("$"))
             count = cells.get("count") or cells.get("quantity") or "1"
+            if not count.isdecimal() or int(count) < 1:
+                raise UsageError(f"count {count!r} of {name}", rule="a whole number of at least 1")
             yield Entry(
                 kind=kind,
                 name=name,
-                count=int(count) if count.isdigit() else 1,
+                count=int(count),
                 price=float(price[1].replace(",", "")) if price else None,
                 condition=cells.get("condition", ""),
             )
@@ -165,6 +179,8 @@ def _lines(text: str) -> Iterable[Entry]:
     last: str | None = None
     for line in text.splitlines():
         plain = re.sub(r"\]\([^)]*\)", "]", line).replace("[", "").replace("]", "").strip()
+        if plain.startswith("## "):  # of our own Markdown: the findings
+            return
         if not plain or re.fullmatch(r"[\s|:\-=*]+", plain):
             continue
         head, _, rest = (part.strip(" *|\t") for part in _split(plain))
@@ -191,6 +207,12 @@ def _split(line: str) -> tuple[str, str, str]:
 
 
 def _read(kind: str, text: str) -> Entry:
+    own = re.match(r"(\d+) *\| *(.+?) *\| *(?:\$([\d,.]+))?", text)  # of our own Markdown: a column of counts, the sum
+    if own:
+        count, total = int(own[1]), own[3]
+        return Entry(
+            kind=kind, name=own[2], count=count, price=float(total.replace(",", "")) / max(count, 1) if total else None
+        )
     price = _PRICE.search(text)
     name = re.sub(r"\(?\s*(?:purchased for )?\$.*$", "", text.split("|")[0] if "|" in text else text).strip(" -|@")
     times = _COUNT.search(f" {name} ") if kind != "memory" else re.match(r"()(\d+)\s*x\s+(?=[A-Za-z])()", name)
@@ -201,15 +223,22 @@ def _read(kind: str, text: str) -> Entry:
 
 
 def _joined(entries: Iterable[Entry], parts: Catalogue) -> list[Item]:
-    """Items in which equal lines are counted together."""
+    """Items in which equal lines are counted together. Raises UsageError for more than one machine can have."""
     items: list[Item] = []
+    places: dict[str, list[int]] = {}
     for entry in entries:
+        if not 1 <= entry.count <= _MOST:
+            raise UsageError(f"{entry.count} of {entry.name}", rule=f"1 to {_MOST} of a part in a machine")
         item = _item(entry, parts)
-        same = next((i for i, there in enumerate(items) if there.part == item.part), None)
+        alike = places.setdefault(item.part.id, [])
+        same = next((i for i in alike if items[i].part == item.part), None)
         if same is None:
+            alike.append(len(items))
             items.append(item)
         else:
             items[same] = replace(items[same], count=items[same].count + item.count)
+        if len(items) > _MOST or items[-1 if same is None else same].count > _MOST:
+            raise UsageError(f"more than {_MOST} parts of a machine", rule="a list is one machine's; several: --nodes")
     return items
 
 

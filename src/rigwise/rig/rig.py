@@ -171,8 +171,8 @@ def design(wanted: Wanted, use: Use, *, objective: str = "price", parts: Catalog
     check_wanted(wanted)
     parts = parts or catalogue()
     space = domains(wanted, parts)
-    if _most_slots(parts) < wanted.gpus and not _on_a_baseboard(space):
-        raise _no_slots(wanted, use, parts)
+    if _most_slots(parts, _on_a_baseboard(space)) < wanted.gpus:
+        raise _no_slots(wanted, use, parts, _most_slots(parts, _on_a_baseboard(space)))
     found = _searched(space, wanted, use, objective, parts, FORBIDDING)
     if found.build is None:
         stopped = found.proof.stopped  # a machine without warnings may be there all the same
@@ -251,17 +251,17 @@ def _none(space: Mapping[str, Domain], wanted: Wanted, use: Use, objective: str,
     )
 
 
-def _no_slots(wanted: Wanted, use: Use, parts: Catalogue) -> InfeasibleError:
+def _no_slots(wanted: Wanted, use: Use, parts: Catalogue, most: int) -> InfeasibleError:
     return InfeasibleError(
-        f"no machine of {wanted.gpus} x {wanted.device.name}: the largest board of {parts.name} has "
-        f"{_most_slots(parts)} slots",
+        f"no machine of {wanted.gpus} x {wanted.device.name}: the largest board of {parts.name} has {most} slots",
         rule="slots binds",
         nearest=_lifted(wanted, use, parts) or "several machines: 2x8x...",
     )
 
 
-def _most_slots(parts: Catalogue) -> int:
-    return max((len(board.slots) for board in parts.of("motherboard") if isinstance(board, Board)), default=0)
+def _most_slots(parts: Catalogue, sxm: bool = False) -> int:
+    boards = [board for board in parts.of("motherboard") if isinstance(board, Board)]
+    return max((board.modules_sxm if sxm else len(board.slots) for board in boards), default=0)
 
 
 def _on_a_baseboard(space: Mapping[str, Domain]) -> bool:
@@ -277,14 +277,10 @@ def _lifted(wanted: Wanted, use: Use, parts: Catalogue) -> str:
         ("used parts", replace(wanted, new=False), wanted.new),
         (f"hold each GPU to {least:.0f} W", replace(wanted, limit=least), wanted.limit is None and least > 0),
     ]
-    fewer = [n for n in range(wanted.gpus - 1, 0, -1) if n in (wanted.gpus - 1, 8, 6, 4, 3, 2, 1)]
+    fewer = [n for n in sorted({wanted.gpus - 1, 8, 6, 4, 3, 2, 1}, reverse=True) if 0 < n < wanted.gpus]
     changes += [(f"{n} GPUs a machine", replace(wanted, gpus=n, budget=None), True) for n in fewer]
     for words, other, asked in changes:
-        if (
-            asked
-            and (words[0] not in "0123456789" or _most_slots(parts) >= other.gpus)
-            and _feasible(other, use, parts)
-        ):
+        if asked and _most_slots(parts) >= other.gpus and _feasible(other, use, parts):
             return words
     return ""
 

@@ -10,6 +10,7 @@ from rigwise.hardware.device import Device
 from rigwise.rig.build import Item
 from rigwise.rig.catalogue import Catalogue
 from rigwise.rig.parts import Board, Case, Cpu, Drive, Gpu, Memory, Nic, Part, Supply
+from rigwise.rig.power import constants
 from rigwise.units import BITS_PER_BYTE, GIBI, GIGA, TERA, show_bytes
 
 _KITS = 4  # kits of memory that are bought together at most
@@ -120,7 +121,10 @@ def _nics(wanted: Wanted, parts: Catalogue) -> Domain:
     if not wanted.nic:
         return ((),)
     cards = [p for p in _good(wanted, parts, Nic) if isinstance(p, Nic)]
-    fitting = [p for p in cards if p.rate >= wanted.nic and wanted.technology in ("", p.technology)]
+    meant = (
+        ("ethernet", "roce") if wanted.technology == "ethernet" else (wanted.technology,)
+    )  # RoCE cards are Ethernet's
+    fitting = [p for p in cards if p.rate >= wanted.nic and (not wanted.technology or p.technology in meant)]
     if not fitting:
         rates = ", ".join(sorted({f"{p.technology} {p.rate / GIGA:g} Gbit/s" for p in cards}))
         raise InfeasibleError(
@@ -164,3 +168,8 @@ def check_wanted(wanted: Wanted) -> None:
         value = getattr(wanted, name)
         if value is not None and not 0 < value < float("inf"):
             raise UsageError(f"{name} of {value:g}", rule="more than nothing, and finite")
+    least = float(constants()["supply"]["limit_least"]) * (wanted.device.tdp or 0.0)
+    if wanted.limit is not None and wanted.limit < least:
+        raise UsageError(
+            f"limit of {wanted.limit:g} W a card", rule=f"at least {least:.0f} W of its {wanted.device.tdp:.0f} W"
+        )

@@ -139,19 +139,24 @@ def test_every_objective_finds_what_brute_force_finds(seed: int, objective: str)
     assert found.value[-1] == pytest.approx(best) if found.build else best == np.inf
 
 
+@pytest.fixture(scope="module")
+def working() -> Use:
+    return rigwise.rig("2xrtx-3090", model="resnet50", data="imagenet-jpeg", batch=128).use
+
+
 @pytest.mark.parametrize("seed", range(40, 42))
-def test_the_shortest_step_is_the_one_that_trying_every_machine_finds(seed: int) -> None:
+def test_the_shortest_step_is_the_one_that_trying_every_machine_finds(seed: int, working: Use) -> None:
     """Every machine's step is asked of the cost model anew, without the search's bounds on machines half chosen."""
-    use = rigwise.rig("2xrtx-3090", model="resnet50", data="imagenet-jpeg", batch=128).use
+    use = working
     space = small(seed, 2, device="rtx-3090", gpus=2, use=use)
     found = choose(space, use, name="a few parts", judge=judge_of("time", use))
     fresh = Work(question=use.work.question, layouts=use.work.layouts)
     unit, best = 0.005 * fresh.seconds(BEST), (np.inf, np.inf)
     for entries in product(*(space[kind] for kind in KINDS)):
         build = Build(items=tuple(i for entry in entries for i in entry))
-        if allowed(build, use):
-            step = fresh.seconds(wiring_of(build))
-            best = min(best, (np.floor(step / unit), sum(cost(entry) for entry in entries)))
+        value = (np.floor(fresh.seconds(wiring_of(build)) / unit), sum(cost(entry) for entry in entries))
+        if value < best and allowed(build, use):
+            best = value
     assert found.value == pytest.approx(best) if found.build else best[0] == np.inf
 
 
@@ -172,3 +177,31 @@ def test_the_order_of_kinds_is_that_of_the_domains() -> None:
         Wanted(device=catalog.device("rtx-3060-12gb"), gpus=1), Catalogue(name="all", parts=catalogue().parts)
     )
     assert set(space) == set(ORDER)
+
+
+@pytest.mark.parametrize("rule", [rule for rule in rules() if rule.sees], ids=lambda rule: rule.name)
+def test_a_rule_is_as_grave_for_parts_alike_in_what_it_sees(rule, working: Use) -> None:
+    """What the search asks once for parts alike; held against asking for each, with the other parts drawn."""
+    rng = np.random.default_rng(7)
+    device, parts = catalog.device("rtx-3090"), catalogue()
+    nics = domains(Wanted(device=device, gpus=2, nic=10e9), parts)["nic"]
+    graver = 0
+    for kind, fields in rule.sees.items():
+        for _ in range(30):
+            space = {**domains(Wanted(device=device, gpus=int(rng.integers(2, 5))), parts), "nic": nics}
+            drawn = {k: space[k][int(rng.integers(len(space[k])))] for k in (*KINDS, "nic")}
+            mine = seen(drawn[kind], fields)
+            alike = [entry for entry in space[kind] if seen(entry, fields) == mine]
+            builds = [
+                Build(items=tuple(i for e in {**drawn, kind: entry}.values() for i in e))
+                for entry in (drawn[kind], *alike[:3], *alike[-3:])
+            ]
+            use = Use(nodes=2) if rng.random() < 0.5 else working
+            verdicts = {rule.forbids(build, use, FORBIDDING) for build in builds if build.has(rule.reads)}
+            assert len(verdicts) <= 1
+            graver += True in verdicts
+    assert graver
+
+
+def seen(entry, fields) -> tuple:
+    return tuple((i.count, *(getattr(i.part, field) for field in fields)) for i in entry)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rigwise
+from rigwise.errors import InfeasibleError
 from rigwise.rig.fabric import tree
 
 
@@ -53,3 +54,18 @@ def test_the_verdict_against_one_machine_and_against_renting() -> None:
     assert found.breaks_even > 0
     assert any("times as fast as one" in text for text in found.says())
     assert any("renting" in text for text in found.says())
+
+
+def test_more_machines_than_two_tiers_reach_are_refused() -> None:
+    with pytest.raises(InfeasibleError, match="two tiers"):
+        rigwise.rig("100000x8xh100-sxm-80gb", network="400 Gbit/s infiniband")
+
+
+def test_a_network_of_ethernet_may_be_of_cards_that_speak_roce() -> None:
+    assert rigwise.rig("2x2xrtx-3090", network="25 GbE").fabric.rate == 25e9
+
+
+def test_modules_on_a_baseboard_have_their_own_generation() -> None:
+    fabric = rigwise.rig("3x8xh100-sxm-80gb", network="400 Gbit/s infiniband").fabric
+    assert fabric.path[0].name == "PCIe 5 x16"
+    assert fabric.bandwidth > 40e9

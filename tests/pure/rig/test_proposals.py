@@ -42,9 +42,14 @@ def test_a_proposed_machine_passes_the_check(gpus: str, options) -> None:
     assert all(line.reason for line in found.lines)
 
 
+CARDS = (
+    *("rtx-3060-12gb", "rtx-3090", "rtx-4090", "rtx-a4000", "rtx-a6000", "l40s"),
+    *("rtx-3080-10gb", "rtx-3080-ti", "rtx-4070-ti-super", "rtx-4080-super", "rtx-5080", "rtx-5090"),
+    *("rtx-a5000", "rtx-6000-ada", "a100-pcie-80gb", "rx-7900-xtx"),
+)
 GRID = [
     (f"{count}x{device}", objective)
-    for i, device in enumerate(("rtx-3060-12gb", "rtx-3090", "rtx-4090", "rtx-a4000", "rtx-a6000", "l40s"))
+    for i, device in enumerate(CARDS)
     for count, objective in (((1, "price"), (4, "cost")) if i % 2 else ((2, "cost"), (3, "price")))
 ]
 
@@ -56,9 +61,10 @@ def test_the_list_of_every_proposed_machine_passes_the_check_when_it_is_read_aga
     assert not [f.says for f in again.findings if f.severity == "warning"]
 
 
-def test_a_proposed_list_can_be_read_again() -> None:
+@pytest.mark.parametrize("write", [parts_csv, markdown])
+def test_a_proposed_list_can_be_read_again(write) -> None:
     found = rigwise.rig("4xrtx-3090")
-    again = rigwise.check_rig(parts_csv(found))
+    again = rigwise.check_rig(write(found))
     assert again.passes
     assert again.build.price == pytest.approx(found.build.price)
     assert [i.part.name for i in again.build.items] == [line.item.part.name for line in found.lines]
@@ -137,6 +143,11 @@ def test_a_network_that_does_not_fit_is_refused() -> None:
         (lambda: rigwise.rig("4xrtx-3090", keep=["perpetuum mobile"]), NotFoundError),
         (lambda: rigwise.rig("4xrtx-3090", ram=-1.0), UsageError),
         (lambda: rigwise.rig("4xrtx-3090", budget=float("nan")), UsageError),
+        (lambda: rigwise.rig("4xrtx-3090", budget=-5.0), UsageError),
+        (lambda: rigwise.rig("0xrtx-3090"), UsageError),
+        (lambda: rigwise.rig("8xrtx-3090", limit=5.0), UsageError),
+        (lambda: rigwise.rig("1000000xrtx-3090"), InfeasibleError),
+        (lambda: rigwise.rig("1000000xh100-sxm-80gb"), InfeasibleError),
         (lambda: rigwise.check_rig("/no/such/list.toml"), FileNotFoundError),
         (lambda: rigwise.check_rig("CPU: Hal 9000\n"), NotFoundError),
         (lambda: rigwise.check_rig("nothing\nat all\n"), UsageError),

@@ -97,7 +97,7 @@ def test_a_wrong_toml_is_refused(text: str, error) -> None:
     ("kind", "name", "ident"),
     [
         ("cpu", "AMD Ryzen 9 5900X 3.7 GHz 12-Core Processor", "ryzen-9-5900x"),
-        ("cpu", "AMD Ryzen 7 5700G", None),
+        ("cpu", "AMD Ryzen 7 5750GE", None),
         ("gpu", "EVGA GeForce RTX 3090 24 GB FTW3 ULTRA GAMING", "evga-geforce-rtx-3090-ftw3-ultra"),
         ("psu", "Corsair RM850 850 W 80+ Gold", "corsair-rm850"),
     ],
@@ -173,3 +173,62 @@ def test_a_folder_without_parts_is_refused(tmp_path) -> None:
         read_database(tmp_path)
     with pytest.raises(NotFoundError):
         read_database(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("type,name,count\ngpu,RTX 3090,abc\n", "count 'abc'"),
+        ("type,name,count\ngpu,RTX 3090,0\n", "count '0'"),
+        ("type,name,count\ngpu,RTX 3090,-2\n", "count '-2'"),
+        ("type,name,count\ngpu,RTX 3090,1000000\n", "1000000 of"),
+        ("type,name\n" + "gpu,RTX 3090\n" * 1001, "more than 1000"),
+        ("type,name\n" + "".join(f"storage,Strange disk {i} 2TB\n" for i in range(1001)), "more than 1000"),
+        ("GPU: 0 x RTX 3090\n", "0 of"),
+        ("foo,bar\n1,2\n", "no part"),
+        ("\n", "no part"),
+    ],
+)
+def test_a_list_that_cannot_be_is_refused(text: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        read_text(text, catalogue())
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("part = 3\n", "part is no table"),
+        ('limit_w = "x"\n[[part]]\nkind = "gpu"\nname = "RTX 3090"\n', "limit_w"),
+        ('[[part]]\nkind = "gpu"\nname = "RTX 3090"\nprice_usd = "x"\n', "price_usd"),
+        ('[[part]]\nkind = "gpu"\nname = "RTX 3090"\nprice_usd = -1\n', "price_usd"),
+    ],
+)
+def test_a_toml_that_cannot_be_is_refused(text: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        read_text(text, catalogue(), toml=True)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_bytes(b"\xff\xfe\xa0\x00")
+    with pytest.raises(UsageError, match="is no text"):
+        rigwise.check_rig(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "gen", "lanes"),
+    [
+        ("Ryzen 5 5500", 3, 20),
+        ("Ryzen 7 5700G", 3, 20),
+        ("Ryzen 5 3400G", 3, 12),
+        ("Ryzen 7 2700X", 3, 20),
+        ("Ryzen 7 5700X", 4, 20),
+        ("Ryzen 7 3700X", 4, 20),
+        ("Ryzen 7 8700G", 4, 16),
+        ("Core i9-10900K", 3, 16),
+        ("Core i9-11900K", 4, 20),
+    ],
+)
+def test_a_processor_has_the_lanes_of_its_die(name: str, gen: int, lanes: int) -> None:
+    cpu = find("cpu", name, catalogue())
+    assert (cpu.gen, cpu.lanes) == (gen, lanes)
