@@ -225,6 +225,7 @@ def beside_scipy(size: int, kernel: int, mode: str) -> dict[str, float]:
         "fftconvolve": lambda: signal.fftconvolve(x, w, mode),
         "oaconvolve": lambda: signal.oaconvolve(x, w, mode),
     }
+    works["torch"]()  # the first call of a shape times what is worth it, once
     took = rounds(works, most=400)
     best = min(("fftconvolve", "oaconvolve"), key=lambda name: statistics.median(took[name]))
     gains = {f"gain {name}": paired(took, name, best) for name in ("torch", "numpy")}
