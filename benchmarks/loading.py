@@ -9,6 +9,7 @@ which needs a core for each. torch's own DataLoader with one worker is timed bes
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -39,13 +40,20 @@ class Slow(Dataset[Any]):
         return torch.full((3, 64, 64), float(row)), torch.tensor(row)
 
 
+def settled(act: Callable[[], Any]) -> float:
+    """Seconds of one call once it is warm: the first ones bring pages and clocks up."""
+    took = []
+    for _ in range(200):
+        before = time.perf_counter()
+        act()
+        took.append(time.perf_counter() - before)
+    return statistics.median(took[100:])
+
+
 def sorting() -> Callable[[float], None]:
     """Work that a loader does, of so many seconds on this machine."""
     numbers = np.random.default_rng(0).standard_normal(20_000)
-    before = time.perf_counter()
-    for _ in range(20):
-        np.sort(numbers)
-    each = (time.perf_counter() - before) / 20
+    each = settled(lambda: np.sort(numbers))
 
     def work(seconds: float) -> None:
         for _ in range(max(1, round(seconds / each))):
@@ -57,10 +65,7 @@ def sorting() -> Callable[[float], None]:
 def multiplying() -> Callable[[float], None]:
     """Work that a step does, of so many seconds on this machine."""
     matrix = torch.randn(384, 384)
-    before = time.perf_counter()
-    for _ in range(20):
-        matrix @ matrix
-    each = (time.perf_counter() - before) / 20
+    each = settled(lambda: matrix @ matrix)
 
     def work(seconds: float) -> None:
         for _ in range(max(1, round(seconds / each))):

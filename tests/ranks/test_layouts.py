@@ -149,7 +149,7 @@ def spread(ranks: int) -> st.SearchStrategy[Layout]:
         more |= {"shard": 2} if zero and dp * cp == 4 and small else {}
         more |= {"sp": sequence} if tp > 1 and cp == 1 else {}
         more |= {"recompute": "full"} if again else {}
-        more |= {"schedule": kind} if pp > 1 and (kind != "zero_bubble" or not more.get("zero")) else {}
+        more |= {"schedule": kind} if pp > 1 and (kind != "zero_bubble" or more.get("zero", 0) < 2) else {}
         return Layout(
             dp=dp, tp=tp, pp=pp, cp=cp, micro=2 if small or pp > 1 else BATCH // dp, precision="float32", **more
         )

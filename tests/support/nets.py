@@ -1,7 +1,7 @@
 """Small networks in double precision, built from a description that fits in a JSON file.
 
 {"kind": "mlp", "sizes": [..]}
-{"kind": "conv", "channels": [..], "groups": g, "depthwise": bool, "classes": n}
+{"kind": "conv", "channels": [..], "groups": g, "depthwise": bool, "classes": n}; and "dense": [..] before the classes
 {"kind": "transformer", "heads": h, "kv": k, "width": d, "ffn": f, "layers": l, "vocab": v, "gated": b, "tied": b}
 A transformer may have "experts": e, of which a token meets two, in place of its feed-forward.
 """
@@ -38,7 +38,11 @@ def conv(net: Net) -> nn.Module:
             layers += [nn.GroupNorm(net["groups"], outputs)]
         if net["depthwise"]:
             layers += [nn.Conv2d(outputs, outputs, 3, padding=1, groups=outputs), nn.Tanh()]
-    layers += [nn.AvgPool2d(2), nn.Flatten(), nn.Linear(channels[-1] * (PIXELS // 2) ** 2, net["classes"])]
+    layers += [nn.AvgPool2d(2), nn.Flatten()]
+    sizes = [channels[-1] * (PIXELS // 2) ** 2, *net.get("dense", ())]
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), nn.Tanh()]
+    layers += [nn.Linear(sizes[-1], net["classes"])]
     return nn.Sequential(*layers)
 
 

@@ -61,7 +61,8 @@ def launch(
     output: where all ranks find it. Raises NotFoundError for an unknown launcher, UsageError for what does not fit.
     """
     from rigwise.export.launchers import Job, script
-    from rigwise.run.limits import check_layout, read_layout
+    from rigwise.layouts.runnable import check_layout
+    from rigwise.run.limits import read_layout
 
     check_whole(steps=steps, **({"batch": batch} if batch is not None else {}))
     where = load_cluster(cluster)

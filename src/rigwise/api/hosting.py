@@ -38,8 +38,9 @@ def run_hosts(
     line has them. say: told of what is started again. Raises UsageError, NotFoundError (task) and LaunchError (no
     store, no way to it, an agent that dies again and again).
     """
+    from rigwise.layouts.runnable import check_layout
     from rigwise.run.hosts import RESTARTS, is_here, read, supervise
-    from rigwise.run.limits import check_layout, read_layout
+    from rigwise.run.limits import read_layout
     from rigwise.run.output import choose
     from rigwise.run.task import locate
 

@@ -90,7 +90,7 @@ def run(
     """
     from rigwise.hardware.sensors import energy, joules_a_step
     from rigwise.layouts.layout import Layout
-    from rigwise.run.limits import check_layout
+    from rigwise.layouts.runnable import check_layout
     from rigwise.run.seats import once_a_host, seat
     from rigwise.run.start import run as train
     from rigwise.run.task import locate
@@ -151,8 +151,12 @@ def _foretold(
     task: str, layout: str | Layout, batch: int | None, device: str, settings: Mapping[str, Value]
 ) -> tuple[Estimate | None, str]:
     """The estimate of a run before it is made, or why there is none."""
+    from rigwise.run.seats import seat
+    from rigwise.run.server_process import begin
     from rigwise.run.settings import settled, told
 
+    if seat() is None:
+        begin()  # ranks' torch is read beside the prediction's
     what = told(task, settings)
     if what is None:
         return None, f"{task} could not be asked for its batch and its optimizer"

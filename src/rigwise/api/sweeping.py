@@ -83,7 +83,8 @@ def sweep(
 
 def _common(task: str, layout: str, points: list[dict[str, Value]], same: Same) -> Common:
     """What all runs share, checked before anything is started."""
-    from rigwise.run.limits import check_layout, read_layout
+    from rigwise.layouts.runnable import check_layout
+    from rigwise.run.limits import read_layout
     from rigwise.run.sweep import Common
     from rigwise.run.task import locate, packaged
 

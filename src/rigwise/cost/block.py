@@ -12,11 +12,11 @@ from rigwise.cost.arrays import Floats, total
 from rigwise.cost.collective import wires
 from rigwise.cost.compute import BlockTimes, Machine, block_times
 from rigwise.cost.efficiencies import Efficiencies
-from rigwise.cost.exchange import BlockExchange, block_exchange, gathered_seconds, groups
+from rigwise.cost.exchange import BlockExchange, block_exchange, groups
 from rigwise.cost.host import launch_seconds, with_host
 from rigwise.cost.ledger import summed, tell, told
 from rigwise.hardware.cluster import Cluster
-from rigwise.layouts.choice import by_model, table_for
+from rigwise.layouts.choice import by_model, portions, table_for
 from rigwise.layouts.layout import OVERLAP, RECOMPUTE, LayoutTable
 from rigwise.models.model import Block
 
@@ -35,10 +35,11 @@ def block_parts(
     seen = table_for(block, table)
     among, over = groups(cluster, seen), wires(cluster, eff)
     device = block_times(block, seen, machine)
-    moved = block_exchange(block, seen, among, over, machine.other.activation)
+    apart = portions(block, table) if by_model(block, table) else 0
+    moved = block_exchange(block, seen, among, over, machine.other.activation, apart)
     tensor, expert = moved.tensor, moved.expert * (1 - eff.stack.overlap_ep)
-    if by_model(block, table):
-        tensor = tensor + gathered_seconds(block, seen, among, over, machine.other.activation)
+    if np.any(np.asarray(apart) > 1):
+        tensor = _portioned(tensor, device, np.asarray(apart))
     tell(expert_exposed=1 - eff.stack.overlap_ep)
     again = np.where(
         seen.recompute == RECOMPUTE.index("full"),
@@ -69,6 +70,17 @@ def _ring_exposed(context: Floats, device: BlockTimes, passes: Floats, table: La
     """
     hiding = device.core * (passes + 1) * (table.cp - 1) / table.cp
     return summed(("exchanged", 1, context), ("hidden under attention", -1, np.minimum(context, hiding)))
+
+
+@told("portions")
+def _portioned(exchanged: Floats, device: BlockTimes, count: Floats) -> Floats:
+    """What of the exchanges the layers do not hide that take their inputs in portions.
+
+    While one portion is worked on, the next arrives and the one before leaves: all but one portion's share of either
+    can be hidden. Left out: what smaller products lose.
+    """
+    hidden = np.minimum(exchanged, device.forward + device.backward) * (count - 1) / count
+    return summed(("exchanged", 1, exchanged), ("hidden under the layers", -1, hidden))
 
 
 def tensor_exposed(table: LayoutTable, eff: Efficiencies) -> Floats:

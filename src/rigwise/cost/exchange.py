@@ -21,7 +21,7 @@ from rigwise.cost.collective import Group, Wires, all_reduce_seconds, all_to_all
 from rigwise.cost.ledger import summed, told
 from rigwise.hardware.cluster import Cluster
 from rigwise.layouts.layout import RECOMPUTE, SEQUENCE, LayoutTable
-from rigwise.layouts.traffic import tensor_sums
+from rigwise.layouts.traffic import Passage, passages, tensor_sums
 from rigwise.models.model import Block
 from rigwise.models.operations import Operation
 
@@ -66,10 +66,21 @@ def groups(cluster: Cluster, table: LayoutTable) -> Groups:
     )
 
 
-def block_exchange(block: Block, table: LayoutTable, among: Groups, over: Wires, activation: float) -> BlockExchange:
-    """The three kinds of traffic of a block, forward and backward and again where the forward pass is recomputed."""
+def block_exchange(
+    block: Block, table: LayoutTable, among: Groups, over: Wires, activation: float, apart: ArrayLike = 0
+) -> BlockExchange:
+    """The three kinds of traffic of a block, forward and backward and again where the forward pass is recomputed.
+
+    apart: 0 where the ranks work on the same samples; otherwise the portions in which a block that is split by model
+    gathers the samples of all.
+    """
     micro = table.micro / table.cp
     again = 2.0 + (table.recompute == RECOMPUTE.index("full")) * (block.role == "layer")
+    if np.any(np.asarray(apart)):
+        ways = list(passages(block.operations))
+        tensor, count = _passed(ways, micro * activation, among.tensor, over), len(ways) * np.asarray(apart)
+        none = np.zeros(())
+        return BlockExchange(tensor=tensor, context=none, expert=none, collectives=count * (table.tp > 1))
     sums = list(tensor_sums(block.operations))
     parts = [(f"{s.name} {s.of}", again - 1 if s.repeated else 1.0, s.elements, s.of == "backward") for s in sums]
     count = total(times for _, times, *_ in parts)
@@ -94,12 +105,17 @@ def _tensor(
     return summed(*((name, times, _added(size * each, back, table, among, over)) for name, times, size, back in parts))
 
 
-@told("gathered inputs")
-def gathered_seconds(block: Block, table: LayoutTable, among: Groups, over: Wires, activation: float) -> Floats:
-    """What a block split by model inside a data-parallel layout adds: all inputs forward, their gradients back."""
-    first = next((o for o in block.operations if o.split == "column"), None)
-    size = (first.batch * first.m * first.k if first else 0.0) * activation * table.micro
-    return 2 * gather_seconds(size, among.tensor, over)
+@told("tensor exchange")
+def _passed(ways: Sequence[Passage], bytes_each: ArrayLike, among: Group, over: Wires) -> Floats:
+    """The exchanges of a block that is split by model, whose ranks come with samples of their own."""
+    each = np.asarray(bytes_each, dtype=np.float64)
+    return summed(*((f"{way.name} {way.of}", 1, _way(way, each, among, over)) for way in ways))
+
+
+def _way(way: Passage, each: Floats, among: Group, over: Wires) -> Floats:
+    if way.collective == "all_to_all":
+        return all_to_all_seconds(way.elements * each / among.ranks, among, over)
+    return gather_seconds(way.elements * each, among, over)
 
 
 @told("addition")

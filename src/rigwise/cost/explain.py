@@ -23,9 +23,9 @@ from rigwise.cost.terms import Term, Value, about, leaf, number, scalar, sum_of,
 from rigwise.layouts.layout import Layout, LayoutTable
 
 _EXCHANGES = {
-    "tensor_exchange": "tensor exchange",
-    "context_exchange": "ring",
-    "expert_exchange": "expert exchange",
+    "tensor_exchange": ("portions", "tensor exchange"),
+    "context_exchange": ("ring",),
+    "expert_exchange": ("expert exchange",),
 }
 _OWN = {
     "pipeline_exchange": "sends",
@@ -175,12 +175,9 @@ class _Parts:
         entry = self.blocks[j]
         shown = scalar(tensor_exposed(self.answer.table, self.step.eff)) if key == "tensor_exchange" else 1.0
         each, times = scalar(entry.result[key]), self._times(j) * shown
-        told = entry.of(_EXCHANGES[key])[0] if key in _EXCHANGES else None
+        asked = [one for law in _EXCHANGES.get(key, ()) for one in entry.of(law)]
         exposed = scalar(entry.values["expert_exposed"]) if key == "expert_exchange" else 1.0
-        made = [
-            made for one in (entry.of("gathered inputs") if key == "tensor_exchange" else []) for made in _made(one)
-        ]
-        terms = [] if told is None or made else [t for t in _summands(told, times * exposed) if t.amount]
+        terms = [t for t in _summands(asked[0], times * exposed) if t.amount] if asked else []
         values = values_of(key, *entry.of("launch")[:1], *entry.of("host")[:1]) if key == "host" else ()
         return Term(
             name=self._name(j),
@@ -190,7 +187,6 @@ class _Parts:
             law=key,
             values=values,
             terms=tuple(terms),
-            made=tuple(made),
         )
 
     def _name(self, j: int) -> str:

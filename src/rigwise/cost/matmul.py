@@ -72,8 +72,8 @@ def engine(
     A 16-bit type that the device lacks runs at the float32 rate with two bytes an element, as frameworks do.
     float8 and float4 keep eff.low_precision of what each halving adds; a narrow operation takes less energy, so that
     the cap is the 16-bit rate's. Tensor cores held to half their rate where they sum in float32 (GeForce) get their
-    operands in time and clock above the boost that is stated: eff.held of the rate. Raises UsageError for a narrow type
-    that the hardware lacks or a device without a float32 rate.
+    operands in time: eff.held of the rate. No factor takes a product beyond the capped rate itself. Raises UsageError
+    for a narrow type that the hardware lacks or a device without a float32 rate.
     """
     peak = device.peak.get(precision)
     if peak is None and precision in ("float16", "bfloat16", "tf32"):
@@ -88,7 +88,7 @@ def engine(
     rate = _capped(half, device, eff.power_tensor if tensor else eff.power_vector) * gain
     tell(precision=precision, peak=peak, capped=rate, share=share)
     return Engine(
-        rate=rate * (eff.matmul_tensor * _held(device, eff) if tensor else eff.matmul_vector) * share,
+        rate=rate * np.minimum((eff.matmul_tensor * _held(device, eff) if tensor else eff.matmul_vector) * share, 1.0),
         vector=_capped(vector, device, eff.power_vector) * eff.matmul_vector * share,
         bandwidth=device.bandwidth * eff.bandwidth,
         processors=float(device.processors or 1),

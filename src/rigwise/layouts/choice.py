@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rigwise.layouts.layout import LayoutTable
 from rigwise.models.model import Block, Model
@@ -16,7 +17,12 @@ from rigwise.models.model import Block, Model
 
 def by_model(block: Block, table: LayoutTable) -> bool:
     """Whether the table's choice splits this block by model."""
-    return dict(table.blocks).get(block.name) == "model"
+    return dict(table.blocks).get(block.name, "data") != "data"
+
+
+def portions(block: Block, table: LayoutTable) -> NDArray[np.int64] | int:
+    """In how many portions a block that is split by model takes its inputs: as many as there are ranks, or one."""
+    return table.dp if dict(table.blocks).get(block.name) in ("turns", "slices") else 1
 
 
 def table_for(block: Block, table: LayoutTable) -> LayoutTable:

@@ -162,7 +162,7 @@ def selective(table: LayoutTable, model: Model, cluster: Cluster, batch: int) ->
 def lost_blocks(layout: Layout | LayoutTable, model: Model) -> list[str]:
     """Names in the per-block choice that are no block of the model, or cannot be split as it says."""
     known, cut = {b.name for b in model.blocks}, set(can_be_split(model))
-    return sorted(name for name, choice in layout.blocks if name not in (cut if choice == "model" else known))
+    return sorted(name for name, choice in layout.blocks if name not in (known if choice == "data" else cut))
 
 
 def blocks(table: LayoutTable, model: Model, cluster: Cluster, batch: int) -> Bools:
@@ -178,6 +178,6 @@ def block_width(table: LayoutTable, model: Model, cluster: Cluster, batch: int) 
 
 def narrowest_block(layout: Layout | LayoutTable, model: Model) -> int | None:
     """The least output features of a block that the per-block choice splits by model; None where it splits none."""
-    chosen = {name for name, choice in layout.blocks if choice == "model"}
+    chosen = {name for name, choice in layout.blocks if choice != "data"}
     cut = (o.n for b in model.blocks if b.name in chosen for o in b.operations if o.split == "column" and o.n)
     return min((int(n) for n in cut), default=None)

@@ -7,6 +7,7 @@ ring algorithm, which no algorithm without help from the network undercuts.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from rigwise.layouts.pieces import Pass
 
 Floats = NDArray[np.float64]
-Collective = Literal["all_reduce", "all_gather", "reduce_scatter", "all_to_all", "neighbours"]
+Collective = Literal["all_reduce", "all_gather", "reduce_scatter", "all_to_all", "broadcast", "reduce", "neighbours"]
 
 
 def _floats(*values: ArrayLike) -> tuple[Floats, ...]:
@@ -52,6 +53,16 @@ def all_to_all(elements: ArrayLike, ranks: ArrayLike) -> Floats:
     return all_gather(elements, ranks)
 
 
+def broadcast(elements: ArrayLike, ranks: ArrayLike) -> Floats:
+    """Elements each rank sends, on average, until all have what one had: (n - 1)/n, as each is sent on n - 1 times."""
+    return all_gather(elements, ranks)
+
+
+def reduce(elements: ArrayLike, ranks: ArrayLike) -> Floats:
+    """Elements each rank sends, on average, until one has the sum of n tensors of `elements`."""
+    return broadcast(elements, ranks)
+
+
 def ring_all_gather(ranks: int) -> tuple[tuple[int, ...], ...]:
     """The block that each rank receives in each step of a ring all-gather, [n - 1 steps][n ranks].
 
@@ -75,16 +86,18 @@ class Move:
     sent: Floats
 
 
-_SENT = {
+LAWS: Mapping[str, Callable[[ArrayLike, ArrayLike], Floats]] = {
     "all_reduce": all_reduce,
     "all_gather": all_gather,
     "reduce_scatter": reduce_scatter,
     "all_to_all": all_to_all,
+    "broadcast": broadcast,
+    "reduce": reduce,
 }
 
 
 def _move(of: Pass, collective: Collective, elements: ArrayLike, ranks: ArrayLike) -> Move:
-    return Move(of=of, collective=collective, elements=_floats(elements)[0], sent=_SENT[collective](elements, ranks))
+    return Move(of=of, collective=collective, elements=_floats(elements)[0], sent=LAWS[collective](elements, ranks))
 
 
 def by_batch(parameters: ArrayLike, ranks: ArrayLike) -> tuple[Move, ...]:

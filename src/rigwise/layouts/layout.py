@@ -33,6 +33,7 @@ OFFLOAD = (
 COMPRESS = ("none", "bf16", "8bit", "1bit", "8bit-dynamic", "powersgd", "auto")  # auto: a run tries the link
 LOW_RANK = 4  # of powersgd: what its paper takes for language models (arXiv 1905.13727, table 4)
 SCHEDULES = ("1f1b", "gpipe", "zero_bubble")  # of a pipeline; 1f1b with vpp above 1 is interleaved
+CHOICES = ("data", "model", "turns", "slices")  # of a block; the last three split it by model, see Layout
 PRECISIONS = ("float32", "tf32", "float16", "bfloat16", "float8", "float4")
 _MOST = 2**31 - 1  # tables count in 64 bits, and multiply two degrees
 _WORDS: Mapping[str, tuple[str, ...]] = {
@@ -56,7 +57,9 @@ class Layout:
     """One way to split training. Checked at birth for what no model or cluster can change; rules.py checks the rest.
 
     micro: samples a rank takes in one micro-batch. fused: elementwise kernels fused, which saves bytes and
-    activations. blocks: per-block choice, block name -> "data" or "model" (dense layers split along their weights).
+    activations. blocks: per-block choice, block name -> "data", or dense layers split along their weights: with the
+    inputs of all ranks gathered at once ("model"), of one rank after the other ("turns"), or of some samples of every
+    rank after the other ("slices"), while what is there already is worked on (arXiv 1404.5997, section 3).
 
     >>> str(Layout(dp=4, tp=2, zero=1)), str(Layout(dp=4, blocks=(("dense4", "model"), ("head", "model"))))
     ('dp=4,tp=2,micro=1,zero=1', 'dp=4,micro=1,blocks=dense4:model+head:model')
@@ -105,13 +108,25 @@ class Layout:
                     f"{key}={getattr(self, key)!r} in a layout", rule=f"{key} is one of {', '.join(words)}"
                 )
         for name, choice in self.blocks:
-            if choice not in ("data", "model"):
-                raise UsageError(f"block {name!r} is split by {choice!r}", rule="a block is split by data or model")
+            if choice not in CHOICES:
+                raise UsageError(
+                    f"block {name!r} is split by {choice!r}", rule=f"a block is split by {', '.join(CHOICES)}"
+                )
+        ways = {choice for _, choice in self.blocks} - {"data"}
+        if len(ways) > 1:
+            raise UsageError(
+                f"blocks split by {' and '.join(sorted(ways))}", rule="all blocks of a layout take their inputs one way"
+            )
 
     @property
     def ranks(self) -> int:
         """Processes that the layout needs."""
         return self.dp * self.tp * self.pp * self.cp
+
+    @property
+    def by_model(self) -> dict[str, str]:
+        """The blocks that are split by model, and how each takes its inputs."""
+        return {name: choice for name, choice in self.blocks if choice != "data"}
 
     @property
     def pipeline(self) -> ScheduleKind:
@@ -197,7 +212,10 @@ def _read(key: str, value: str) -> Any:
 def _choice(word: str) -> tuple[str, str]:
     name, _, choice = word.rpartition(":")
     if not name:
-        raise UsageError(f"blocks={word!r} in a layout", rule="NAME:data or NAME:model, several with a plus between")
+        raise UsageError(
+            f"blocks={word!r} in a layout",
+            rule="NAME:data, NAME:model, NAME:turns or NAME:slices, several with a plus between",
+        )
     return name, choice
 
 

@@ -291,7 +291,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="blocks_whole",
         why="a block that is split by model is shared out over the data-parallel ranks: ZeRO has no copies to cut",
-        holds=lambda t, m, c, b: np.asarray((t.zero == 0) | ("model" not in dict(t.blocks).values())),
+        holds=lambda t, m, c, b: np.asarray((t.zero == 0) | (set(dict(t.blocks).values()) <= {"data"})),
         tells=lambda x, m, c, b: f"zero {x.zero} with blocks split by model",
     ),
     Rule(

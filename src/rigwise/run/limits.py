@@ -1,113 +1,12 @@
-"""What can be run today, and the batch that fits a layout; everything else is refused before a rank starts."""
+"""The layout of a run as a person spells it, and the batch that fits it; what cannot be run is refused before a rank
+starts (layouts/runnable.py).
+"""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout, said_keys
 from rigwise.layouts.schedule import schedule
-
-OFFLOADED = ("none", "optimizer", "activations", "activations+optimizer")  # weights stay where they compute
-PRECISIONS = ("float32", "tf32", "bfloat16")
-_TODAY = (
-    "run takes dp, tp, sp, pp, vpp, schedule, cp, ep that divides dp x cp, zero, shard, micro, recompute, "
-    "offload of optimizer and activations, and compress, in float32, tf32 or bfloat16"
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
-    """One thing that run cannot do. broken: does the layout ask for it? instead: the nearest layout that works."""
-
-    key: str
-    broken: Callable[[Layout], bool]
-    instead: Callable[[Layout], Layout]
-
-
-def _replicas(layout: Layout) -> bool:
-    """Whether gradients of whole replicas are averaged, bucket by bucket, which is what can be packed."""
-    return layout.dp > 1 and _plain(layout)
-
-
-def _plain(layout: Layout) -> bool:
-    """Whether ranks hold whole replicas but for what tp cuts."""
-    return not layout.zero and layout.pp == 1 and layout.cp == 1 and not layout.blocks and layout.ep == 1
-
-
-def _experts(layout: Layout) -> bool:
-    """Whether experts can be shared out: over runs of data- and context-parallel ranks."""
-    return (layout.dp * layout.cp) % layout.ep == 0 and layout.compress == "none" and not layout.blocks
-
-
-def _without_weights(offload: str) -> str:
-    return "activations+optimizer" if offload == "all" else offload.removeprefix("weights").removeprefix("+") or "none"
-
-
-def _hybrid(layout: Layout) -> bool:
-    return layout.zero > 0 and layout.dp * layout.cp % layout.shard == 0 and layout.ep == 1
-
-
-LIMITS = (
-    Limit(
-        key="ep",
-        broken=lambda layout: layout.ep > 1 and not _experts(layout),
-        instead=lambda layout: layout.but(ep=1),
-    ),
-    Limit(
-        key="schedule",
-        broken=lambda layout: layout.schedule == "zero_bubble" and layout.zero > 0,  # a shard is there before W is done
-        instead=lambda layout: layout.but(schedule="1f1b"),
-    ),
-    Limit(
-        key="shard",
-        broken=lambda layout: bool(layout.shard) and not _hybrid(layout),
-        instead=lambda layout: layout.but(shard=0),
-    ),
-    Limit(
-        key="offload",
-        broken=lambda layout: layout.offload not in OFFLOADED,
-        instead=lambda layout: layout.but(offload=_without_weights(layout.offload)),
-    ),
-    Limit(
-        key="compress",
-        broken=lambda layout: layout.compress != "none" and not _replicas(layout),
-        instead=lambda layout: layout if _replicas(layout) else layout.but(compress="none"),
-    ),
-    Limit(
-        key="precision",
-        broken=lambda layout: layout.precision not in PRECISIONS,
-        instead=lambda layout: layout.but(precision="bfloat16"),
-    ),
-    Limit(
-        key="blocks",
-        broken=lambda layout: bool(layout.blocks) and (layout.tp > 1 or layout.zero > 0),
-        instead=lambda layout: layout.but(blocks=()),
-    ),
-)
-
-
-def check_layout(layout: Layout) -> None:
-    """Refuse what cannot be run; the error names every such key and the nearest layout that works, on as many ranks.
-
-    >>> check_layout(Layout(ep=2))
-    Traceback (most recent call last):
-    ...
-    rigwise.errors.UsageError: layout dp=1,ep=2,micro=1 cannot be run: ep=2; rule: run takes dp, tp, sp, pp, vpp, \
-schedule, cp, ep that divides dp x cp, zero, shard, micro, recompute, offload of optimizer and activations, and \
-compress, in float32, tf32 or bfloat16; \
-nearest: dp=1,micro=1
-    """
-    broken = [limit for limit in LIMITS if limit.broken(layout)]
-    if not broken:
-        return
-    nearest = layout
-    for limit in broken:
-        nearest = limit.instead(nearest)
-    spelt = dict(word.split("=") for word in str(layout).split(","))
-    asked = ", ".join(f"{limit.key}={spelt[limit.key]}" for limit in broken)
-    raise UsageError(f"layout {layout} cannot be run: {asked}", rule=_TODAY, nearest=str(nearest))
 
 
 def read_layout(layout: Layout | str) -> tuple[Layout, bool]:

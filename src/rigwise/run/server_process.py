@@ -118,14 +118,27 @@ def rank_environment() -> dict[str, str]:
     return {**_MALLOC, **_THREADS}
 
 
+def begin() -> None:
+    """Start a server for the job to come, if none is idle: it reads torch while this process does something else."""
+    with _lock, suppress(LaunchError):  # who borrows it says what is wrong
+        _own()
+        if not any(server.alive for server in _idle):
+            _idle[:] = [ServerProcess()]
+
+
+def _own() -> None:
+    """After a fork the servers that are known are another process's."""
+    global _owner
+    if _owner != os.getpid():
+        _owner = os.getpid()
+        _idle.clear()
+
+
 @contextmanager
 def borrowed() -> Iterator[ServerProcess]:
     """An idle server or a new one; it is kept for the next job unless it died or a rank may be left in it."""
-    global _owner
     with _lock:
-        if _owner != os.getpid():  # after a fork these are another process's servers
-            _owner = os.getpid()
-            _idle.clear()
+        _own()
         server = _idle.pop() if _idle else None
     if server is None or not server.alive:
         server = ServerProcess()

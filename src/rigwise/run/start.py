@@ -13,12 +13,13 @@ from types import MappingProxyType
 from rigwise.errors import UsageError
 from rigwise.hardware.detect import cores
 from rigwise.layouts.layout import Layout
+from rigwise.layouts.runnable import check_layout
 from rigwise.run.board import Board, require_tensorboard
 from rigwise.run.chosen import Value
 from rigwise.run.hearing import Asked, Heard, OnStep
 from rigwise.run.job import Job
 from rigwise.run.launch import ALONE, Place, launch
-from rigwise.run.limits import check_layout, read_layout
+from rigwise.run.limits import read_layout
 from rigwise.run.output import PRINTS, Resume, choose, prepare
 from rigwise.run.result import RunResult
 from rigwise.run.seats import Seat, once_a_host, seat

@@ -22,12 +22,14 @@ def choices(model: Model) -> Iterator[tuple[tuple[str, str], ...]]:
         return
     names = can_be_split(model)
     for start in range(len(names)):
-        yield tuple((name, "model") for name in names[start:])
+        for way in ("model", "slices"):  # turns send as much as slices, and load one link after the other
+            yield tuple((name, way) for name in names[start:])
 
 
 def mixed_axes(on: Axes) -> Axes:
-    """Axes on which a per-block choice is defined: data parallel only, nothing sharded."""
-    return replace(on, tp=[1], pp=[1], vpp=[1], cp=[1], ep=[1], sp=["off"], zero=[0], offload=["none"])
+    """Axes on which a per-block choice is run: data parallel only, nothing sharded, recomputed or packed."""
+    plain = replace(on, tp=[1], pp=[1], vpp=[1], cp=[1], ep=[1], sp=["off"], zero=[0])
+    return replace(plain, recompute=["none"], schedule=["1f1b"], offload=["none"], compress=["none"])
 
 
 def with_choice(table: LayoutTable, choice: tuple[tuple[str, str], ...]) -> LayoutTable:

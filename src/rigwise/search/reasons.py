@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from rigwise.cost.estimate import Question
 from rigwise.cost.record import Estimate
 from rigwise.cost.timeline import Timeline
+from rigwise.layouts.layout import Layout
+from rigwise.layouts.runnable import not_run
 from rigwise.units import show_bytes, show_seconds
 
 _NAMES = {
@@ -32,7 +34,15 @@ def why(question: Question, rows: Sequence[Estimate], plain: Estimate | None) ->
     lines = [_where_time_goes(best), _memory(best), *_against_plain(best, plain, question)]
     if len(rows) > 1:
         lines.append(_against_next(best, rows[1]))
-    return tuple(lines)
+    return (*lines, *_for_others(rows))
+
+
+def _for_others(rows: Sequence[Estimate]) -> list[str]:
+    """Which of the layouts `rigwise run` does not do."""
+    left = {number: not_run(row.layout) for number, row in enumerate(rows, 1)}
+    asked = dict.fromkeys(word for words in left.values() for word in words)
+    some = ", ".join(str(number) for number, words in left.items() if words)
+    return [f"for another framework, as rigwise run has no {', '.join(asked)}: layout {some}"] if asked else []
 
 
 def walk_says(best: Estimate, walked: Timeline) -> tuple[str, ...]:
@@ -78,9 +88,13 @@ def _against_plain(best: Estimate, plain: Estimate | None, question: Question) -
     ]
 
 
+def _spelt(layout: Layout) -> dict[str, str]:
+    return dict(word.split("=", 1) for word in str(layout).split(","))
+
+
 def _against_next(best: Estimate, second: Estimate) -> str:
     changes = [
-        f"{key}={getattr(second.layout, key)}"
+        f"{key}={_spelt(second.layout).get(key, getattr(second.layout, key))}"
         for key in best.layout.to_dict()
         if getattr(second.layout, key) != getattr(best.layout, key)
     ]

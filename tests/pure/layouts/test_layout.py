@@ -63,7 +63,8 @@ def test_what_is_not_said_is_filled_in_and_what_is_said_stays() -> None:
         ("zero=4", "zero=4.*FSDP is 3"),
         ("fused=yes", "fused='yes'"),
         ("recompute=some", "recompute='some'.*none, selective, full"),
-        ("blocks=head", "blocks='head'.*NAME:data or NAME:model"),
+        ("blocks=head", "blocks='head'.*NAME:data, NAME:model, NAME:turns or NAME:slices"),
+        ("blocks=head:model+tail:turns", "blocks split by model and turns.*one way"),
         ("blocks=head:halves", "'head' is split by 'halves'"),
     ],
 )

@@ -6,8 +6,9 @@ import pytest
 
 from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout
+from rigwise.layouts.runnable import LIMITS, check_layout
 from rigwise.run import server_process
-from rigwise.run.limits import LIMITS, check_layout, settle
+from rigwise.run.limits import settle
 
 
 def test_threads_of_a_rank_sleep_while_they_wait_unless_told_otherwise(monkeypatch) -> None:
@@ -32,6 +33,12 @@ def test_threads_of_a_rank_sleep_while_they_wait_unless_told_otherwise(monkeypat
         "dp=2,cp=2,pp=2,ep=4",
         "dp=2,zero=3,recompute=full",
         "dp=4,zero=3,shard=2",
+        "dp=4,ep=4,compress=8bit",
+        "dp=2,pp=2,compress=1bit",
+        "dp=2,cp=2,compress=auto",
+        "dp=4,zero=2,compress=bf16",
+        "dp=2,pp=2,zero=1,schedule=zero_bubble",
+        "dp=4,blocks=a:slices+b:slices,compress=8bit",
         "dp=1,tp=2,sp=on,offload=activations+optimizer",
     ],
 )
@@ -43,11 +50,15 @@ def test_data_parallel_layouts_run(spelling: str) -> None:
     ("spelling", "asked", "nearest"),
     [
         ("dp=4,ep=3", "ep=3", "dp=4,micro=1"),
-        ("dp=4,ep=4,compress=8bit", "ep=4, compress=8bit", "dp=4,micro=1,compress=8bit"),
+        ("dp=4,zero=2,compress=8bit", "compress=8bit", "dp=4,micro=1,zero=2"),
+        ("dp=2,pp=2,compress=auto", "compress=auto", "dp=2,pp=2,micro=1"),
+        ("dp=4,tp=2,blocks=a:model", "blocks=a:model", "dp=4,tp=2,micro=1"),
+        ("dp=4,ep=2,blocks=a:turns", "blocks=a:turns", "dp=4,ep=2,micro=1"),
+        ("dp=2,pp=2,blocks=a:model,recompute=full", "blocks=a:model", "dp=2,pp=2,micro=1,recompute=full"),
         ("dp=2,compress=8bit,offload=all", "offload=all", "dp=2,micro=1,offload=activations+optimizer,compress=8bit"),
         ("dp=2,offload=weights", "offload=weights", "dp=2,micro=1"),
         ("dp=4,ep=2,zero=3,shard=2", "shard=2", "dp=4,ep=2,micro=1,zero=3"),
-        ("dp=2,pp=2,zero=1,schedule=zero_bubble", "schedule=zero_bubble", "dp=2,pp=2,micro=1,zero=1"),
+        ("dp=2,pp=2,zero=3,schedule=zero_bubble", "schedule=zero_bubble", "dp=2,pp=2,micro=1,zero=3"),
         ("dp=2,precision=fp8", "precision=float8", "dp=2,micro=1"),
     ],
 )

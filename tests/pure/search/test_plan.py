@@ -91,7 +91,7 @@ def test_dense_layers_of_alexnet_go_model_parallel() -> None:
     slow = selene(4)
     slow = replace(slow, node=replace(slow.node, link=replace(slow.node.link, kind="pcie-host", bandwidth=6e9)))
     ask = Question(model=load("alexnet"), cluster=slow, batch=512, stack="eager-2018")
-    assert dict(plan(ask, precision="float32").best.layout.blocks).get("dense4") == "model"
+    assert dict(plan(ask, precision="float32").best.layout.blocks).get("dense4") == "slices"
 
 
 def test_scaling_starts_at_one_and_says_where_it_hurts() -> None:

@@ -9,7 +9,7 @@ import pytest
 from rigwise import api
 from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout
-from rigwise.run.limits import check_layout
+from rigwise.layouts.runnable import check_layout
 from rigwise.run.settings import RUNNABLE, settled, told
 
 FILE = """

@@ -17,6 +17,7 @@ import torch
 import torch.distributed as dist
 from torch._C._distributed_c10d import GradBucket
 
+from rigwise.run.compress.bucket import Bucket
 from rigwise.run.compress.two_phase import ring_bytes
 
 _Future = torch.futures.Future  # of the bucket's tensor
@@ -30,7 +31,7 @@ class Method(Protocol):
     whole_steps: bool
     feedback: bool
 
-    def mean(self, bucket: GradBucket) -> int:
+    def mean(self, bucket: Bucket) -> int:
         """Replace the bucket's numbers by their mean; bytes that this rank sent."""
 
     def state_dict(self) -> dict[str, Any]:
@@ -81,6 +82,12 @@ class Exchange:
         work = dist.all_reduce(buffer, op=dist.ReduceOp.AVG, group=self.group, async_op=True)
         assert work is not None
         return work.get_future().then(lambda future: future.value()[0])  # type: ignore[no-any-return]
+
+    def average(self, bucket: Bucket) -> None:
+        """Replace a bucket's numbers by their mean at once, here and not in the thread: after a backward pass."""
+        assert self.method
+        with torch.no_grad():
+            self.sent += self.method.mean(bucket)
 
     def take_sent(self) -> int:
         """Bytes sent since it was last asked."""

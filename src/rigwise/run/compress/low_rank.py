@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch._C._distributed_c10d import GradBucket
 
 from rigwise.layouts.layout import LOW_RANK
+from rigwise.run.compress.bucket import Bucket
 from rigwise.run.compress.residual import Residuals
 from rigwise.run.compress.two_phase import ExactMean
 
@@ -36,7 +36,7 @@ class LowRank:
         self.residuals = Residuals(names)
         self._right: dict[str, torch.Tensor] = {}  # Q of every matrix, [columns, rank]
 
-    def mean(self, bucket: GradBucket) -> int:
+    def mean(self, bucket: Bucket) -> int:
         """Replace the bucket's numbers by their mean over ranks; bytes that this rank sent."""
         pairs = list(zip(bucket.parameters(), bucket.gradients(), strict=True))
         thin = [self._thin(parameter) for parameter, _ in pairs]

@@ -49,6 +49,13 @@ def prepare(
     return name
 
 
+def ready(exchange: Exchange, name: str, trained: Mapping[str, torch.Tensor], members: Sequence[int]) -> None:
+    """Give the exchange the method of a name where buckets never change, and nothing has to be tried (a pipeline)."""
+    exchange.group = dist.new_group(list(members), use_local_synchronization=True)
+    names = {id(parameter): label for label, parameter in trained.items()}
+    exchange.method, exchange.name = method(name, exchange.group, names, exchange.device), name
+
+
 def method(name: str, group: dist.ProcessGroup, names: Mapping[int, str], device: torch.device) -> Method | None:
     """The method of a name, its kernels compiled; None for "none"."""
     if name == "none":

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch._C._distributed_c10d import GradBucket
 
+from rigwise.run.compress.bucket import Bucket
 from rigwise.run.compress.codecs import Codec
 from rigwise.run.compress.flow import Flow
 from rigwise.run.compress.residual import Residuals
@@ -37,7 +37,7 @@ class TwoPhase:
         self._small: list[torch.Tensor] = []
         self._finish: list[Callable[[], object]] = []  # for each bucket under way, what is left to do
 
-    def mean(self, bucket: GradBucket) -> int:
+    def mean(self, bucket: Bucket) -> int:
         """Bring the bucket's numbers on the way to their mean over ranks; bytes that this rank sent. With the last
         bucket of a step, all its means are in place.
         """
@@ -62,7 +62,7 @@ class TwoPhase:
             self._finish.append(partial(flat.copy_, numbers))
         return self.flow.send(numbers, numbers)
 
-    def _exact(self, bucket: GradBucket) -> ExactMean | None:
+    def _exact(self, bucket: Bucket) -> ExactMean | None:
         """The small tensors of all buckets travel in one message, beside the last bucket."""
         pairs = zip(bucket.parameters(), bucket.gradients(), strict=True)
         self._small += [gradient for parameter, gradient in pairs if parameter.numel() < EXACT_BELOW]
@@ -71,7 +71,7 @@ class TwoPhase:
         small, self._small = self._small, []
         return ExactMean(small, self.group)
 
-    def _fed_back(self, bucket: GradBucket) -> int:
+    def _fed_back(self, bucket: Bucket) -> int:
         """The large tensors, each with what was not sent of it before."""
         pairs = zip(bucket.parameters(), bucket.gradients(), strict=True)
         large = [(parameter, gradient) for parameter, gradient in pairs if parameter.numel() >= EXACT_BELOW]

@@ -10,15 +10,17 @@ function goes from one state to another, and its backward pass goes the way back
     collect   cut -> whole     partial -> cut              a value cut one way enters an operation cut another way
     shard     whole -> cut     cut -> whole                a whole value enters an operation that is cut along it
     settle    partial -> cut   cut -> whole                a cut operation's sum is cut along another dim
+    swap      cut -> cut       cut -> cut                  a value cut one way enters an operation cut another
 
 Own functions, since DTensor gives wrong results for a convolution that is cut along its input channels (torch 2.13).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, cast
 
 import numpy as np
@@ -27,10 +29,8 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch.autograd.function import once_differentiable
 
-from rigwise.layouts.exchange import Collective, all_gather, all_reduce, all_to_all, reduce_scatter
+from rigwise.layouts.exchange import LAWS, Collective
 from rigwise.layouts.pieces import Pass
-
-_LAW = {"all_reduce": all_reduce, "all_gather": all_gather, "reduce_scatter": reduce_scatter, "all_to_all": all_to_all}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Sent:
         """Bytes that this rank sends: counted, or by the law that a cost reads (layouts/exchange.py)."""
         if self.leaving is not None:
             return float(self.leaving) * self.item
-        return float(_LAW[self.collective](self.elements, self.ranks)) * self.item
+        return float(LAWS[self.collective](self.elements, self.ranks)) * self.item
 
 
 _ledgers: list[list[Sent]] = []
@@ -119,8 +119,10 @@ def _stack(piece: torch.Tensor, cut: Cut, of: Pass) -> torch.Tensor:
     """The whole from all pieces. Unequal pieces travel padded to the longest: gloo gathers equal ones only."""
     longest = max(len(held) for held in cut.held)
     rows = piece.movedim(cut.dim, 0)
-    sent = rows.new_zeros(longest, *rows.shape[1:]) if len(rows) < longest else rows.contiguous()
-    sent[: len(rows)] = rows
+    sent = rows.contiguous()
+    if len(rows) < longest:
+        sent = rows.new_zeros(longest, *rows.shape[1:])
+        sent[: len(rows)] = rows
     got = sent.new_empty(cut.ranks * longest, *rows.shape[1:])
     count(of, "all_gather", sent, cut.ranks, sent.numel() * cut.ranks)
     dist.all_gather_into_tensor(got, sent, group=cut.group)
@@ -148,6 +150,50 @@ def _settle(partial: torch.Tensor, cut: Cut, of: Pass) -> torch.Tensor:
     count(of, "reduce_scatter", sent, cut.ranks)
     dist.reduce_scatter_tensor(got, sent.flatten(0, 1), group=cut.group)
     return got[: len(cut.held[cut.rank])].movedim(0, cut.dim)
+
+
+def merged(pieces: Sequence[torch.Tensor], cut: Cut) -> torch.Tensor:
+    """The whole from the pieces of all ranks, each as its rank holds it."""
+    whole = torch.cat(list(pieces), cut.dim)
+    order = np.concatenate(cut.held)
+    if not np.array_equal(order, np.arange(cut.size)):
+        whole = whole.index_select(cut.dim, torch.from_numpy(np.argsort(order)).to(whole.device))
+    return whole
+
+
+def _swap(x: torch.Tensor, now: Cut, then: Cut, of: Pass) -> torch.Tensor:
+    """This rank's indices of another dim: every rank sends each other what it has of them."""
+    leaving = [pick(x, then.dim, held).contiguous() for held in then.held]
+    shape = list(x.shape)
+    shape[then.dim] = len(then.held[then.rank])
+    shapes = [[len(held) if dim == now.dim else size for dim, size in enumerate(shape)] for held in now.held]
+    coming = [prod(one) for one in shapes]
+    got = x.new_empty(sum(coming))
+    sends = [piece.numel() for piece in leaving]
+    count(of, "all_to_all", x, now.ranks, leaving=sum(sends) - sends[now.rank])
+    flat = torch.cat([piece.flatten() for piece in leaving])
+    dist.all_to_all_single(got, flat, coming, sends, group=now.group)
+    return merged([piece.view(one) for piece, one in zip(got.split(coming), shapes, strict=True)], now)
+
+
+class _Swap(torch.autograd.Function):
+    """Cut one way forward, the other way backward."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, now: Cut, then: Cut) -> torch.Tensor:
+        ctx.ways = now, then
+        return _swap(x, now, then, "forward")
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        now, then = ctx.ways
+        return _swap(gradient, then, now, "backward"), None, None
+
+
+def swap(x: torch.Tensor, now: Cut, then: Cut) -> torch.Tensor:
+    """What is cut along one dim, cut along another."""
+    return cast(torch.Tensor, _Swap.apply(x, now, then))  # type: ignore[no-untyped-call]
 
 
 def _own(whole: torch.Tensor, cut: Cut) -> torch.Tensor:

@@ -8,6 +8,7 @@ of the last micro-batch.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -18,12 +19,14 @@ from torch.utils import _pytree as pytree
 
 from rigwise.errors import UsageError
 from rigwise.run.clock import Clock
+from rigwise.run.compress.bucket import Copied
+from rigwise.run.compress.exchange import Exchange
 from rigwise.run.feeding.feed import cut, size
 from rigwise.run.parallel.exchanges import count
 from rigwise.run.parallel.held import Held
 from rigwise.run.parallel.mesh import Mesh
 from rigwise.run.parallel.pipeline import MicroBatch
-from rigwise.run.parallel.sharing import micro_batch, shard, shards
+from rigwise.run.parallel.sharing import kept_whole, micro_batch, scatter, shard, shards
 from rigwise.run.parallel.stages import Stages
 
 _BUCKET_BYTES = 4 * 2**20
@@ -31,7 +34,7 @@ _BUCKET_BYTES = 4 * 2**20
 
 class Line:
     """This rank's stages with what they share. graph: prepared (stages.py) and changed by the other axes' passes.
-    experts: names of weights that ranks of ep hold pieces of.
+    experts: names of weights that ranks of ep hold pieces of. exchange: what averages compressed gradients.
     """
 
     def __init__(
@@ -41,15 +44,21 @@ class Line:
         dtype: torch.dtype | None,
         clock: Clock | None,
         experts: Collection[str] = (),
+        exchange: Exchange | None = None,
     ) -> None:
+        self.exchange = exchange
         self.mesh, self.clock, self.experts = mesh, clock, frozenset(experts)
         self.stages = Stages(graph, mesh, mesh.layout.pipeline, dtype)
         self.sharded = bool(mesh.layout.zero) and mesh.size("dp", "cp") > 1
+        self.late = mesh.layout.schedule == "zero_bubble"
         if self.sharded:
             self._refuse_twice_held()
             for number, module in enumerate(self.stages.modules):
                 shard(module, mesh, [w for name, w in module.named_parameters() if name in self.experts])
-                self.stages.wrap(number, module, partial(micro_batch, module, mesh.layout.zero))
+                self.stages.wrap(number, module, partial(kept_whole if self.late else self._micro_batch, module))
+
+    def _micro_batch(self, module: nn.Module, last: bool) -> AbstractContextManager[None]:
+        return micro_batch(module, self.mesh.layout.zero, last)
 
     def book(self, book: Iterable[Held]) -> list[Held]:
         """What this rank holds, of the book of all stages."""
@@ -88,9 +97,14 @@ class Line:
             ]
         )
         self._lap("backward")
+        if self.sharded and self.late:
+            for module in stages.modules:
+                scatter(module)
         weights = stages.weights()
         dense = [weight for name, weight in weights.items() if name not in self.experts]
-        started = self._average(dense, "dp", "cp")
+        if self.exchange:
+            self._average_packed(dense)
+        started = [] if self.exchange else self._average(dense, "dp", "cp")
         started += self._average([weights[name] for name in weights if name in self.experts], "edp")
         for work, flat, grads in started:
             work.wait()
@@ -110,11 +124,23 @@ class Line:
         if group is None or self.sharded:
             return started
         for bucket in _buckets([w for w in weights if w.requires_grad]):
-            flat = torch.cat([grad.reshape(-1) for grad in bucket])
+            grads = [_gradient(weight) for weight in bucket]
+            flat = torch.cat([grad.reshape(-1) for grad in grads])
             count("gradient", "all_reduce", flat, self.mesh.size(*axes))
             work = dist.all_reduce(flat, op=dist.ReduceOp.AVG, group=group, async_op=True)
-            started.append((work, flat, bucket))
+            started.append((work, flat, grads))
         return started
+
+    def _average_packed(self, weights: Iterable[nn.Parameter]) -> None:
+        """The same in codes, one bucket after the other."""
+        assert self.exchange
+        many = list(_buckets([w for w in weights if w.requires_grad]))
+        buckets = [Copied(own, torch.cat([_gradient(w).reshape(-1) for w in own]), own is many[-1]) for own in many]
+        for bucket in buckets:
+            self.exchange.average(bucket)
+        for bucket in buckets:
+            for weight, mean in zip(bucket.weights, bucket.gradients(), strict=True):
+                _gradient(weight).copy_(mean)
 
     def _told(self, total: torch.Tensor | None) -> torch.Tensor:
         """The loss, from the last stage to all."""
@@ -129,15 +155,20 @@ class Line:
             self.clock.lap(part)
 
 
-def _buckets(weights: Sequence[nn.Parameter]) -> Iterator[list[torch.Tensor]]:
-    """Gradients in buckets of one type; a weight that got none has zeros."""
-    bucket: list[torch.Tensor] = []
+def _gradient(weight: torch.Tensor) -> torch.Tensor:
+    """A weight's gradient; zeros where it got none."""
+    if weight.grad is None:
+        weight.grad = torch.zeros_like(weight)
+    return weight.grad
+
+
+def _buckets(weights: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
+    """Weights in buckets of one type."""
+    bucket: list[nn.Parameter] = []
     for weight in weights:
-        if weight.grad is None:
-            weight.grad = torch.zeros_like(weight)
-        if bucket and (bucket[0].dtype != weight.grad.dtype or sum(g.nbytes for g in bucket) >= _BUCKET_BYTES):
+        if bucket and (bucket[0].dtype != weight.dtype or sum(w.nbytes for w in bucket) >= _BUCKET_BYTES):
             yield bucket
             bucket = []
-        bucket.append(weight.grad)
+        bucket.append(weight)
     if bucket:
         yield bucket

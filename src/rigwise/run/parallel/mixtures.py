@@ -22,7 +22,7 @@ from rigwise.run.parallel.relations import Axial, Relation, operands, rule
 @torch.library.custom_op("rigwise::mixture", mutates_args=())
 def _mixture(x: torch.Tensor, router: torch.Tensor, up: torch.Tensor, down: torch.Tensor, name: str) -> torch.Tensor:
     """Stands for a mixture while a module is traced."""
-    raise NotImplementedError(name)
+    raise RuntimeError(f"mixture {name!r} is a mark in a trace, which nobody runs")
 
 
 @_mixture.register_fake

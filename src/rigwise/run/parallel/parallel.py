@@ -8,19 +8,19 @@ from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.nn.parallel import DistributedDataParallel
-from torch.utils._pytree import tree_map
 
 from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout
+from rigwise.layouts.runnable import check_layout
 from rigwise.models.trace import call
 from rigwise.run.clock import Clock
 from rigwise.run.compress.exchange import Exchange
 from rigwise.run.compress.prepare import prepare as prepare_exchange
+from rigwise.run.compress.prepare import ready
 from rigwise.run.compress.two_phase import ring_bytes
 from rigwise.run.feeding.feed import cut, place, size
-from rigwise.run.limits import check_layout
 from rigwise.run.parallel.agreement import check_draws, check_models, check_samples
+from rigwise.run.parallel.blocks import shared_out
 from rigwise.run.parallel.capture import capture
 from rigwise.run.parallel.context import context_parallel
 from rigwise.run.parallel.experts import ExpertGradients, expert_parallel, leave_alone
@@ -30,11 +30,11 @@ from rigwise.run.parallel.mesh import Mesh
 from rigwise.run.parallel.nodes import measure
 from rigwise.run.parallel.offload import activations_on_host, optimizer_on_host
 from rigwise.run.parallel.probe import Probe, probe
-from rigwise.run.parallel.recompute import mark_units, recompute_graph, recompute_module
+from rigwise.run.parallel.recompute import calls_attention, mark_units, recompute_graph, recompute_module
 from rigwise.run.parallel.regather import gathering_again
 from rigwise.run.parallel.sharing import micro_batch, replicate, shard, shards
 from rigwise.run.parallel.stages import prepare
-from rigwise.run.parallel.tensor import Along, mixed_parallel, tensor_parallel
+from rigwise.run.parallel.tensor import Along, tensor_parallel
 
 Loss = Callable[[Any, Any], torch.Tensor]
 _AUTOCAST = {"bfloat16": torch.bfloat16}
@@ -104,7 +104,8 @@ class Parallel:
             return self.exchange.take_sent()
         sizes = [0, 0]  # of what every replica has, and of experts
         for held in self._book:
-            if isinstance(held.parameter, nn.Parameter) and held.parameter.requires_grad:
+            shared_out = bool(self.layout.by_model) and not held.is_whole
+            if isinstance(held.parameter, nn.Parameter) and held.parameter.requires_grad and not shared_out:
                 sizes[held.name in self._experts] += held.parameter.nbytes
         return ring_bytes(sizes[0], self.mesh.size("dp", "cp")) + ring_bytes(sizes[1], self.mesh.size("edp"))
 
@@ -180,7 +181,7 @@ def parallelize(
     wanted = Layout.parse(layout, precision="float32") if isinstance(layout, str) else layout
     check_layout(wanted)
     where = mesh or Mesh.join(wanted)
-    if wanted.compress != "none" and loss is None:
+    if wanted.compress != "none" and not wanted.zero and loss is None:
         raise UsageError(
             f"compress={wanted.compress} without a loss",
             rule="gradients are packed as they lie after a pass with inputs, targets and loss",
@@ -221,7 +222,10 @@ def _replicas(
     clock: Clock | None,
     exchange: Exchange | None,
 ) -> nn.Module:
-    """Copies over dp x cp, but for experts that are shared out among them."""
+    """Copies over dp x cp, but for experts and blocks that are shared out; as it is where nothing else is trained."""
+    cut = set(getattr(module, "_ddp_params_and_buffers_to_ignore", ()))
+    if cut and not any(p.requires_grad for name, p in module.named_parameters() if name not in cut):
+        return module
     changed = bool(seen.changed) if seen else any(True for _ in module.buffers())
     unused = bool(seen and seen.unused)
     if experts:
@@ -244,7 +248,12 @@ def _piped(
 ) -> Parallel:
     """A rank's stages of a pipeline."""
     assert isinstance(graph, fx.GraphModule)
-    line = Line(graph, mesh, _AUTOCAST.get(mesh.layout.precision), clock, experts)
+    packed = mesh.layout.compress != "none" and not mesh.layout.zero
+    exchange = Exchange(mesh.device) if packed else None
+    line = Line(graph, mesh, _AUTOCAST.get(mesh.layout.precision), clock, experts, exchange)
+    if exchange:
+        own = {name: weight for name, weight in line.stages.weights().items() if name not in experts}
+        ready(exchange, mesh.layout.compress, own, mesh.ranks("dp", "cp"))
     return Parallel(
         nn.ModuleList(line.stages.modules),
         line.book(book),
@@ -254,6 +263,7 @@ def _piped(
         seen=seen,
         line=line,
         order=[name for name, _ in model.named_parameters()],
+        exchange=exchange,
         experts=experts,
     )
 
@@ -292,40 +302,23 @@ def _is_cut(layout: Layout) -> bool:
     return layout.tp > 1 or layout.pp > 1 or layout.cp > 1
 
 
-def _by_model(model: nn.Module, layout: Layout) -> set[str]:
-    """The weights of the blocks that a layout splits by model inside data parallelism."""
-    names = [name for name, choice in layout.blocks if choice == "model"]
-    known = [name for name, _ in model.named_modules() if name]
-    for name in names:
-        if name not in known:
-            raise UsageError(f"block {name!r}", rule="a block is a module of the model", nearest=", ".join(known[:8]))
-    return {w for w, _ in model.named_parameters() for name in names if w.startswith(f"{name}.")}
-
-
-def _mixed(model: nn.Module, mesh: Mesh, inputs: Any, within: set[str]) -> tuple[nn.Module, dict[str, Held]]:
-    group = mesh.group("dp")
-    assert group is not None
-    ranks = mesh.degree("dp")
-    everybody = tree_map(lambda t: torch.cat([t] * ranks) if isinstance(t, torch.Tensor) else t, inputs)
-    along = Along(group=group, ranks=ranks, rank=mesh.coordinate("dp"))
-    return mixed_parallel(capture(model, everybody), along, within)
-
-
 def _cut(
     model: nn.Module, mesh: Mesh, inputs: Any, targets: Any, loss: Loss | None, cuts: Mapping[str, str] | None
 ) -> tuple[nn.Module, list[Held]]:
     """The module that this rank runs, and its book, in the order of the model's own parameters and buffers."""
     tensors: dict[str, torch.Tensor] = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    within = _by_model(model, mesh.layout) if mesh.degree("dp") > 1 else set()
-    if within:
-        module, book = _mixed(model, mesh, inputs, within)
-        module.to(mesh.device)
-        cut_names = [name for name, held in book.items() if not held.is_whole]
-        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, cut_names)
+    by_model = shared_out(model, mesh, inputs)
+    if by_model is not None:
+        module, book = by_model
         return module, [book.get(name) or Held.whole(name, tensor) for name, tensor in tensors.items()]
     if not _is_cut(mesh.layout):
-        if mesh.layout.recompute != "none":
-            recompute_module(model, mesh.layout.recompute)
+        kind = mesh.layout.recompute
+        if kind == "selective" and not calls_attention(model, place(inputs, mesh.device)):
+            graph = capture(model, place(inputs, mesh.device))
+            mark_units(graph, model, kind)
+            return recompute_graph(graph), [Held.whole(name, tensor) for name, tensor in tensors.items()]
+        if kind != "none":
+            recompute_module(model, kind)
         return model, [Held.whole(name, tensor) for name, tensor in tensors.items()]
     layout = mesh.layout
     if loss is None and (layout.pp > 1 or layout.cp > 1):

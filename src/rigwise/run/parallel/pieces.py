@@ -36,6 +36,22 @@ class Exchange(nn.Module):
         return f"{self.kind} over {self.cut.ranks} ranks"
 
 
+class Swap(nn.Module):
+    """The way between two cuts."""
+
+    def __init__(self, now: Cut, then: Cut) -> None:
+        super().__init__()
+        self.now, self.then = now, then
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The value cut along the other dim."""
+        return exchanges.swap(x, self.now, self.then)
+
+    def extra_repr(self) -> str:
+        """For a reader of the graph."""
+        return f"dim {self.now.dim} to {self.then.dim} over {self.now.ranks} ranks"
+
+
 class Lookup(nn.Module):
     """A table of which this rank holds some rows: zeros for words that others hold, so that results can be ADDED."""
 

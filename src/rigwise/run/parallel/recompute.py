@@ -1,7 +1,7 @@
 """Activations that are computed again in the backward pass instead of being kept: recompute=full and selective.
 
 full       the blocks that follow each other (the children of a ModuleList, say) keep what enters them
-selective  attention keeps what enters it
+selective  attention keeps what enters it: torch's own, or a softmax between two products
 
 A block runs twice, with the random numbers of its first time; buffers that it writes are put back after the second. Its
 exchanges are done again too, as the laws of cost count them. In a captured graph the blocks are runs of operations.
@@ -20,20 +20,21 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
 from rigwise.errors import UsageError
-from rigwise.models.trace import unit_paths
+from rigwise.models.trace import call, unit_paths
 from rigwise.run.parallel.capture import module_of, plant
-from rigwise.run.parallel.nodes import attribute, name_of
+from rigwise.run.parallel.nodes import attribute, multiplies, name_of
 
 UNIT = "unit"
 _ATTENTION = "scaled_dot_product_attention"
+_PRODUCTS = ("matmul", "bmm", "baddbmm", "einsum")
 Contexts = Callable[[], AbstractContextManager[Any]]
 
 
 def no_attention() -> UsageError:
     """What selective recomputation says where it finds nothing."""
     return UsageError(
-        f"recompute=selective, and the model calls no {_ATTENTION}",
-        rule="selective recomputation runs torch's attention again",
+        f"recompute=selective, and the model has no attention: no {_ATTENTION}, no softmax between two products",
+        rule="selective recomputation runs attention again",
         nearest="recompute=full",
     )
 
@@ -85,6 +86,26 @@ def _patch(unit: nn.Module) -> None:
     unit.forward = forward
 
 
+class _Seeing(TorchFunctionMode):
+    """Looks out for torch's attention."""
+
+    seen = False
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen |= func is nn.functional.scaled_dot_product_attention
+        return func(*args, **kwargs or {})
+
+
+def calls_attention(model: nn.Module, inputs: Any) -> bool:
+    """Does a module call torch's attention for these inputs? One forward pass, which leaves buffers as they are."""
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    with _Seeing() as mode, torch.no_grad():
+        call(model, inputs)
+        for buffer, before in buffers:
+            buffer.copy_(before)
+    return bool(mode.seen)
+
+
 class _Attention(TorchFunctionMode):
     """Attention that runs again. seen: how often it was called."""
 
@@ -112,16 +133,49 @@ def _attending_again(plain: Callable[..., Any], args: Any, keywords: Any) -> Any
 def mark_units(graph: fx.GraphModule, model: nn.Module, kind: str) -> None:
     """Write at each operation of a captured graph which block it runs again with; "" for none. Passes keep that."""
     paths = sorted(unit_paths(model), key=len, reverse=True)
-    for number, node in enumerate(graph.graph.nodes):
+    cores = _cores(graph) if kind == "selective" else {}
+    for node in graph.graph.nodes:
         if node.op != "call_function":
             continue
         where = module_of(node)
         if kind == "selective":
-            node.meta[UNIT] = f"attention {number}" if name_of(node) == _ATTENTION else ""
+            node.meta[UNIT] = cores.get(node, "")
         else:
             node.meta[UNIT] = next((p for p in paths if f"{where}.".startswith(f"{p}.")), "" if paths else "all")
     if not any(node.meta.get(UNIT) for node in graph.graph.nodes):
         raise no_attention()
+
+
+def _cores(graph: fx.GraphModule) -> dict[fx.Node, str]:
+    """The operations of every attention, and which one each belongs to: torch's own, or what stands between a product
+    and the next one with a softmax on the way, both products included.
+    """
+    nodes = list(graph.graph.nodes)
+    place = {node: at for at, node in enumerate(nodes)}
+    found: dict[fx.Node, str] = {}
+    for node in nodes:
+        if name_of(node) == _ATTENTION:
+            found[node] = f"attention {place[node]}"
+        elif name_of(node) in ("softmax", "_softmax"):
+            first, last = _product(node, lambda n: n.all_input_nodes), _product(node, lambda n: list(n.users))
+            if first is not None and last is not None:
+                run = (n for n in nodes[place[first] : place[last] + 1] if n.op == "call_function")
+                found |= dict.fromkeys(run, f"attention {place[node]}")
+    return found
+
+
+def _product(start: fx.Node, ways: Callable[[fx.Node], list[fx.Node]]) -> fx.Node | None:
+    """The nearest product of two values that are no weights, on one way from a node; None where there is none."""
+    todo, seen = [start], {start}
+    while todo:
+        node = todo.pop(0)
+        for other in ways(node):
+            if name_of(other) in _PRODUCTS and not any(n.op == "get_attr" for n in other.all_input_nodes):
+                return other
+            if other not in seen and other.op == "call_function" and not multiplies(other):
+                seen.add(other)
+                todo.append(other)
+    return None
 
 
 class _Again(nn.Module):

@@ -72,7 +72,7 @@ def shard(module: nn.Module, mesh: Mesh, apart: Collection[nn.Parameter] = ()) -
     """Shards over dp x cp, in place. Blocks of a module are gathered one by one, a graph as a whole. apart: parameters
     that are not sharded here.
     """
-    from torch.distributed.fsdp import fully_shard
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
     left = set(apart)
     for name, parameter in module.named_parameters():
@@ -84,11 +84,14 @@ def shard(module: nn.Module, mesh: Mesh, apart: Collection[nn.Parameter] = ()) -
             )
     over = mesh.device_mesh("dp", "cp")
     back = mesh.layout.zero == 3
+    packed = MixedPrecisionPolicy(reduce_dtype=torch.bfloat16 if mesh.layout.compress == "bf16" else None)
     for path in () if isinstance(module, fx.GraphModule) else unit_paths(module):  # a graph calls none of its modules
         unit = module.get_submodule(path)
         if any(parameter not in left for parameter in unit.parameters()):
-            fully_shard(unit, mesh=over, reshard_after_forward=back, ignored_params=left)
-    sharded: nn.Module = fully_shard(module, mesh=over, reshard_after_forward=back, ignored_params=left)  # type: ignore[assignment]
+            fully_shard(unit, mesh=over, reshard_after_forward=back, ignored_params=left, mp_policy=packed)
+    sharded: nn.Module = fully_shard(
+        module, mesh=over, reshard_after_forward=back, ignored_params=left, mp_policy=packed
+    )  # type: ignore[assignment]
     return sharded
 
 
@@ -110,6 +113,34 @@ def micro_batch(module: nn.Module, zero: int, last: bool) -> Iterator[None]:
         sharded.set_requires_all_reduce(last)  # over the copies of hybrid sharding
         sharded.set_reshard_after_backward(last or zero == 3)
     yield
+
+
+@contextmanager
+def kept_whole(module: nn.Module, last: bool) -> Iterator[None]:
+    """A pass on a sharded module, the last or not, that leaves gradients whole where they are, for `scatter`."""
+    sharded: Any = module
+    sharded.set_is_last_backward(False)
+    sharded.set_reshard_after_backward(False)
+    sharded.set_requires_gradient_sync(False)
+    yield
+
+
+def scatter(module: nn.Module) -> None:
+    """Share out the whole gradients of a sharded module: fully_shard does so in the backward pass, which is over before
+    weight gradients that were put off are there; torch's own pipelines call the same three.
+    """
+    from torch.distributed.fsdp import fully_shard
+
+    sharded: Any = module
+    sharded.set_is_last_backward(True)
+    sharded.set_reshard_after_backward(True)
+    sharded.set_requires_gradient_sync(True)
+    sharded.set_requires_all_reduce(True)
+    root = fully_shard.state(sharded)  # type: ignore[attr-defined]
+    for state in root._state_ctx.all_states:
+        for group in state._fsdp_param_groups:
+            group.post_backward()
+    root._root_post_backward_final_callback()
 
 
 def inner(module: nn.Module) -> nn.Module:

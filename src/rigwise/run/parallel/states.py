@@ -15,11 +15,17 @@ from typing import Literal
 import torch
 from torch import fx
 
-from rigwise.layouts.exchange import all_gather, all_reduce, reduce_scatter
+from rigwise.layouts.exchange import all_gather, all_reduce, all_to_all, reduce_scatter
 from rigwise.run.parallel.axes import Axis, occurrences
 from rigwise.run.parallel.relations import Axial, Dims, name_of, operands, shape
 
-Kind = Literal["spread", "add", "stack", "collect", "shard", "settle"]
+Kind = Literal["spread", "add", "stack", "collect", "shard", "settle", "swap"]
+
+
+def _swapped(elements: float, ranks: int) -> float:
+    return float(all_to_all(elements / ranks, ranks))
+
+
 _SENDS = {  # forward and backward
     "spread": (None, all_reduce),
     "add": (all_reduce, None),
@@ -27,17 +33,21 @@ _SENDS = {  # forward and backward
     "collect": (all_gather, reduce_scatter),
     "shard": (None, all_gather),
     "settle": (reduce_scatter, all_gather),
+    "swap": (_swapped, _swapped),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One exchange. value: what is exchanged. axis: along which it is or becomes cut; None where it is whole."""
+    """One exchange. value: what is exchanged. axis: along which it is or becomes cut; None where it is whole. now: the
+    axis and dim along which it is cut before, of a swap.
+    """
 
     kind: Kind
     value: fx.Node
     axis: Axis | None
     dim: int = -1
+    now: tuple[Axis, int] | None = None
 
 
 def held_dim(dims: Dims, axis: Axis) -> int | None:
@@ -144,6 +154,8 @@ class States:
             assert mode is not None
             if state is mode:
                 return ()
+            if state is not None and mode is self.samples:
+                return (Step("swap", value, mode, wanted, now=(state, now)),)
             first = (Step("stack", value, state, now),) if state is not None else ()
             return (*first, Step("shard", value, mode, wanted))
         if mode is None:

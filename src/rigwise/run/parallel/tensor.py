@@ -13,13 +13,15 @@ import torch.distributed as dist
 from torch import fx, nn
 
 from rigwise.errors import UsageError
-from rigwise.run.parallel.axes import Axis, indices, leaves
+from rigwise.run.parallel.axes import Axis, indices, leaves, occurrences
 from rigwise.run.parallel.capture import plant
 from rigwise.run.parallel.choice import choose, forced, sequence
 from rigwise.run.parallel.exchanges import Cut, pick
 from rigwise.run.parallel.fitting import FITTED, Fitting
 from rigwise.run.parallel.held import Held, runs_of
-from rigwise.run.parallel.pieces import Exchange
+from rigwise.run.parallel.pieces import Exchange, Swap
+from rigwise.run.parallel.portioned import ACROSS, REGION, in_portions
+from rigwise.run.parallel.portions import Portions
 from rigwise.run.parallel.relations import Axial, name_of, operands
 from rigwise.run.parallel.states import States, Step, held_dim, trained_values
 
@@ -84,27 +86,63 @@ def tensor_parallel(
     return cut_graph(module, axial, states, along, positions if sequence_parallel == "on" else None)
 
 
-def mixed_parallel(module: fx.GraphModule, along: Along, within: set[str]) -> tuple[fx.GraphModule, dict[str, Held]]:
+def mixed_parallel(
+    module: fx.GraphModule,
+    along: Along,
+    within: set[str],
+    portion: tuple[fx.GraphModule, Portions] | None = None,
+) -> tuple[fx.GraphModule, dict[str, Held]]:
     """Some weights shared out over ranks that otherwise work on samples of their own ("one weird trick", arXiv
     1404.5997): where a cut layer begins, the inputs of all ranks are gathered; where it ends, each takes its samples'
-    sums. module: captured for the samples of all ranks together. The gradients of pieces are the mean over all samples
-    already; those of whole weights are left to be averaged.
+    sums. module: captured for the samples of all ranks together. portion: the same for the samples of one portion; the
+    cut layers then take one after the other. The gradients of pieces are the mean over all samples already; those of
+    whole weights are left to be averaged.
     """
+    graph, book = _mixed(module, along, within)
+    if portion is not None:
+        part, portions = portion
+        in_portions(graph, _mixed(part, along, within)[0], portions, " and ".join(_blocks(within)))
+    for held in book.values():
+        if held.parameter is not None and not held.is_whole and held.parameter.requires_grad:
+            held.parameter.register_hook(lambda gradient: gradient / along.ranks)
+    return graph, book
+
+
+def _blocks(within: set[str]) -> list[str]:
+    """Modules of some weights."""
+    return sorted({name.rpartition(".")[0] for name in within})
+
+
+def _mixed(module: fx.GraphModule, along: Along, within: set[str]) -> tuple[fx.GraphModule, dict[str, Held]]:
     axial = Axial(module.graph)
     first = next(node for node in module.graph.nodes if node.op == "placeholder")
     samples = leaves(axial.dims(first)[0])
     chosen = choose(axial, along.ranks, trained_values(module.graph, tensors_of(module)), within)
     if not chosen or len(samples) != 1:
         raise UsageError(
-            f"nothing of {', '.join(sorted(within))} can be shared out over {along.ranks} ranks",
+            f"nothing of {', '.join(_blocks(within))} can be shared out over {along.ranks} ranks",
             rule="a block that is split by model has dense layers at least as wide as there are ranks",
             nearest="the same layout without blocks",
         )
-    graph, book = cut_graph(module, axial, States(axial, chosen, samples=samples[0]), along)
-    for held in book.values():
-        if held.parameter is not None and not held.is_whole and held.parameter.requires_grad:
-            held.parameter.register_hook(lambda gradient: gradient / along.ranks)
-    return graph, book
+    states = States(axial, chosen, samples=samples[0])
+    _mark_regions(axial, states, samples[0])
+    return cut_graph(module, axial, states, along)
+
+
+def _mark_regions(axial: Axial, states: States, samples: Axis) -> None:
+    """Number, at its operations, each run of cut layers that treat every sample by itself."""
+    number: dict[fx.Node, int] = {}
+    for node, mode in states.modes.items():
+        if mode is None or mode is samples:
+            continue
+        relation = axial.relations[node]
+        if any(occurrences(axes, samples) for axes in (*relation.summed, *(axes for _, axes in relation.whole))):
+            node.meta[REGION] = ACROSS
+            continue
+        before = [
+            number[source] for source in node.all_input_nodes if source in number and not states.is_partial(source)
+        ]
+        number[node] = node.meta[REGION] = min(before, default=max(number.values(), default=-1) + 1)
 
 
 class Cutter:
@@ -143,7 +181,7 @@ class Cutter:
 
     def _mark(self, node: fx.Node, before: fx.Node | None) -> None:
         """What was made for an operation belongs to its chunk and block."""
-        marks = {key: node.meta[key] for key in ("chunk", "unit") if key in node.meta}
+        marks = {key: node.meta[key] for key in ("chunk", "unit", REGION) if key in node.meta}
         for made in reversed(self.graph.nodes):
             if made is before:
                 break
@@ -202,7 +240,8 @@ class Cutter:
         """A value after an exchange, which is done once however many operations read it."""
         if step not in self.made:
             again = step.kind == "collect" and self.again is not None and step.axis is self.again
-            exchange = Exchange(step.kind, self.cut(step.value, step.axis, step.dim), again)
+            then = self.cut(step.value, step.axis, step.dim)
+            exchange = Swap(self.cut(step.value, *step.now), then) if step.now else Exchange(step.kind, then, again)
             self.made[step] = self.module(step.kind, exchange, value)
         return self.made[step]
 
