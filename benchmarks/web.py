@@ -113,7 +113,8 @@ def browse(what: set[str]) -> None:
 def slid(page: Page, address: str) -> dict[str, list[float]]:
     """Milliseconds of steps over values that nobody asked for before, by slider and in all."""
     took: dict[str, list[float]] = {name: [] for name in SLIDERS}
-    models = {f"any slider of {state.partition('model=')[2].partition('&')[0] or 'llama-3-8b'}": [] for state in STATES}
+    names = [state.partition("model=")[2].partition("&")[0] or "llama-3-8b" for state in STATES]
+    models: dict[str, list[float]] = {f"any slider of {name}": [] for name in names}
     for model, state in zip(models, STATES, strict=True):
         for name in SLIDERS:
             page.goto(f"{address}#/plan?model=gpt2&cluster=1xrtx-3090&batch=8")

@@ -19,6 +19,11 @@ def test_a_room_answers_and_fits_a_desk_and_a_telephone(visit, state) -> None:
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_timeout(150)
         assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+    wide = page.evaluate(
+        "() => [...document.querySelectorAll('.wide:has(table)')]"
+        ".filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.ariaLabel + ' ' + one.scrollWidth)"
+    )
+    assert not wide, "on a telephone every cell of a table is seen"
 
 
 @pytest.mark.parametrize("state", [state for state in STATES if state != "run"])  # its charts come with a run
@@ -35,13 +40,15 @@ def test_every_chart_has_its_table(visit, state) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", [*STATES, SMALL + "&scale=1&whynot=dp=4", "brain?tables=neuron|terms"])
 def test_axe_finds_nothing_serious(visit, state, scheme) -> None:
     if not AXE.is_file():
         pytest.skip("axe-core is not installed: make page")
     page = visit.page
     page.emulate_media(color_scheme=scheme)
     visit.go(state)
+    if "scale=1" in state:
+        page.wait_for_selector("[data-view=scale]")
     page.wait_for_load_state("networkidle")
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("() => axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice']})")

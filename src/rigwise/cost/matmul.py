@@ -154,8 +154,8 @@ def gemm_seconds(
     True
     """
     if (runs := _runs(batch, m, n, k, moved, share, on)) is not None:
-        once, again, shape = runs
-        return gemm_seconds(*once, on, cutting=cutting)[again].reshape(shape)
+        (b_, m_, n_, k_), again, shape = runs
+        return np.asarray(gemm_seconds(b_, m_, n_, k_, on, cutting=cutting)[again].reshape(shape))
     b, m_, n_, k_ = (np.asarray(x, dtype=np.float64)[..., None] for x in (batch, m, n, k))
     tm, tn, cut = _candidates(on.cpu, cutting)
     eff = on.eff

@@ -273,7 +273,10 @@ class MemoryLaw:
     @cached_property
     def _cuts(self) -> tuple[tuple[Floats, Floats], ...]:
         """Over how many ranks optimizer states, gradients and weights are shared out: the dense ones', the experts'."""
-        shared, of_experts = self.table.sharing.astype(np.float64), self._copies / np.minimum(self.table.ep, self._copies)
+        shared, of_experts = (
+            self.table.sharing.astype(np.float64),
+            self._copies / np.minimum(self.table.ep, self._copies),
+        )
         cut = [self.table.zero >= stage for stage in (1, 2, 3)]
         return tuple((np.where(on, shared, 1.0), np.where(on, of_experts, 1.0)) for on in cut)
 

@@ -128,7 +128,9 @@ class StepLaw:
         hidden = 1 - np.min(tensor_exposed(self.table, self.eff))
         each = [(total(kind[key] for key in BLOCK_PARTS), kind["tensor_exchange"]) for kind in unsummed.kinds()]
         counts = [counts for _, counts in self.plan.stages()]
-        slowest, most = (largest(total(c[..., j] * kind[i] for j, kind in enumerate(each)) for c in counts) for i in (0, 1))
+        slowest, most = (
+            largest(total(c[..., j] * kind[i] for j, kind in enumerate(each)) for c in counts) for i in (0, 1)
+        )
         stage = slowest - hidden * most
         whole = total(self.plan.whole[j] * (busy - hidden * moved) for j, (busy, moved) in enumerate(each))
         late = self.table.schedule == SCHEDULES.index("zero_bubble")

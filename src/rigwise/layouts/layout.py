@@ -293,7 +293,10 @@ class LayoutTable:
         at = {key: np.broadcast_to(getattr(self, key), shape)[index].tolist() for key in _SPELT}
         words = {key: [values[code] for code in at[key]] for key, values in _WORDS.items()}
         columns = {**at, **words, "fused": [bool(code) for code in at["fused"]]}
-        return [Layout(**dict(zip(columns, row, strict=True)), blocks=self.blocks) for row in zip(*columns.values(), strict=True)]
+        return [
+            Layout(**dict(zip(columns, row, strict=True)), blocks=self.blocks)
+            for row in zip(*columns.values(), strict=True)
+        ]
 
     def rows(self, start: int, stop: int) -> LayoutTable:
         """Rows start to stop along the first dim, still broadcasting."""
@@ -320,7 +323,8 @@ def _pair(column: Ints, row: NDArray[np.intp], other: NDArray[np.intp], dims: in
     """A column at pairs of places in the first two dims, which become one."""
     whole = column.reshape((1,) * (dims - column.ndim) + column.shape)
     if whole.shape[:2] == (1, 1):
-        return whole[0]
+        same: Ints = whole[0]
+        return same
     picked: Ints = whole[row if whole.shape[0] > 1 else 0, other if whole.shape[1] > 1 else 0]
     return picked
 

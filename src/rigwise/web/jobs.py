@@ -25,8 +25,8 @@ State = Literal["running", "done", "failed", "cancelled"]
 
 @dataclass(kw_only=True)
 class Job:
-    """A question that is being answered. id: random, and all that one needs to listen. progress: (done, all). stage: what it
-    is at, in words.
+    """A question that is being answered. id: random, and all that one needs to listen. progress: (done, all).
+    stage: what it is at, in words.
 
     doing: it makes the machine work, and is not the answer to the same question again. steps: what a run told so far.
     """

@@ -2,8 +2,8 @@
 
     python -m rigwise.web.worker < {"verb": "plan", "request": {...}, "folder": null}
 
-A line is {"progress": [done, all], "steps": [...], "stage": "..."}, {"answer": {...}} or {"problem": {...}}; the last one is one of the
-latter two. Steps of a run are told a few at a time.
+A line is {"progress": [done, all], "steps": [...], "stage": "..."}, {"answer": {...}} or {"problem": {...}}; the last
+one is one of the latter two. Steps of a run are told a few at a time.
 """
 
 from __future__ import annotations
