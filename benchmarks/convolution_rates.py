@@ -3,7 +3,8 @@
     python benchmarks/convolution_rates.py [--machine "what it is"] [--print]
 
 One thread, float32. torch's rates are those of `rigwise.convolution.tune()`, on the geometries that it names; NumPy's
-are the same work in NumPy. Each is the least time of several runs, to three digits. --print writes nothing.
+are the same work in NumPy, with SciPy's transforms where it is installed. Each is the least time of several runs, to
+three digits. --print writes nothing.
 """
 
 from __future__ import annotations
@@ -12,14 +13,12 @@ import argparse
 import datetime
 import os
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from math import log10
 from pathlib import Path
 
 RATES = Path(__file__).parents[1] / "src" / "rigwise" / "convolution" / "data" / "rates.toml"
-RUNS = 7
 HEAD = """\
 # Rates of the kinds of work that `counts.py` tells apart, for the closed forms of `choose.py`: FLOP/s, bytes/s, and
 # seconds a call. One thread, float32; float64 halves the FLOP/s and doubles the bytes. Written by
@@ -29,36 +28,28 @@ HEAD = """\
 """
 
 
-def least(run: Callable[[], object]) -> float:
-    """The least seconds of several runs after a first."""
-    run()
-    took = []
-    for _ in range(RUNS):
-        start = time.perf_counter()
-        run()
-        took.append(time.perf_counter() - start)
-    return min(took)
-
-
 def of_numpy() -> dict[str, float]:
     """NumPy's rates, on the work that `tuning.measure` gives torch."""
     import numpy as np
 
     from rigwise.convolution.counts import COMPLEX_MULTIPLY_ADD, transform_flops
-    from rigwise.convolution.torch_kernels.tuning import SMALL_CALLS
+    from rigwise.convolution.fourier import engine
+    from rigwise.convolution.torch_kernels.tuning import SMALL_CALLS, least
 
     draw = np.random.default_rng(0)
     a, b = draw.random((128, 128), np.float32), draw.random((128, 20_000), np.float32)
     left, right = draw.random((1200, 8, 64), np.float32), draw.random((1200, 64, 64), np.float32)
-    image, much, single = draw.random((128, 72, 72)), draw.random(1 << 23, np.float32), np.ones(1, np.float32)
-    flat, spectrum = draw.random(1 << 19, np.float32), np.fft.rfft(draw.random(1 << 19)).astype(np.complex64)
+    image, flat = draw.random((128, 72, 72), np.float32), draw.random(1 << 19, np.float32)
+    spectrum = (draw.random(1 << 18) + 1j * draw.random(1 << 18)).astype(np.complex64)
+    much, single = draw.random(1 << 23, np.float32), np.ones(1, np.float32)
+    to = np.empty_like(much)
     return {
         "matmul": 2.0 * 128 * 128 * 20_000 / least(lambda: a @ b),
         "batched": 2.0 * 1200 * 8 * 64 * 64 / least(lambda: left @ right),
         "small": 2.0 * flat.size / least(lambda: flat * np.float32(1.5) + flat),
         "pointwise": COMPLEX_MULTIPLY_ADD * spectrum.size / least(lambda: spectrum * spectrum + spectrum),
-        "fft": 128 * transform_flops((72, 72)) / least(lambda: np.fft.rfft2(image)),
-        "bandwidth": 8.0 * much.size / least(lambda: much * np.float32(1.5)),
+        "fft": 128 * transform_flops((72, 72)) / least(lambda: engine().rfftn(image, axes=(1, 2))),
+        "bandwidth": 8.0 * much.size / least(lambda: np.multiply(much, np.float32(1.5), out=to)),
         "call": SMALL_CALLS * 1e-3 * least(lambda: [single + single for _ in range(1000)]),
     }
 

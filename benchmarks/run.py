@@ -160,7 +160,9 @@ def convolving(quick: bool) -> str:
         words = [sys.executable, script, "--threads", str(threads), "--parts", parts]
         done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
         texts.append(f"## Convolution, {threads} thread{'s' * (threads > 1)}\n\n{done.stdout}")
-    return "\n".join(texts)
+    errors = [sys.executable, str(Path(__file__).parent / "convolution_errors.py")]
+    done = subprocess.run(errors, stdout=subprocess.PIPE, text=True, check=False)
+    return "\n".join([*texts, f"## Errors of convolutions, seen / bound, in roundoffs\n\n{done.stdout}"])
 
 
 def training() -> str:

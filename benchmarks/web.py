@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MODELS = ("llama-3-8b", "gpt2", "gpt2-xl", "resnet50", "bert-large", "mistral-7b")
 DEVICES = ("h100-sxm-80gb", "a100-sxm-80gb", "rtx-4090", "rtx-3090")
 USERS, QUESTIONS = 50, 10  # of each user
+READY_S = 8.0  # from the server's address to the first question of many people: its helpers are there then
 SLIDERS = ("batch", "gpus", "seq")
 STATES = ("plan", "plan?model=gpt2-xl&cluster=16xa100-sxm-80gb", "plan?model=mixtral-8x7b&cluster=32xh100-sxm-80gb")
 STEPS, PAUSE_MS = 9, 300
@@ -112,15 +113,18 @@ def browse(what: set[str]) -> None:
 def slid(page: Page, address: str) -> dict[str, list[float]]:
     """Milliseconds of steps over values that nobody asked for before, by slider and in all."""
     took: dict[str, list[float]] = {name: [] for name in SLIDERS}
-    for state in STATES:
+    models = {f"any slider of {state.partition('model=')[2].partition('&')[0] or 'llama-3-8b'}": [] for state in STATES}
+    for model, state in zip(models, STATES, strict=True):
         for name in SLIDERS:
             page.goto(f"{address}#/plan?model=gpt2&cluster=1xrtx-3090&batch=8")
             page.wait_for_selector("[data-answer*='gpt2 ']")
             page.goto(f"{address}#/{state}")
             page.wait_for_selector("[data-answer]:not([data-answer*='gpt2 '])")
             page.wait_for_load_state("networkidle")
-            took[name] += page.evaluate(CLOCK, [name, STEPS, PAUSE_MS])
-    return {**took, "any of them": [ms for some in took.values() for ms in some]}
+            steps = page.evaluate(CLOCK, [name, STEPS, PAUSE_MS])
+            took[name] += steps
+            models[model] += steps
+    return {**took, **models, "any of them": [ms for some in took.values() for ms in some]}
 
 
 def load(looking: tuple[float, float]) -> None:
@@ -128,6 +132,7 @@ def load(looking: tuple[float, float]) -> None:
     took: list[float] = []
     wrong: list[int] = []
     with served() as (port, token):
+        time.sleep(READY_S)
         start = time.monotonic()
         people = [threading.Thread(target=_person, args=(n, port, token, looking, took, wrong)) for n in range(USERS)]
         for person in people:

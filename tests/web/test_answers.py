@@ -8,7 +8,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 import pytest
 
 from house import ROOT
-from rigwise.web.answers.measured import JobTold, RunReport, ValidationAnswer
+from rigwise.web.answers.measured import JobTold, MeasureAnswer, RunReport, ValidationAnswer
 from rigwise.web.verbs import VERBS, dumped
 
 ASKED = {
@@ -35,7 +35,7 @@ ASKED = {
     "conv-map": {},
     "runs": {},
 }
-LATER = {"run", "validation"}  # jobs: tests/web/test_jobs.py and below
+LATER = {"run", "measure", "validation"}  # jobs: tests/web/test_jobs.py and below
 
 
 @pytest.mark.parametrize("name", sorted(ASKED))
@@ -52,6 +52,7 @@ def test_an_answer_is_what_openapi_says(name) -> None:
 def test_every_verb_says_what_it_answers_and_is_asked_here() -> None:
     assert set(ASKED) | LATER == set(VERBS)
     assert VERBS["run"].gives is RunReport
+    assert VERBS["measure"].gives is MeasureAnswer
     assert VERBS["validation"].gives is ValidationAnswer
 
 

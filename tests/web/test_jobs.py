@@ -104,6 +104,32 @@ def test_a_run_tells_every_step_and_is_set_beside_its_prediction(server, monkeyp
     assert again["id"] != job["id"], "a run is no answer to keep"
 
 
+def test_the_machine_is_measured_as_a_job_that_says_what_it_is_at_and_can_be_cancelled(
+    server, monkeypatch, tmp_path
+) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: pip install rigwise[run]")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))  # where a history would be written
+    job = start(server, "measure", seconds=2)
+    busy = server.send("POST", "/api/jobs", {"verb": "run", "request": {"task": "digits"}})
+    assert busy[0] == 503, "a run would be measured too"
+    news = events(server, job["id"])
+    told = next(told for name, told in news if told["stage"] or name == "end")
+    assert told["state"] == "running", told["problem"]
+    assert 0 <= told["progress"][0] < told["progress"][1]
+    assert server.send("DELETE", f"/api/jobs/{job['id']}")[0] == 200
+    assert [told["state"] for name, told in news if name == "end"] == ["cancelled"]
+
+
+def test_progress_of_measuring_grows_over_all_its_parts() -> None:
+    from rigwise.web.measuring import Heard
+
+    told: list[tuple[int, int, str]] = []
+    heard = Heard(2, lambda done, of, stage: told.append((done, of, stage)))
+    for what, share in (("loop", 0.0), ("memory", 0.0), ("memory", 0.5), ("memory", 1.0)):
+        heard(what, share)
+    assert told == [(0, 200, "loop"), (100, 200, "memory"), (150, 200, "memory"), (200, 200, "memory")]
+
+
 def test_task_files_come_from_the_command_line_only(server, tmp_path) -> None:
     (tmp_path / "mine.py").write_text("raise SystemExit(9)\n")
     job = start(server, "run", task=f"{tmp_path}/mine.py:task")

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rigwise.advise.binding import nothing
 from rigwise.advise.candidates import kept, ways
 from rigwise.advise.caveats import caveats
 from rigwise.advise.choice import Choice, choose, scale
-from rigwise.advise.flow import Path, walk
+from rigwise.advise.flow import Path, compared, walk
 from rigwise.advise.judge import Verdict, judge, sizes
-from rigwise.advise.money import BreakEven, break_even
 from rigwise.advise.needs import Need, check
 from rigwise.advise.prices import PriceBook
 from rigwise.advise.rank import frontier, late, ranked, refusal
-from rigwise.advise.reasons import binding, reasons
-from rigwise.advise.upgrade import Beside, Now, beside, now
-from rigwise.errors import InfeasibleError
-from rigwise.units import show_seconds
+from rigwise.advise.reasons import reasons
+from rigwise.advise.renting import buy_or_rent
+from rigwise.advise.upgrade import Beside, Now, beside, now, slower
+from rigwise.units import show_bytes, show_seconds
+
+_WORTH = 1.2  # times the speed of what is there, below which a change is warned of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,14 +103,15 @@ def advise(need: Need, book: PriceBook, *, top: int = 10) -> Advice:
         if (device.name, count) in verdicts
         for candidate in ways(need, device, count, book)
     ]
-    reasons_against = {choice.candidate.name: refusal(choice, need) for choice in every}
-    fitting = [choice for choice in every if not reasons_against[choice.candidate.name]]
-    refused = refused | {name: why for name, why in reasons_against.items() if why}
-    if not fitting:
-        raise _nothing(need, every, refused)
-    order = ranked(fitting, need)
     there = now(need, verdicts)
-    shown = [_told(choice, need, book, order) for choice in order[:top]]
+    against_it = {choice.candidate.name: refusal(choice, need) or slower(choice, there) for choice in every}
+    fitting = [choice for choice in every if not against_it[choice.candidate.name]]
+    refused = refused | {name: why for name, why in against_it.items() if why}
+    if not fitting:
+        raise nothing(need, [c for c in every if not slower(c, there)], refused, allowed)
+    order = ranked(fitting, need)
+    even = buy_or_rent(order, need, book)
+    shown = [_told(choice, need, book, order, there) for choice in order[:top]]
     return Advice(
         need=need,
         book=book,
@@ -117,8 +120,8 @@ def advise(need: Need, book: PriceBook, *, top: int = 10) -> Advice:
         every=tuple(every),
         refused=refused,
         verdicts=verdicts,
-        path=walk(need),
-        even=_even(order, need, book),
+        path=compared(walk(need, even), order),
+        even=even,
         now=there,
         beside=tuple(sorted(beside(need, book, there, every), key=lambda row: -row.gain) if there else ()),
         seconds=time.perf_counter() - started,
@@ -130,57 +133,28 @@ def _there_already(need: Need, name: str, count: int) -> bool:
     return any(device.name == name and owned >= count for device, owned in need.owned)
 
 
-def _told(choice: Choice, need: Need, book: PriceBook, order: Sequence[Choice]) -> Choice:
+def _told(choice: Choice, need: Need, book: PriceBook, order: Sequence[Choice], there: Now | None) -> Choice:
     """The choice with its reasons and its warnings."""
     missed = (
         [f"deadline: at the low end of its interval it takes {show_seconds(choice.time_s / choice.assured)}"]
         if (choice.time_s and late(choice, need))
         else []
     )
-    says = (*missed, *caveats(choice.candidate, choice.verdict, need, book.today), *choice.warnings)
-    return replace(choice, reasons=tuple(reasons(choice, order, need)), warnings=says)
-
-
-def _nothing(need: Need, every: Sequence[Choice], refused: Mapping[str, str]) -> InfeasibleError:
-    """What binds, and the nearest thing that would do."""
-    says, rule, nearest = binding(need, every, refused)
-    return InfeasibleError(says, rule=rule, nearest=nearest)
-
-
-def _even(order: Sequence[Choice], need: Need, book: PriceBook) -> dict[str, Any] | None:
-    """The break-even of the best choice that is bought against renting the same, or the nearest in speed."""
-    owned = next((c for c in order if c.candidate.bought and c.candidate.capital > 0), None)
-    if owned is None or owned.verdict.watts is None:
-        return None
-    hired = _rental(owned, order, need, book)
-    if hired is None:
-        return None
-    rent, what = hired
-    found = against(owned, rent, need)
-    return {"buy": owned.candidate.name, "rent": what, "rent_usd_per_hour": rent, "use": need.use, **found.to_dict()}
-
-
-def against(owned: Choice, rent_per_hour: float, need: Need) -> BreakEven:
-    """The break-even of a bought choice with a rent for the same work; what it fetches when sold is taken off."""
-    return break_even(
-        owned.candidate.capital,
-        rent_per_hour,
-        watts=owned.verdict.watts or 0.0,
-        per_kwh=need.per_kwh,
-        use=need.use,
-        resale=-owned.owning["resale"],
+    says = (
+        *missed,
+        *_downs(choice, need, there),
+        *caveats(choice.candidate, choice.verdict, need, book.today),
+        *choice.warnings,
     )
+    return replace(choice, reasons=tuple(reasons(choice, order, need, there)), warnings=says)
 
 
-def _rental(owned: Choice, order: Sequence[Choice], need: Need, book: PriceBook) -> tuple[float, str] | None:
-    """Dollars an hour for as much work as a bought choice does: of the same devices, else of those nearest in speed."""
-    c = owned.candidate
-    same = book.hour(c.device, min(c.count, 8), spot=False)
-    if same:
-        return same.usd * c.count, f"{c.count}x {c.device.name} ({same.source})"
-    hired = [other for other in order if other.candidate.condition == "rent"]
-    if not hired:
-        return None
-    near = min(hired, key=lambda other: other.candidate.hourly / other.throughput)
-    times = owned.throughput / near.throughput
-    return near.candidate.hourly * times, f"{near.candidate.name}, for as much work"
+def _downs(choice: Choice, need: Need, there: Now | None) -> Iterator[str]:
+    """What speaks against a change of what is there."""
+    if there is None or choice.candidate.owned:
+        return
+    if there.fits and choice.throughput < _WORTH * there.throughput:
+        yield f"little gain: below {_WORTH:g} times what is there, which such predictions miss by"
+    most = max(device.memory for device, _ in need.owned)
+    if choice.candidate.device.memory < most * 0.93:
+        yield f"less memory: {show_bytes(choice.candidate.device.memory)} a card, of {show_bytes(most)} that is there"

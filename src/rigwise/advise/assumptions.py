@@ -31,7 +31,7 @@ def assumed(table: str) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """The machine around the cards: dollars, watts, and how many cards it takes."""
+    """The machine around the cards: dollars, watts, how many cards it takes, and whether its fans are loud."""
 
     name: str
     form: str
@@ -39,11 +39,13 @@ class Machine:
     price: float
     watts: float
     source: str
+    loud: bool = False
 
 
-def hosts() -> list[Machine]:
+@cache
+def hosts() -> tuple[Machine, ...]:
     """Every machine that cards are put into."""
-    return [Machine(**row) for row in data("assumptions")["host"]]
+    return tuple(Machine(**row) for row in data("assumptions")["host"])
 
 
 def host_named(name: str) -> Machine | None:
@@ -65,16 +67,16 @@ def host_for(device: Device, count: int) -> Machine | None:
 
 
 def circuit_watts(text: str) -> float:
-    """Watts of a wall circuit for hours: "120V 15A", "230V16A", or a number of watts.
+    """Watts of a wall circuit for hours: "120V 15A", of which four fifths may be drawn; or watts as they are.
 
     >>> circuit_watts("120V 15A"), circuit_watts("3000")
     (1440.0, 3000.0)
     """
     words = text.replace(" ", "").upper()
-    known = {key.replace(" ", "").upper(): value for key, value in assumed("circuits").items() if key != "source"}
-    if words in known:
-        return float(known[words]) * float(assumed("headroom")["continuous"])
+    volts, between, amperes = words.partition("V")
     try:
+        if between:
+            return float(volts) * float(amperes.removesuffix("A")) * float(assumed("headroom")["continuous"])
         return float(words.removesuffix("W"))
     except ValueError:
         raise UsageError(

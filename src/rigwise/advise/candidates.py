@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rigwise.advise.assumptions import Machine, assumed, host_for, host_named
-from rigwise.advise.money import spot_usd
+from rigwise.advise.money import useful_share
 from rigwise.advise.needs import Need
-from rigwise.advise.prices import Price, PriceBook
+from rigwise.advise.prices import Price, PriceBook, left_behind
 from rigwise.cost.efficiencies import family_of
 from rigwise.hardware.catalog import devices
 from rigwise.hardware.device import Device
@@ -26,8 +26,10 @@ HIRED = ("rent", "spot")
 class Candidate:
     """One way to get some of a device. card: price of one, or of its hour. host: the machine around it, where bought.
 
-    capital: dollars before the first step, 0 for rent, less what cards fetch that are there and not used any more.
-    hourly: dollars an hour of all, 0 where owned. owned: how many of the devices are there already.
+    cards, around: dollars for devices that are not there yet, and for the machines and network around them, 0 for rent.
+    sold: dollars that cards fetch which are there and not used any more. hourly: dollars an hour of all, 0 where owned.
+    useful: the share of the hours that interruptions leave. owned: how many of the devices are there already. age: of
+    the device in years, since its launch.
     """
 
     device: Device
@@ -35,9 +37,18 @@ class Candidate:
     condition: str
     card: Price
     host: Machine | None
-    capital: float
-    hourly: float
+    cards: float = 0.0
+    around: float = 0.0
+    sold: float = 0.0
+    hourly: float = 0.0
+    useful: float = 1.0
     owned: int = 0
+    age: float = 0.0
+
+    @property
+    def capital(self) -> float:
+        """Dollars before the first step, 0 for rent; below 0 where what is sold fetches more."""
+        return self.cards + self.around - self.sold
 
     @property
     def bought(self) -> bool:
@@ -80,8 +91,6 @@ def _refusal(need: Need, device: Device) -> str:
     if device.memory < need.memory * 0.93:  # a card of "24 GB" may report 22.5 GiB
         where = f" ({need.persona}: {need.source})" if need.persona else ""
         return f"it has {show_bytes(device.memory)} of memory, the need asks for {show_bytes(need.memory)}{where}"
-    if need.slots is not None and (device.slots or 0) > need.slots and device.form == "pcie":
-        return f"it is {device.slots:g} slots wide, room is for {need.slots:g}"
     if need.precision and need.precision not in device.peak:
         return f"it has no {need.precision}"
     return ""
@@ -90,6 +99,8 @@ def _refusal(need: Need, device: Device) -> str:
 def _unpriced(need: Need, device: Device, book: PriceBook) -> str:
     if any(_price(need, device, count, condition, book) for condition in need.conditions for count in (1, 2, 4, 8)):
         return ""
+    if left_behind(device) and set(need.conditions) & set(SOLD):
+        return f"current CUDA leaves {device.arch} out; a price of your own counts it: --price {device.name}:used=USD"
     return f"no price is known for it as {' or '.join(need.conditions)}; say one: --price {device.name}=USD"
 
 
@@ -106,9 +117,10 @@ def ways(need: Need, device: Device, count: int, book: PriceBook) -> Iterator[Ca
         if price is None:
             continue
         if condition in HIRED:
-            hourly = _hourly(need, price, count)
+            useful = _useful(need) if condition == "spot" else 1.0
+            hourly = price.usd * count
             yield Candidate(
-                device=device, count=count, condition=condition, card=price, host=None, capital=0.0, hourly=hourly
+                device=device, count=count, condition=condition, card=price, host=None, hourly=hourly, useful=useful
             )
             continue
         made = _bought(need, device, count, condition, price, book)
@@ -116,10 +128,8 @@ def ways(need: Need, device: Device, count: int, book: PriceBook) -> Iterator[Ca
             yield made
 
 
-def _hourly(need: Need, price: Price, count: int) -> float:
-    spot = assumed("spot")
-    hour = spot_usd(price.usd, need.interruptions, spot["lost_minutes"]) if price.condition == "spot" else price.usd
-    return hour * count
+def _useful(need: Need) -> float:
+    return useful_share(need.interruptions, float(assumed("spot")["lost_minutes"]))
 
 
 def _bought(need: Need, device: Device, count: int, condition: str, price: Price, book: PriceBook) -> Candidate | None:
@@ -129,33 +139,43 @@ def _bought(need: Need, device: Device, count: int, condition: str, price: Price
     if host is None:
         return None
     machines = -(-count // here)
-    around = max(host.price - _there(need, host), 0.0) + (machines - 1) * host.price + _network(device, machines)
-    capital = max(count - owned, 0) * price.usd + around - _sold(need, device, book)
+    around = machine_usd(need, host, here) + (machines - 1) * host.price + _network(device, machines)
     return Candidate(
         device=device,
         count=count,
         condition=condition,
         card=price,
         host=host,
-        capital=capital,
-        hourly=0.0,
+        cards=max(count - owned, 0) * price.usd,
+        around=around,
+        sold=_sold(need, device, book),
         owned=min(owned, count),
+        age=book.age(device),
     )
 
 
-def _there(need: Need, host: Machine) -> float:
-    """Dollars of the machine that is there already and takes the same form of cards."""
-    old = host_named(need.host) if need.host else None
-    if old is None and need.owned:
-        old = host_for(need.owned[0][0], min(sum(n for _, n in need.owned), 8))
-    return old.price if old and old.form == host.form else 0.0
+def machine_usd(need: Need, host: Machine, cards: int) -> float:
+    """Dollars of a machine for so many cards: nothing where the one that is there takes them, else less what that one
+    fetches, if it takes the same form of cards.
+    """
+    old = machine_there(need)
+    if old is None or old.form != host.form:
+        return host.price
+    return 0.0 if old.most >= cards else host.price - float(assumed("resale")["selling"]) * old.price
+
+
+def machine_there(need: Need) -> Machine | None:
+    """The machine around what is owned: the one that is named, else the least that takes the cards."""
+    if need.host:
+        return host_named(need.host)
+    return host_for(need.owned[0][0], min(sum(n for _, n in need.owned), 8)) if need.owned else None
 
 
 def _sold(need: Need, device: Device, book: PriceBook) -> float:
     """Dollars that cards fetch which are there and not used any more."""
     share, usd = float(assumed("resale")["selling"]), 0.0
     for mine, count in need.owned:
-        price = book.card(mine, "used") if mine.name != device.name else None
+        price = book.second_hand(mine) if mine.name != device.name else None
         usd += share * count * price.usd if price else 0.0
     return usd
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from rigwise.advise.assumptions import assumed
+from rigwise.advise.assumptions import assumed, circuit_watts
 from rigwise.advise.candidates import Candidate
 from rigwise.advise.judge import Verdict
 from rigwise.advise.needs import Need
+from rigwise.advise.prices import left_behind
 from rigwise.cost.datakinds import Loading, supply
 from rigwise.cost.loader import STAGES, feed
 from rigwise.units import GIGA
@@ -38,21 +39,23 @@ def caveats(candidate: Candidate, verdict: Verdict, need: Need, today: date) -> 
     if candidate.bought and candidate.device.form == "pcie":
         yield from _power(candidate, need)
         yield from _room(candidate, need)
+    if candidate.condition == "spot" and need.deadline is not None:
+        yield "deadline: nobody promises when a machine that was taken away comes back"
     yield from _links(candidate, verdict)
     yield from _types(candidate, verdict)
     yield from _loader(verdict, need)
     if verdict.fits and verdict.memory > _FULL * candidate.device.memory:
-        yield "memory is more than nine tenths full: allocators retry near the limit"
+        yield "memory nearly full: more than nine tenths; allocators retry near the limit"
     if doubt := candidate.card.doubt(today):
-        yield doubt
+        yield f"price: {doubt}"
     if candidate.device.weak:
-        yield f"the catalogue is unsure: {candidate.device.weak}"
+        yield f"catalogue: unsure of {candidate.device.weak}"
 
 
 def _power(c: Candidate, need: Need) -> Iterator[str]:
     watts = c.device.tdp
     if watts is None or c.host is None:
-        yield "its power is not known"
+        yield "power: not known"
         return
     here = min(c.count, 8)
     room, wanted = assumed("headroom"), supply_watts(here, watts)
@@ -61,17 +64,21 @@ def _power(c: Candidate, need: Need) -> Iterator[str]:
             f"power supply: {here} x {watts:.0f} W and {room['host_cpu']:.0f} W, and a tenth, is {wanted:.0f} W, above "
             f"the largest usual one of {room['psu_largest']:.0f} W: cap the cards' power, or two supplies"
         )
-    drawn = here * watts + c.host.watts
-    if need.circuit is not None and drawn > need.circuit:
-        yield f"wall circuit: {drawn:.0f} W is above the {need.circuit:.0f} W that it carries for hours"
+    drawn, usual = here * watts + c.host.watts, str(room["usual_circuit"])
+    if need.circuit is None and drawn > circuit_watts(usual):
+        yield f"wall circuit: {drawn:.0f} W is above the {circuit_watts(usual):.0f} W that {usual} carry for hours"
 
 
 def _room(c: Candidate, need: Need) -> Iterator[str]:
+    if c.host is None:
+        return
     width, here = c.device.slots or 2.0, min(c.count, 8)
     board = assumed("slots")["board"]
     if here <= 4 < here * width / (board / 4) and width > 2:
         yield f"slots: {here} cards of {width:g} slots need {here * width:g}, a board has {board}: extenders or water"
-    if _CROWD <= here <= 4:
+    if c.device.name in assumed("passive")["devices"] and not c.host.loud:
+        yield f"heat: it has no fan, and wants the airflow of a server, which a {c.host.name} has not"
+    elif _CROWD <= here <= 4:
         yield "heat: adjacent cards need blowers or water, open fans lose 10 to 25 % of their speed"
     if need.quiet and here >= _CROWD:
         yield "noise: blowers are loud; water is quiet"
@@ -88,13 +95,15 @@ def _links(c: Candidate, verdict: Verdict) -> Iterator[str]:
 def _types(c: Candidate, verdict: Verdict) -> Iterator[str]:
     device, kind = c.device, verdict.layout.precision
     if kind == "float32":
-        yield "no tensor cores for 16 bit: it computes in float32, with twice the memory"
-    elif kind == "float16":
+        yield "no 16 bit: without tensor cores for it, it computes in float32, with twice the memory"
+    elif kind == "float16" and "bfloat16" not in device.peak:
         yield "no bfloat16: float16 needs loss scaling"
+    if left_behind(device):
+        yield f"software: current CUDA leaves {device.arch} out; it wants a release of before"
     if device.kind != "gpu":
-        yield f"{device.vendor}'s accelerators need their own software stack"
+        yield f"software: {device.vendor}'s accelerators need a stack of their own"
     elif device.vendor != "NVIDIA":
-        yield f"{device.vendor}: less software is written for it, and its efficiencies were measured less"
+        yield f"software: less is written for {device.vendor}, and its efficiencies were measured less"
 
 
 def _loader(verdict: Verdict, need: Need) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rigwise.advise.assumptions import data, host_for
+from rigwise.advise.assumptions import assumed, data, host_for
 from rigwise.advise.fleet import Fleet, Floats, fleets
 from rigwise.advise.judge import judge, machine
 from rigwise.advise.money import electricity_usd
@@ -34,8 +34,8 @@ _YEARS, _HOURS, _PER_KWH = 5.0, 0.15 * 8760, 0.175  # of the article's charts
 class Bar:
     """A card in a chart. speed: samples a second. usd: card, desktop and electricity; None where no price is known.
 
-    relative: speed over the fastest card's; value: speed a dollar over that of the best. measured: whether a card of
-    its architecture was.
+    relative: speed over the fastest card's; value: speed a dollar over that of the best that was measured. measured:
+    whether a card of its architecture was.
     """
 
     device: str
@@ -63,6 +63,11 @@ class Bar:
         }
 
 
+def by_value(bars: Sequence[Bar]) -> list[Bar]:
+    """Those with a price, the most for the money first; what is a guess after what was measured."""
+    return sorted((bar for bar in bars if bar.value), key=lambda bar: (not bar.measured, -(bar.value or 0.0)))
+
+
 def works() -> dict[str, str]:
     """The works that there is a chart of, and what each is."""
     return {name: row["says"] for name, row in data("works").items()}
@@ -79,7 +84,8 @@ def work(name: str) -> dict[str, Any]:
 def chart(name: str, model: Model, book: PriceBook) -> list[Bar]:
     """Every card with a rate for the work, the fastest first. model: of the work, loaded by who asks."""
     row = work(name)
-    cards = [d for d in devices().values() if d.kind == "gpu" and d.form in ("pcie", "sxm", "oam", "soc")]
+    forms, unsold = ("pcie", "sxm", "oam", "soc"), assumed("unsold")
+    cards = [d for d in devices().values() if d.kind == "gpu" and d.form in forms and d.name not in unsold]
     if row["pass"] == "training":
         verdicts = judge(Need(model=model, batch=row["batch"], most=1), cards)
         speeds = {key: v.samples_per_s for (key, count), v in verdicts.items() if count == 1 and v.fits}
@@ -92,7 +98,8 @@ def _bars(speeds: dict[str, float], book: PriceBook) -> list[Bar]:
     known = devices()
     money = {name: _usd(known[name], book) for name in speeds}
     top = max(speeds.values())
-    best = max(speeds[name] / usd for name, (usd, _) in money.items() if usd)
+    values = {name: speeds[name] / usd for name, (usd, _) in money.items() if usd}
+    best = max((v for name, v in values.items() if family_of(known[name]) != "default"), default=1.0)
     return [
         Bar(
             device=name,
@@ -102,7 +109,7 @@ def _bars(speeds: dict[str, float], book: PriceBook) -> list[Bar]:
             relative=speed / top,
             usd=money[name][0],
             condition=money[name][1],
-            value=speed / usd / best if (usd := money[name][0]) else None,
+            value=values[name] / best if name in values else None,
             measured=family_of(known[name]) != "default",
         )
         for name, speed in sorted(speeds.items(), key=lambda item: -item[1])
@@ -110,10 +117,10 @@ def _bars(speeds: dict[str, float], book: PriceBook) -> list[Bar]:
 
 
 def _usd(device: Device, book: PriceBook) -> tuple[float | None, str]:
-    """Dollars of a card with its desktop and five years of power: new, else used."""
+    """Dollars of a card with its desktop and five years of power: new, else used; none for cards of whole servers."""
     host = host_for(device, 1)
     for condition in ("new", "used"):
-        price = book.card(device, condition) if host and device.form != "sxm" else None
+        price = book.card(device, condition) if host and device.form not in ("sxm", "oam") else None
         if price and host:
             power = electricity_usd(device.tdp or 0.0, _HOURS * _YEARS, _PER_KWH)
             return price.usd + host.price + power, condition

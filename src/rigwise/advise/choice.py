@@ -11,9 +11,10 @@ from typing import Any
 from rigwise.advise.assumptions import assumed
 from rigwise.advise.candidates import Candidate
 from rigwise.advise.judge import Verdict
-from rigwise.advise.money import electricity_usd, resale_usd
+from rigwise.advise.money import card_worth, electricity_usd, resale_usd
 from rigwise.advise.needs import Need
-from rigwise.units import GIBI, HOUR, YEAR
+from rigwise.layouts.layout import Layout
+from rigwise.units import GIBI, HOUR, MINUTE, YEAR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +22,8 @@ class Choice:
     """A candidate with its verdict. Money in US dollars over the years of the need.
 
     owning: card, host, electricity and resale by name, resale negative. total: what all of it costs over the years, or
-    what the rent of the work does. spend: what leaves the purse: capital and electricity, or rent. reasons, warnings:
-    in words. fit: what makes it fit (recompute, offload, ...).
+    what the rent of the work does. spend: what leaves the purse: capital and electricity, less what is sold of what was
+    there, or rent. reasons, warnings: in words. fit: what makes it fit (recompute, ...).
     """
 
     candidate: Candidate
@@ -78,6 +79,7 @@ class Choice:
             "watts": v.watts,
             "cost_usd": {**self.owning, "total": self.total},
             "spend_usd": self.spend,
+            "sold_usd": c.sold,
             "usd_per_million": None if self.per_sample == inf else self.per_sample / per * 1e6,
             "host": c.host.name if c.host else None,
             "price": c.card.to_dict(today),
@@ -100,11 +102,14 @@ def scale(need: Need) -> tuple[float, str]:
 def choose(candidate: Candidate, verdict: Verdict, need: Need) -> Choice:
     """A candidate with its money and its time worked out; reasons and warnings come later.
 
-    Of a given amount of work the money is that until it is done and the machine sold; else that of the years.
+    Of a given amount of work the money is that until it is done and the machine sold, and what is rented is paid from
+    before its first step; else the money is that of the years.
     """
     low, high, basis, warnings = verdict.spread(need)
     speed = verdict.samples_per_s
-    time_s = None if need.work is None else need.work / speed
+    kept = speed * candidate.useful
+    begin = 0.0 if candidate.bought else float(assumed("rent")["begin_minutes"]) * MINUTE
+    time_s = None if need.work is None else begin + need.work / kept
     hours, years = (need.hours, need.years) if time_s is None else (time_s / HOUR, time_s / YEAR)
     if candidate.bought:
         owning = _owning(candidate, verdict, need, hours, years)
@@ -114,7 +119,7 @@ def choose(candidate: Candidate, verdict: Verdict, need: Need) -> Choice:
             hours = min(hours, need.budget / candidate.hourly)
         owning = {"rent": candidate.hourly * hours}
         total = spend = owning["rent"]
-    samples = speed * hours * HOUR
+    samples = need.work if need.work is not None else kept * hours * HOUR
     return Choice(
         candidate=candidate,
         verdict=verdict,
@@ -125,28 +130,36 @@ def choose(candidate: Candidate, verdict: Verdict, need: Need) -> Choice:
         spend=spend,
         time_s=time_s,
         samples=samples,
-        fit=tuple(makes_fit(verdict)),
+        fit=tuple(makes_fit(verdict.layout)),
         warnings=warnings,
     )
 
 
 def _owning(candidate: Candidate, verdict: Verdict, need: Need, hours: float, years: float) -> dict[str, float]:
-    """Dollars by part until the machine is sold; one that was there before is counted at what is added to it."""
-    kept = assumed("resale")
-    cards = max(candidate.count - candidate.owned, 0) * candidate.card.usd
-    host = candidate.capital - cards
-    left = resale_usd(cards, kept["kept_a_year"], years) + resale_usd(max(host, 0.0), kept["kept_by_hosts"], years)
+    """Dollars by part until the machine is sold; one that was there before is counted at what is added to it.
+
+    What old cards fetch pays for new ones, but makes them no cheaper to own: it was there before.
+    """
     return {
-        "card": cards,
-        "host": host,
+        "card": candidate.cards,
+        "host": candidate.around,
         "electricity": electricity_usd(verdict.watts or 0.0, hours, need.per_kwh),
-        "resale": -float(kept["selling"]) * left,
+        "resale": -worth(candidate, years),
     }
 
 
-def makes_fit(verdict: Verdict) -> list[str]:
-    """What the layout does to fit, in the words of article 7's list."""
-    layout = verdict.layout
+def worth(candidate: Candidate, years: float) -> float:
+    """Dollars that a bought candidate fetches after years; what was there before is not counted.
+
+    Cards keep their share a year by their age, the machine around them another.
+    """
+    kept = assumed("resale")
+    cards = card_worth(candidate.cards, candidate.age, years)
+    return float(kept["selling"]) * (cards + resale_usd(candidate.around, kept["kept_by_hosts"], years))
+
+
+def makes_fit(layout: Layout) -> list[str]:
+    """What a layout does to fit, in the words of article 7's list."""
     says = ["16 bit"] if layout.precision in ("float16", "bfloat16") else []
     says += {"full": ["recomputation"], "selective": ["recomputation of attention"]}.get(layout.recompute, [])
     says += ["tensor (model) parallel"] if layout.tp > 1 else []

@@ -101,7 +101,7 @@ def _of(need: Need, clusters: Sequence[Cluster], counts: Sequence[int]) -> dict[
             if rest:
                 spilt = _members(fleet, {name for name, _ in rest})
                 more = _best(_judged(need, spilt, space, here) for space in tables[1])
-                first |= {key: more[key] for key in rest if more.get(key) and more[key].fits}
+                first |= {key: min(first[key], more[key], key=_order) for key in rest if key in more}
             found |= first
     return found
 

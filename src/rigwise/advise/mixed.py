@@ -10,10 +10,10 @@ type that all have is taken), different PCIe slots. Frameworks need uneven batch
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rigwise.advise.judge import Verdict, judge
+from rigwise.advise.judge import Verdict, judge, machine
 from rigwise.advise.needs import Need
 from rigwise.cost.estimate import Question, estimate
 from rigwise.errors import UsageError
@@ -27,12 +27,13 @@ _ORDER = ("float32", "float16", "bfloat16")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mixed:
     """Cards that work together. data: samples of the batch a card; layers: of the pipeline a card; each None where it
-    cannot be done, and why says why. Throughputs in samples a second; alone: each card by itself.
+    cannot be done, and why says why. Throughputs in samples a second; alone: each card by itself, None where the model
+    does not fit on it.
     """
 
     cards: tuple[str, ...]
     precision: str
-    alone: tuple[float, ...]
+    alone: tuple[float | None, ...]
     data: tuple[int, ...] | None
     data_throughput: float | None
     layers: tuple[int, ...] | None
@@ -72,22 +73,37 @@ def shares(total: int, weights: Sequence[float]) -> tuple[int, ...]:
     return tuple(floors)
 
 
-def mix(owned: Sequence[tuple[Device, int]], need: Need) -> Mixed:
-    """How different cards of one machine share the work. Raises UsageError for fewer than two cards."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was worked out of mixtures of one need, for the next: verdicts of cards, and seconds of an exchange."""
+
+    verdicts: dict[tuple[str, str], Verdict] = field(default_factory=dict)
+    exchanges: dict[tuple[str, str, int], float] = field(default_factory=dict)
+
+
+def mix(owned: Sequence[tuple[Device, int]], need: Need, known: Asked | None = None) -> Mixed:
+    """How different cards of one machine share the work. Raises UsageError for fewer than two cards.
+
+    known: kept between mixtures that share cards.
+    """
     cards = [device for device, count in owned for _ in range(count)]
     if len(cards) < 2:
         raise UsageError("one card is no mixture", rule="two cards or more", nearest="rtx-3090,rtx-4090")
     precision = need.precision or _common(cards)
     asked = replace(need, precision=precision, most=1)
-    verdicts = judge(asked, list({card.name: card for card in cards}.values()))
-    alone = [verdicts[card.name, 1] for card in cards]
+    known = known or Asked()
+    new = {card.name: card for card in cards if (card.name, precision) not in known.verdicts}
+    if new:
+        found = judge(asked, list(new.values()))
+        known.verdicts.update({(name, precision): verdict for (name, _), verdict in found.items()})
+    alone = [known.verdicts[card.name, precision] for card in cards]
     why: list[str] = []
-    data = _data(asked, cards, alone, why)
+    data = _data(asked, cards, alone, why, known)
     layers = _pipeline(asked, cards, alone, why)
     return Mixed(
         cards=tuple(card.name for card in cards),
         precision=precision,
-        alone=tuple(verdict.samples_per_s for verdict in alone),
+        alone=tuple(verdict.samples_per_s if verdict.fits else None for verdict in alone),
         data=data[0] if data else None,
         data_throughput=data[1] if data else None,
         layers=layers[0] if layers else None,
@@ -102,7 +118,7 @@ def _common(cards: Sequence[Device]) -> str:
 
 
 def _data(
-    need: Need, cards: Sequence[Device], alone: Sequence[Verdict], why: list[str]
+    need: Need, cards: Sequence[Device], alone: Sequence[Verdict], why: list[str], known: Asked
 ) -> tuple[tuple[int, ...], float] | None:
     small = [card for card, verdict in zip(cards, alone, strict=True) if not verdict.fits]
     if small:
@@ -110,20 +126,21 @@ def _data(
         return None
     parts = shares(need.batch, [verdict.samples_per_s for verdict in alone])
     slowest = max(part / verdict.samples_per_s for part, verdict in zip(parts, alone, strict=True))
-    return parts, need.batch / (slowest + _exchange(need, alone))
+    return parts, need.batch / (slowest + _exchange(need, alone, known))
 
 
-def _exchange(need: Need, alone: Sequence[Verdict]) -> float:
+def _exchange(need: Need, alone: Sequence[Verdict], known: Asked) -> float:
     """Seconds of the gradients' exchange among as many of the card whose link is slowest."""
     slow = min(alone, key=lambda v: v.cluster.node.host_link.bandwidth if v.cluster.node.host_link else 0.0)
-    from rigwise.advise.judge import machine
-
-    count = 1 << (len(alone) - 1).bit_length()
-    cluster = machine(slow.cluster.device, min(count, 8))
-    layout = Layout(dp=cluster.devices, micro=1, precision=slow.layout.precision)
-    batch = -(-need.batch // cluster.devices) * cluster.devices
-    question = Question(model=need.model, cluster=cluster, batch=batch, optimizer=need.optimizer, stack=need.stack)
-    return estimate(question, layout).time["gradient_exchange"]
+    count, precision = min(1 << (len(alone) - 1).bit_length(), 8), slow.layout.precision
+    key = slow.cluster.device.name, precision, count
+    if key not in known.exchanges:
+        cluster = machine(slow.cluster.device, count)
+        layout = Layout(dp=cluster.devices, micro=1, precision=precision)
+        batch = -(-need.batch // cluster.devices) * cluster.devices
+        question = Question(model=need.model, cluster=cluster, batch=batch, optimizer=need.optimizer, stack=need.stack)
+        known.exchanges[key] = estimate(question, layout).time["gradient_exchange"]
+    return known.exchanges[key]
 
 
 def _pipeline(

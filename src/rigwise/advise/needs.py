@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rigwise.advise.assumptions import assumed, data
-from rigwise.errors import UsageError, not_found
+from rigwise.advise.money import MINUTES_A_DAY, useful_share
+from rigwise.errors import UsageError, check_whole, not_found
 from rigwise.hardware.device import Device
 from rigwise.models.model import Model
-from rigwise.units import DAY, HOUR, YEAR
+from rigwise.units import DAY, HOUR, YEAR, show_usd
 
 OBJECTIVES = ("soonest", "most", "cheapest")
 WEEK = 7 * DAY
@@ -24,7 +25,8 @@ class Need:
     seconds of training. objective: soonest (finished first within the budget), most (work for the money of the budget),
     cheapest (dollars for the work); None chooses. conditions: new, used, rent, spot. memory: the least of a device.
     most: devices in all. owned: cards that are there already; host: the machine that is, named as in the assumptions.
-    circuit: watts for hours. slots: the widest card.
+    circuit: watts for hours. slots: the widest card. currency, per_usd: what amounts are shown in, and how many of it a
+    dollar is.
     """
 
     model: Model
@@ -50,6 +52,8 @@ class Need:
     years: float = 3.0
     per_kwh: float = 0.175
     interruptions: float = 1.0
+    currency: str = ""
+    per_usd: float = 1.0
     persona: str = ""
     says: str = ""
     source: str = ""
@@ -66,6 +70,11 @@ class Need:
         if self.deadline is not None or self.budget is None:
             return "cheapest"
         return "soonest" if self.work is not None else "most"
+
+    def money(self, usd: float) -> str:
+        """An amount in the reader's currency, in words."""
+        sign, said = "-" if usd < 0 else "", show_usd(abs(usd) * self.per_usd)
+        return f"{sign}{said}" if not self.currency else f"{sign}{said.removeprefix('$')} {self.currency}"
 
     @property
     def hours(self) -> float:
@@ -106,14 +115,26 @@ def check(need: Need) -> None:
     from rigwise.advise.prices import CONDITIONS
 
     positive = {"budget": need.budget, "deadline": need.deadline, "work": need.work, "years": need.years}
-    positive |= {"hours_per_week": need.hours_per_week, "most": float(need.most), "circuit": need.circuit}
+    positive |= {"hours_per_week": need.hours_per_week, "circuit": need.circuit, "slots": need.slots}
     for name, value in positive.items():
         if value is not None and not 0 < value < float("inf"):
             raise UsageError(f"{name}={value:g}", rule=f"{name} is more than nothing, and finite")
     if need.hours_per_week > WEEK / HOUR:
         raise UsageError(f"{need.hours_per_week:g} hours a week", rule="a week has 168")
-    if not 0 <= need.per_kwh < float("inf") or not 0 <= need.interruptions < 24 * 60:
-        raise UsageError("electricity or interruptions below nothing", rule="0 or more")
+    check_whole(devices=need.most)
+    if not 0 <= need.memory < float("inf"):
+        raise UsageError(
+            f"memory of {need.memory:g} bytes", rule="the least memory of a device is 0 or more, and finite"
+        )
+    if not 0 <= need.per_kwh < float("inf"):
+        raise UsageError(f"per_kwh={need.per_kwh:g}", rule="the price of a kWh is 0 or more, and finite")
+    lost = float(assumed("spot")["lost_minutes"])
+    if not (need.interruptions >= 0 and useful_share(need.interruptions, lost) > 0):
+        rule = f"each loses {lost:g} minutes, so that {MINUTES_A_DAY / lost:g} a day leave nothing; 0 or more"
+        raise UsageError(f"{need.interruptions:g} interruptions a day", rule=rule, nearest="--interruptions 1")
+    if need.deadline is not None and need.work is None:
+        rule = "a deadline is when an amount of work is done: say how much"
+        raise UsageError("a deadline and no work", rule=rule, nearest='--work "1e9 tokens"')
     if need.objective not in (None, *OBJECTIVES):
         raise UsageError(f"objective {need.objective!r}", rule=f"one of {', '.join(OBJECTIVES)}")
     unknown = [word for word in need.conditions if word not in CONDITIONS]

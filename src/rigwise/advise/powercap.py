@@ -20,9 +20,10 @@ from rigwise.advise.fleet import fleets
 from rigwise.advise.judge import Verdict
 from rigwise.advise.needs import Need
 from rigwise.cost.estimate import Question
-from rigwise.errors import UsageError
+from rigwise.errors import InfeasibleError, UsageError
 from rigwise.hardware.device import Device
 from rigwise.layouts.layout import LayoutTable
+from rigwise.units import show_bytes
 
 SHARES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5)
 
@@ -60,9 +61,15 @@ def _slowed(device: Device, share: float, name: str) -> Device:
 def power_caps(verdict: Verdict, need: Need, shares: Sequence[float] = SHARES) -> list[Capped]:
     """The verdict's layout with its devices limited to shares of their power, the highest first.
 
-    Raises UsageError for a device whose power is not known.
+    Raises UsageError for a device whose power is not known, InfeasibleError where the model does not fit.
     """
     device = verdict.cluster.device
+    if not verdict.fits:
+        raise InfeasibleError(
+            f"{need.model.name} needs {show_bytes(verdict.memory)}, {device.name} has {show_bytes(device.memory)}",
+            rule="a curve is drawn of what fits on one card",
+            nearest="a smaller model, or --adapt qlora",
+        )
     if device.tdp is None:
         raise UsageError(f"{device.name} under a power cap", rule="its own power limit has to be known")
     node = verdict.cluster.node

@@ -10,12 +10,13 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date as Day
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from rigwise.advise.assumptions import assumed
+from rigwise.advise.money import card_worth
 from rigwise.errors import NotFoundError, UsageError
 from rigwise.hardware.catalog import device as find_device
 from rigwise.hardware.device import Device
@@ -78,17 +79,32 @@ class Offer:
     date: str
     source: str
 
+    def check(self) -> None:
+        """Raises ValueError for what is no offer."""
+        if self.count < 1 or self.most < self.count or not 0 < self.usd_per_hour < float("inf"):
+            raise ValueError(self)
+
     def serves(self, count: int) -> bool:
         """Whether one machine of it has `count` devices."""
         return count <= self.most and count % self.count == 0
 
     def price(self) -> Price:
         """A device's hour."""
-        words = " ".join(filter(None, (self.provider, self.instance, self.region)))
+        instance = self.instance if self.instance != "-" else ""
+        words = " ".join(filter(None, (self.provider, instance, self.region)))
         kind = "spot" if self.spot else "rent"
         return Price(
             usd=self.usd_per_hour / self.count, condition=kind, date=self.date, source=f"{words} ({self.source})"
         )
+
+
+def left_behind(device: Device) -> bool:
+    """Whether the current software of its vendor leaves a device's architecture out.
+
+    >>> left_behind(find_device("gtx-1080-ti")), left_behind(find_device("rtx-2080-ti"))
+    (True, False)
+    """
+    return device.arch.startswith(tuple(assumed("left_behind")["architectures"]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,17 +115,36 @@ class PriceBook:
     offers: Sequence[Offer] = ()
     own: Mapping[tuple[str, str], Price] = field(default_factory=dict)
 
+    @cached_property
+    def _by_device(self) -> Mapping[tuple[str, bool], Sequence[Offer]]:
+        found: dict[tuple[str, bool], list[Offer]] = {}
+        for offer in self.offers:
+            found.setdefault((offer.device, offer.spot), []).append(offer)
+        return found
+
     def card(self, device: Device, condition: str) -> Price | None:
-        """A card's price, new or used; None where it is not to be had so."""
+        """A card's price, new or used; None where it is not to be had so, or bought at a price of one's own alone."""
         own = self.own.get((device.name, condition))
         if own or condition not in ("new", "used"):
             return own
+        if left_behind(device):
+            return None
         return self._used(device) if condition == "used" else self._new(device)
+
+    def second_hand(self, device: Device) -> Price | None:
+        """What a used card goes for, whether or not one would buy it; None where nobody knows."""
+        return self.own.get((device.name, "used")) or self._used(device)
+
+    def age(self, device: Device) -> float:
+        """Years since a device's launch; 0 where nobody wrote the year down."""
+        return float(max(self.today.year - device.year, 0)) if device.year is not None else 0.0
 
     def _new(self, device: Device) -> Price | None:
         if device.name in _listed():
             return _listed()[device.name]
         resale = assumed("resale")
+        if _for_shops(device) and device.year is not None and device.year <= _shops_year():
+            return None  # shops carried such cards that year, and this one no more
         if device.price is None or device.year is None or self.today.year - device.year > resale["shipped_years"]:
             return None
         return Price(
@@ -117,9 +152,14 @@ class PriceBook:
         )
 
     def _used(self, device: Device) -> Price | None:
-        """Estimated: a share of what shops ask where they still do, else what years leave of the launch price."""
+        """Estimated: a share of what shops ask where they still do, else what years leave of the launch price.
+
+        Nothing is estimated for cards of servers: the one price that the estimate was held against is a desktop's.
+        """
         resale, listed = assumed("resale"), _listed().get(device.name)
         if device.price is None or device.year is None or device.form != "pcie" or device.kind != "gpu":
+            return None
+        if device.name in assumed("passive")["devices"]:
             return None
         years = self.today.year - device.year
         if not 2 <= years <= resale["most_years"]:
@@ -128,7 +168,7 @@ class PriceBook:
             usd = listed.usd * resale["used_of_new"]
             says = f"{resale['used_of_new']:.0%} of the shops' {listed.usd:,.0f} of {listed.date} ({listed.source})"
         else:
-            usd = device.price * resale["kept_a_year"] ** years
+            usd = card_worth(device.price, 0.0, years)
             says = f"{usd / device.price:.0%} of the launch price of {device.price:,.0f} after {years} years"
             says += f" ({device.source})"
         says += f"; the share is {resale['basis']}"
@@ -139,7 +179,7 @@ class PriceBook:
         own = self.own.get((device.name, "spot" if spot else "rent"))
         if own:
             return own
-        fitting = [o for o in self.offers if o.device == device.name and o.spot == spot and o.serves(count)]
+        fitting = [o for o in self._by_device.get((device.name, spot), ()) if o.serves(count)]
         prices = [offer.price() for offer in fitting]
         fresh = [p for p in prices if not p.doubt(self.today)]
         return min(fresh or prices, key=lambda p: p.usd, default=None)
@@ -188,9 +228,17 @@ def _from_file(path: Path, day: Day) -> dict[tuple[str, str], Price]:
             key, price = _own(f"{row['device']}:{row['condition'] or 'new'}={row['price_usd']}", day)
         except (UsageError, NotFoundError) as error:
             raise type(error)(f"{path}:{number}: {error.says}", rule=error.rule, nearest=error.nearest) from None
-        said = row.get("date") or day.isoformat()
+        said = _day(row.get("date"), f"{path}:{number}") or day.isoformat()
         prices[key] = Price(usd=price.usd, condition=key[1], date=said, source=row.get("source") or path.name)
     return prices
+
+
+def _day(text: str | None, where: str) -> str:
+    """A date as it stands in a file; empty where there is none."""
+    try:
+        return Day.fromisoformat(text.strip()).isoformat() if text and text.strip() else ""
+    except ValueError:
+        raise UsageError(f"{where}: cannot read the date {text!r}", rule="YYYY-MM-DD", nearest="2026-11-22") from None
 
 
 def _rows(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
@@ -216,6 +264,17 @@ def _listed() -> Mapping[str, Price]:
 
 
 @cache
+def _shops_year() -> int:
+    """The year of the packaged prices of shops."""
+    return max(Day.fromisoformat(price.date).year for price in _listed().values())
+
+
+def _for_shops(device: Device) -> bool:
+    """Whether a card is of the series that shops sell to everybody."""
+    return device.full_name.startswith(tuple(assumed("shops")["series"]))
+
+
+@cache
 def packaged_offers() -> tuple[Offer, ...]:
     """The offers that come with the package."""
     return tuple(_offer(row) for row in _packaged("cloud_prices.csv"))
@@ -224,7 +283,17 @@ def packaged_offers() -> tuple[Offer, ...]:
 def read_offers(path: Path) -> list[Offer]:
     """The offers of a CSV in the columns of data/cloud_prices.csv. Raises UsageError for a file that cannot be read."""
     needed = ("provider", "instance", "device", "count", "most", "usd_per_hour", "spot", "region", "date", "source")
-    return [_offer(row) for row in _rows(path, needed)]
+    offers = []
+    for number, row in enumerate(_rows(path, needed), start=2):
+        try:
+            offer = _offer(row)
+            offer.check()
+        except (TypeError, ValueError):
+            rule = "whole numbers of devices from 1 on, and a price above nothing"
+            again = "remove the file, or ask anew: rigwise prices refresh"
+            raise UsageError(f"{path}:{number}: cannot read this offer", rule=rule, nearest=again) from None
+        offers.append(offer)
+    return offers
 
 
 def _offer(row: Mapping[str, str]) -> Offer:

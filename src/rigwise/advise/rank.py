@@ -7,7 +7,7 @@ from math import inf
 
 from rigwise.advise.choice import Choice
 from rigwise.advise.needs import Need
-from rigwise.units import show_bytes, show_seconds, show_usd
+from rigwise.units import show_bytes, show_seconds
 
 
 def refusal(choice: Choice, need: Need) -> str:
@@ -16,17 +16,28 @@ def refusal(choice: Choice, need: Need) -> str:
     if not v.fits:
         return f"it does not fit: {show_bytes(v.memory)} at the least, a device has {show_bytes(c.device.memory)}"
     if need.budget is not None and choice.spend > need.budget * 1.0001:
-        over = show_usd(choice.spend)
-        return f"it costs {over} ({'to own' if c.bought else 'of rent'}), the budget is {show_usd(need.budget)}"
+        over = need.money(choice.spend)
+        return f"it costs {over} ({'to own' if c.bought else 'of rent'}), the budget is {need.money(need.budget)}"
     if need.deadline is not None and choice.time_s is not None and choice.time_s > need.deadline:
         return f"it takes {show_seconds(choice.time_s)}, the deadline is {show_seconds(need.deadline)}"
-    if need.circuit is not None and c.bought and c.device.tdp and c.host:
-        drawn = min(c.count, 8) * c.device.tdp + c.host.watts
-        if drawn > need.circuit:
-            return f"it draws {drawn:.0f} W, the circuit carries {need.circuit:.0f} W for hours"
+    watts = drawn(choice)
+    if need.circuit is not None and watts is not None and watts > need.circuit:
+        return f"it draws {watts:.0f} W, the circuit carries {need.circuit:.0f} W for hours"
+    if need.slots is not None and c.bought and c.device.form == "pcie" and (c.device.slots or 0) > need.slots:
+        return f"it is {c.device.slots:g} slots wide, room is for {need.slots:g}"
+    if need.quiet and c.host and c.host.loud:
+        return f"the fans of a {c.host.name} are loud, asked was for low noise"
     if need.one_machine and v.cluster.nodes > 1:
         return f"it is {v.cluster.nodes} machines, asked was for one"
     return ""
+
+
+def drawn(choice: Choice) -> float | None:
+    """Watts that one machine of what is bought may draw from its circuit; None for rent and for unknown power."""
+    c = choice.candidate
+    if not c.bought or c.host is None or not c.device.tdp:
+        return None
+    return min(c.count, 8) * c.device.tdp + c.host.watts
 
 
 def late(choice: Choice, need: Need) -> bool:
@@ -44,8 +55,8 @@ def score(choice: Choice, need: Need) -> tuple[float, float]:
     """
     sure = choice.assured
     if need.goal == "soonest":
-        speed = choice.throughput * sure
-        return (need.work / speed if need.work is not None else -speed), choice.total
+        soon = -choice.throughput * choice.candidate.useful if choice.time_s is None else choice.time_s
+        return (soon / sure if soon > 0 else soon * sure), choice.total
     if need.goal == "most":
         return -choice.samples * sure, choice.total
     return choice.per_sample / sure, choice.verdict.step_s

@@ -83,7 +83,7 @@ def term(name: str) -> Term:
     found = next((known[word] for word in _forms(name) if word in known), None)
     if found is None:
         raise not_found("word", name, terms(), hint="`rigwise explain` lists all")
-    row = data("terms")[found]
+    row = {key: value for key, value in data("terms")[found].items() if key != "also"}
     return Term(name=found, lesson=tuple(_lesson(found)), **row)
 
 
@@ -110,7 +110,8 @@ def _value(node: ast.expr) -> float:
 
 @cache
 def _spellings() -> Mapping[str, str]:
-    return {_plain(name): name for name in data("terms")}
+    also = {_plain(word): name for name, row in data("terms").items() for word in row.get("also", ())}
+    return also | {_plain(name): name for name in data("terms")}
 
 
 def _plain(text: str) -> str:
@@ -120,7 +121,7 @@ def _plain(text: str) -> str:
 def _forms(text: str) -> tuple[str, ...]:
     """The word as it is written, and without the ending of a plural."""
     plain = _plain(text)
-    return plain, plain.removesuffix("s"), plain.removesuffix("es")
+    return plain, plain.removesuffix("s"), plain.removesuffix("es"), plain.removesuffix("ies") + "y"
 
 
 def _lesson(name: str) -> Iterable[teach.Line]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rigwise.advise.advice import Advice
+from rigwise.advise.choice import makes_fit
 from rigwise.advise.judge import Verdict
-from rigwise.advise.rank import ranked, refusal
+from rigwise.advise.rank import late, ranked
 from rigwise.cost.estimate import Question
 from rigwise.hardware.device import Device
+from rigwise.layouts.layout import Layout
 from rigwise.models.adapt import adapt
 from rigwise.search.remedies import remedy
 from rigwise.units import show_bytes
@@ -21,15 +23,16 @@ def lines(advice: Advice, device: Device) -> list[str]:
     own = [choice for choice in advice.every if choice.candidate.device.name == device.name]
     if not own:
         return [f"{device.name}: no number of it can share the batch, or has a rate for the precision"]
-    order = ranked([c for c in advice.every if not refusal(c, advice.need)], advice.need)
+    order = ranked([c for c in advice.every if c.candidate.name not in advice.refused], advice.need)
     places = {choice.candidate.name: place for place, choice in enumerate(order, start=1)}
     says = []
     for choice in own:
-        name, why = choice.candidate.name, refusal(choice, advice.need)
+        name, why = choice.candidate.name, advice.refused.get(choice.candidate.name, "")
         if why:
             says.append(f"{name}: {why}")
         elif name in places:
-            says.append(f"{name}: place {places[name]} of {len(order)}")
+            after = ", after all that keep the deadline at the low end of their interval"
+            says.append(f"{name}: place {places[name]} of {len(order)}{after if late(choice, advice.need) else ''}")
         else:
             says.append(f"{name}: another number of the same card does better")
     short = next((choice.verdict for choice in own if not choice.verdict.fits), None)
@@ -48,7 +51,10 @@ def remedies(advice: Advice, verdict: Verdict) -> Iterator[str]:
     )
     found = remedy(question, verdict.layout)
     if found:
-        yield f"the layout {found}"
+        yield _words(found)
+    half = next((p for p in ("bfloat16", "float16") if p in verdict.cluster.device.peak), None)
+    if need.precision in ("float32", "tf32") and half and remedy(question, verdict.layout.but(precision=half)):
+        yield f"16 bit: --precision {half}"
     for optimizer in ("adam8bit", "adafactor"):
         if need.optimizer == "adamw" and _fits(question, verdict, optimizer=optimizer):
             yield f"--optimizer {optimizer}"
@@ -61,9 +67,14 @@ def remedies(advice: Advice, verdict: Verdict) -> Iterator[str]:
     enough = [n for n in counts if advice.verdicts[verdict.cluster.device.name, n].fits]
     if enough:
         spread = advice.verdicts[verdict.cluster.device.name, enough[0]].layout
-        yield f"{enough[0]} of them: {spread}"
+        yield f"{enough[0]} of them, {_words(spread)}"
     elif not found:
         yield f"a device of more than {show_bytes(verdict.memory)}, or more devices: --most 64"
+
+
+def _words(layout: Layout) -> str:
+    """A layout by what it does to fit, and as it is spelled."""
+    return f"{', '.join(makes_fit(layout)) or 'as it is'}: {layout}"
 
 
 def _fits(question: Question, verdict: Verdict, *, optimizer: str = "", kind: str = "") -> bool:

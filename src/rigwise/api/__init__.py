@@ -44,7 +44,9 @@ from rigwise.api.machines import rig_from as rig_from
 from rigwise.api.measuring import Measured as Measured
 from rigwise.api.measuring import calibrate_here as calibrate_here
 from rigwise.api.measuring import measure as measure
+from rigwise.api.measuring import parts_of as parts_of
 from rigwise.api.measuring import rate_of as rate_of
+from rigwise.api.measuring import settings_here as settings_here
 from rigwise.api.names import HERE as HERE
 from rigwise.api.names import device as device
 from rigwise.api.names import device_names as device_names

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from rigwise.api.names import load_model
-from rigwise.api.needing import Needs, in_usd, need_of, owned
+from rigwise.api.needing import Needs, in_usd, money_of, need_of, owned
 from rigwise.errors import UsageError, check_whole
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ def book_of(
     from rigwise.advise.prices import price_book
     from rigwise.advise.refresh import kept_prices
 
-    rate = (said or {}).get("per_usd")
-    money = 1.0 if rate is None else float(rate)
+    _, money = money_of(said or {})
     own = [in_usd(text, money) for text in prices] if money != 1.0 else prices
     return price_book(own, file=price_file, today=today, refreshed=kept_prices())
 
@@ -120,7 +119,7 @@ def prices_of(
     from rigwise.hardware.catalog import device
 
     found, book = device(name), book_of(prices, price_file, today)
-    known = [book.card(found, "new"), book.card(found, "used")]
+    known = [book.card(found, "new"), book.second_hand(found)]
     known += [book.hour(found, 1, spot=spot) or book.hour(found, 8, spot=spot) for spot in (False, True)]
     return [price for price in known if price], book.today
 

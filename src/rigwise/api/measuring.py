@@ -105,7 +105,7 @@ def measure(
         loop = _loop(ranks, threads, device, on_part)
         says = f"{ranks} rank{'s' * (ranks > 1)} of {threads} thread{'s' * (threads > 1)}"
         one = found(
-            (*(("heap",) if not done else ()), *_PARTS, *(("links",) if ranks > 1 else ())),
+            parts_of(ranks, first=not done),
             world=ranks,
             threads=threads,
             seconds=whole / len(asked) * 0.6,
@@ -115,6 +115,11 @@ def measure(
         )
         done.append(_kept(replace(one, rows=[*one.rows, *loop]), kept))
     return done
+
+
+def parts_of(ranks: int, *, first: bool) -> tuple[str, ...]:
+    """What is measured at a setting after its loop; first: whether it is the first one."""
+    return (*(("heap",) if first else ()), *_PARTS, *(("links",) if ranks > 1 else ()))
 
 
 _LOOP_STEPS = 60

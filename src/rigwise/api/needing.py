@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from rigwise.api.names import load_cluster, load_model
-from rigwise.errors import UsageError, check_whole
+from rigwise.errors import UsageError, check_whole, not_found
 from rigwise.units import GIBI, parse
 
 if TYPE_CHECKING:
@@ -67,9 +67,7 @@ def need_of(model: str | Model | None, persona: str | None, said: Mapping[str, A
     chosen = asked if model is None else said
     what = load_model(named, **{key: chosen[key] for key in ("seq", "adapt", "rank") if chosen.get(key) is not None})
     cards, host = owned(asked.get("own"))
-    money = float(said["per_usd"]) if said.get("per_usd") is not None else 1.0
-    if not 0 < money < float("inf"):
-        raise UsageError(f"per_usd={money:g}", rule="how many of the currency a US dollar is, more than nothing")
+    currency, money = money_of(said)
     return Need(
         model=what,
         batch=_batch(what, asked, said, own=model is not None),
@@ -82,9 +80,9 @@ def need_of(model: str | Model | None, persona: str | None, said: Mapping[str, A
         objective=asked.get("objective"),
         conditions=tuple(asked.get("get") or asked.get("conditions") or ("new", "used", "rent", "spot")),
         memory=_memory(asked),
-        most=int(asked.get("most") or 8),
+        most=8 if asked.get("most") is None else int(asked["most"]),
         one_machine=bool(asked.get("one_machine")),
-        vendors=tuple(vendor.lower() for vendor in asked.get("vendors") or ()),
+        vendors=tuple(_vendor(name) for name in asked.get("vendors") or ()),
         circuit=_circuit(asked.get("circuit")),
         quiet=bool(asked.get("quiet")),
         slots=asked.get("slots"),
@@ -94,10 +92,44 @@ def need_of(model: str | Model | None, persona: str | None, said: Mapping[str, A
         years=float(asked["years"]),
         per_kwh=float(asked["per_kwh"]) / (money if said.get("per_kwh") is not None else 1.0),
         interruptions=float(asked.get("interruptions", 1.0)),
+        currency=currency,
+        per_usd=money,
         persona=persona or "",
         says=str(row.get("says", "")),
         source=str(row.get("source", "")),
     )
+
+
+def money_of(said: Mapping[str, Any]) -> tuple[str, float]:
+    """The currency that is said, "" for US dollars, and how many of it a dollar is. Raises UsageError for no rate."""
+    name = str(said.get("currency") or "").strip().upper()
+    rate = said.get("per_usd")
+    if name and not (len(name) == 3 and name.isalpha()):
+        raise UsageError(f"currency {name!r}", rule="the three letters of ISO 4217", nearest="EUR")
+    if name in ("", "USD"):
+        if rate not in (None, 1.0):
+            raise UsageError(
+                f"per_usd={rate:g} of no currency",
+                rule="a rate belongs to a currency that is not the US dollar",
+                nearest="--currency EUR --per-usd 0.92",
+            )
+        return "", 1.0
+    if rate is None or not 0 < float(rate) < float("inf"):
+        raise UsageError(
+            f"amounts in {name}, at {'no rate' if rate is None else f'per_usd={rate:g}'}",
+            rule=f"how many {name} a US dollar is, more than nothing; no rates are packaged, they would be old",
+            nearest=f"--currency {name} --per-usd 0.92",
+        )
+    return name, float(rate)
+
+
+def _vendor(name: str) -> str:
+    from rigwise.hardware.catalog import devices
+
+    known = {device.vendor.lower() for device in devices().values()}
+    if name.lower() not in known:
+        raise not_found("vendor", name, sorted(known), hint=", ".join(sorted(known)))
+    return name.lower()
 
 
 def owned(text: str | Sequence[str] | None) -> tuple[list[tuple[Device, int]], str]:

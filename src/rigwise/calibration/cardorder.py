@@ -26,7 +26,8 @@ class CardOrder:
     """Devices of one group. correlation: Spearman's, of predicted and measured order, ties and all.
 
     group: source, model, precision, metric, number of devices, how timed. clear: pairs of devices whose measured
-    figures differ by more than 5 %; kept: those that are predicted in this order.
+    figures differ by more than 5 %; kept: those that are predicted in this order; missed: the others, the slower first,
+    with what the slower was measured and predicted at over the faster.
     """
 
     group: tuple[str, ...]
@@ -34,6 +35,7 @@ class CardOrder:
     correlation: float
     clear: int
     kept: int
+    missed: tuple[tuple[str, str, float, float], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -68,14 +70,17 @@ def card_orders(outcomes: Iterable[Outcome], least: int = 5) -> list[CardOrder]:
 
 def _order(group: tuple[str, ...], rows: dict[str, tuple[float, float]]) -> CardOrder:
     measured, predicted = (ranks([row[i] for row in rows.values()]) for i in (0, 1))
-    pairs = [sorted(pair) for pair in combinations(rows.values(), 2)]
-    clear = [(low, high) for low, high in pairs if high[0] > _CLEAR * low[0]]
+    pairs = [sorted(pair, key=lambda name: rows[name]) for pair in combinations(rows, 2)]
+    clear = [(slow, fast) for slow, fast in pairs if rows[fast][0] > _CLEAR * rows[slow][0]]
+    kept = [(slow, fast) for slow, fast in clear if rows[slow][1] < rows[fast][1]]
+    missed = [(s, f, rows[s][0] / rows[f][0], rows[s][1] / rows[f][1]) for s, f in clear if (s, f) not in kept]
     return CardOrder(
         group=group,
         devices=tuple(rows),
         correlation=_pearson(measured, predicted),
         clear=len(clear),
-        kept=sum(low[1] < high[1] for low, high in clear),
+        kept=len(kept),
+        missed=tuple(missed),
     )
 
 

@@ -258,7 +258,9 @@ def _step(row: Row, parent: Row | None) -> StepCase:
 
 def _sample_length(row: Row) -> int | None:
     """Tokens of a sample where they vary: the longest for memory, the mean for time; None where the column says."""
-    longest = words.read("lengths", row.notes)
+    longest = words.read("lengths", row.text)
+    if longest and "mean" in longest:
+        return int(longest["mean"]) if row.seq_len == longest["longest"] else None
     if row.metric == "peak_mem_gib":
         return int(longest["longest"]) if longest and "longest" in longest and not row.seq_len else None
     if longest is None:

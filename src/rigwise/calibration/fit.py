@@ -3,8 +3,9 @@
     minimise  sum_i w_i rho(ln(measured_i / predicted_i) / s_i) + sum_k away_k^2
 
 over the logarithms of the constants, by damped Gauss-Newton steps; rho is soft-L1; away_k are the priors
-(constants.py). s_i is how far rows of the same source and stack scatter, told anew each round, so that a table of
-careful runs is not outvoted by a longer one of quick ones. Rows that differ only in repeats or depth share a weight:
+(constants.py). s_i is how far rows of the same source and stack scatter (mixtures of experts apart), told anew each
+round, so that a table of careful runs is not outvoted by a longer one of quick ones. Rows that differ only in repeats
+or depth share a weight:
 w_i = 1 / sqrt(rows of the group). Source: robust regression as in Huber 1964. What is fitted, and how far, is in
 data/fitted.toml.
 """
@@ -106,9 +107,10 @@ def _group(case: Case) -> tuple[object, ...]:
 
 def scales_of(cases: Sequence[Case], errors: Floats) -> Floats:
     """How far rows of a case's source, stack and metric scatter: half as much again as their median error."""
-    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for i, case in enumerate(cases):
-        groups[case.row.prefix, case.stack, case.row.metric].append(i)
+        mixture = isinstance(case, StepCase) and bool(case.subject.model.experts)
+        groups[case.row.prefix, case.stack, case.row.metric, mixture].append(i)
     scales = np.full(len(cases), _SCALES[1])
     for places in groups.values():
         known = np.abs(errors[places])[np.isfinite(errors[places])]

@@ -218,7 +218,7 @@ class _Reading:
         if sharding is None:
             raise UsageError(f"sharding {row.zero_stage_or_fsdp!r}", rule="the kind of sharding is not known")
         adapter = "zero_adapter" if self.subject.kind != "full" and "zero_adapter" in sharding else "zero"
-        bridge = self.stack == "megatron-bridge"
+        bridge = self.stack.startswith("megatron-bridge")
         parallel = ("sequence parallel" in notes and "no sequence parallel" not in notes) or bridge
         return {
             "zero": int(sharding[adapter]),

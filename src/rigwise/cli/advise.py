@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
@@ -48,7 +48,7 @@ class Wants:
     get: Annotated[list[str] | None, _MANY] = None
     """new, used, rent, spot; all by default."""
     own: str | None = None
-    """What is there already: "2x rtx-3090", and the answer is an upgrade; or desktop, workstation, server."""
+    """What is there already: "2x rtx-3090", and the answer is an upgrade; or desktop, workstation, server, or both."""
     memory: str | None = None
     """The least memory of a device: "24 GiB"; a plain number is GiB."""
     most: int | None = None
@@ -60,7 +60,7 @@ class Wants:
     slots: float | None = None
     """The widest card, in slots."""
     quiet: Annotated[bool | None, Parameter(name="--low-noise", negative="", show_default=False)] = None
-    """Warn of what is loud."""
+    """Nothing with the fans of a server; what else is loud is warned of."""
     one_machine: Annotated[bool | None, _FLAG] = None
     """No cluster of several machines."""
 
@@ -77,7 +77,7 @@ class Use:
     per_kwh: float | None = None
     """Price of a kilowatt-hour; 0.175 by default."""
     currency: str | None = None
-    """Name of the currency of --budget, --price and --per-kwh; US dollars by default."""
+    """Of --budget, --price, --per-kwh and of all amounts shown: EUR, with --per-usd; US dollars by default."""
     per_usd: float | None = None
     """How many of that currency a US dollar is."""
     interruptions: float | None = None
@@ -163,12 +163,12 @@ def advise(
     check_picture(picture)
     said = {field.name: getattr(part, field.name) for part in (wants, use, trained) for field in fields(part)}
     own = priced.price or []
-    if views.chart:
+    if views.chart is not None:
         return show_chart(views.chart, own, picture, look, top)
     persona = said.pop("persona")
-    if views.mixed:
+    if views.mixed is not None:
         return show_mixed(model, persona, views.mixed, said, look)
-    if views.power_cap:
+    if views.power_cap is not None:
         return show_caps(model, persona, views.power_cap, said, picture, look)
     found = api.advise(
         model, persona=persona, prices=own, price_file=priced.prices, today=priced.today, top=top, **said
@@ -178,61 +178,63 @@ def advise(
         from rigwise.report.advice import advice_svg
 
         write_picture(picture, advice_svg(found))
-    money = Money(per_usd=1.0 if use.per_usd is None else use.per_usd, name=use.currency or "")
-    more = {**({"why_not": against} if views.why_not else {}), **money.to_dict()}
+    currency = {"name": found.need.currency or "USD", "per_usd": found.need.per_usd}
+    more = {**({"why_not": against} if views.why_not else {}), "currency": currency}
     if output:
         write_aside(output, dumps({**found.to_dict(), **more}) + "\n")
-    look.answer(lambda: {**found.to_dict(), **more}, lambda screen: _draw(screen, found, against, money, look.chatty))
+    look.answer(lambda: {**found.to_dict(), **more}, lambda screen: _draw(screen, found, against, look.chatty))
     if picture:
         look.note(f"picture: {picture}")
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Money:
-    """Amounts in the reader's currency. JSON stays in US dollars and says the rate."""
-
-    per_usd: float = 1.0
-    name: str = ""
-
-    def show(self, usd: float) -> str:
-        """An amount in words."""
-        if not self.name or self.name.upper() == "USD":
-            return units.show_usd(usd)
-        return f"{units.show_usd(usd * self.per_usd).removeprefix('$')} {self.name}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {"currency": {"name": self.name or "USD", "per_usd": self.per_usd}}
-
-
-def _draw(screen: Console, found: Advice, against: list[str], money: Money, chatty: bool) -> None:
+def _draw(screen: Console, found: Advice, against: list[str], chatty: bool) -> None:
     if chatty:
-        screen.print(facts(_need(found, money)))
+        screen.print(facts(_need(found)))
         screen.print()
-    screen.print(_ranking(screen, found, money))
+    screen.print(_ranking(screen, found))
     if not chatty:
         return
     best = found.best
+    screen.print()
+    for line in _conditions(found):
+        screen.print(line, markup=False)
     screen.print()
     for line in best.reasons:
         screen.print(f"why: {line}", markup=False)
     for line in best.warnings:
         screen.print(f"mind: {line}", markup=False)
-    for line in _even(found, money):
+    for line in _even(found):
         screen.print(line, markup=False)
     screen.print()
     for step in found.path.steps:
         screen.print(f"path: {step.question} {'Yes' if step.yes else 'No'}: {step.fact}", markup=False)
     screen.print(f"path: so {found.path.says}", markup=False)
-    for row in found.beside:
-        says = f"beside what is there, {row.device} ({row.condition}, {money.show(row.price)}): {row.gain:+.0%}"
-        screen.print(says, markup=False)
+    screen.print(f"path: {found.path.ranking}", markup=False)
+    for line in _beside(found):
+        screen.print(line, markup=False)
     for line in against:
         screen.print(f"why not: {line}", markup=False)
 
 
-def _need(found: Advice, money: Money) -> Iterator[tuple[str, str]]:
+def _conditions(found: Advice) -> Iterator[str]:
+    """For each choice how it fits, and what it is warned of by head words; the best one's stand in full below."""
+    for place, choice in enumerate(found.choices, start=1):
+        minds = list(dict.fromkeys(text.partition(":")[0] for text in choice.warnings))
+        yield f"{place}: fits with {', '.join(choice.fit) or 'nothing more'}" + (
+            f"; mind {', '.join(minds)}" if minds else ""
+        )
+
+
+def _beside(found: Advice) -> Iterator[str]:
+    """One more card beside those that are there, with the machine that it takes."""
+    money = found.need.money
+    for row in found.beside:
+        more = f", and {money(row.around)} for a larger machine" if row.around else ""
+        yield f"beside what is there, {row.device} ({row.condition}, {money(row.price)}{more}): {row.gain:+.0%}"
+
+
+def _need(found: Advice) -> Iterator[tuple[str, str]]:
     from rigwise.advise.choice import scale
 
     need = found.need
@@ -241,16 +243,27 @@ def _need(found: Advice, money: Money) -> Iterator[tuple[str, str]]:
     yield "train", what
     yield "for", f"{need.persona}: {need.says}" if need.persona else ""
     yield "work", "" if need.work is None else f"{units.show_count(need.work * per)} {unit}"
-    yield "budget", "" if need.budget is None else money.show(need.budget)
+    yield "budget", "" if need.budget is None else found.need.money(need.budget)
     yield "deadline", "" if need.deadline is None else units.show_seconds(need.deadline)
     yield "use", f"{need.hours_per_week:g} hours a week for {need.years:g} years" if need.work is None else ""
-    now = found.now
-    yield "there is", f"{now.what}: {units.show_number(now.throughput * per)} {unit}/s" if now else ""
+    yield "there is", _there(found, per, unit)
     machines = len(found.verdicts)
     yield "search", f"{machines:,} machines, {len(found.every):,} ways to get them, in {found.seconds:.2f} s"
 
 
-def _ranking(screen: Console, found: Advice, money: Money) -> object:
+def _there(found: Advice, per: float, unit: str) -> str:
+    """What is owned, with what it does of the work and for how much."""
+    now = found.now
+    if now is None:
+        return ""
+    if not now.fits:
+        return f"{now.what}, on which the model does not fit"
+    done = "" if now.time_s is None else f", done in {units.show_seconds(now.time_s)}"
+    cost = "" if now.electricity is None else f" for {found.need.money(now.electricity)} of electricity"
+    return f"{now.what}: {units.show_number(float(f'{now.throughput * per:.3g}'))} {unit}/s{done}{cost}"
+
+
+def _ranking(screen: Console, found: Advice) -> object:
     from rigwise.advise.choice import scale
 
     per, unit = scale(found.need)
@@ -266,38 +279,45 @@ def _ranking(screen: Console, found: Advice, money: Money) -> object:
         Column(head=f"a million {unit}", drop=3),
         Column(head="power", drop=5),
     ]
-    rows = [_row(place, choice, per, money, found) for place, choice in enumerate(found.choices, start=1)]
+    rows = [_row(place, choice, per, found) for place, choice in enumerate(found.choices, start=1)]
     return table(screen, columns, rows)
 
 
-def _row(place: int, choice: Choice, per: float, money: Money, found: Advice) -> list[str]:
+def _row(place: int, choice: Choice, per: float, found: Advice) -> list[str]:
     c, v = choice.candidate, choice.verdict
     low, high = (units.show_number(float(f"{value * per:.3g}")) for value in choice.interval)
-    hour = money.show(choice.hourly(found.need))
+    hour = found.need.money(choice.hourly(found.need))
     return [
         str(place),
         c.name,
         units.show_bytes(c.device.memory),
         units.show_number(float(f"{choice.throughput * per:.3g}")),
         f"{low} to {high}",
-        money.show(c.capital) if c.bought else f"{money.show(c.hourly)} an hour",
-        money.show(choice.total),
+        found.need.money(c.capital) if c.bought else f"{found.need.money(c.hourly)} an hour",
+        found.need.money(choice.total),
         units.show_seconds(choice.time_s) if choice.time_s is not None else hour,
-        money.show(choice.per_sample / per * 1e6),
+        found.need.money(choice.per_sample / per * 1e6),
         "unknown" if v.watts is None else f"{v.watts:,.0f} W",
     ]
 
 
-def _even(found: Advice, money: Money) -> Iterator[str]:
+def _even(found: Advice) -> Iterator[str]:
     even = found.even
     if even is None:
         return
-    rent = f"{even['rent']} at {money.show(even['rent_usd_per_hour'])} an hour"
+    yield from _against(found, even["buy"], even)
+    if even["spot"]:
+        yield from _against(found, even["buy"], even["spot"])
+
+
+def _against(found: Advice, buy: str, even: Mapping[str, Any]) -> Iterator[str]:
+    """Buying against one way to rent."""
+    rent = f"{even['rent']} at {found.need.money(even['rent_usd_per_hour'])} an hour"
     if even["hours"] is None:
-        yield f"buy or rent: {rent} stays cheaper than the electricity of {even['buy']}"
-        return
-    if not even["hours"]:
-        yield f"buy or rent: {even['buy']} is cheaper from the first hour on, after what is sold, than {rent}"
+        yield f"buy or rent: {rent} stays cheaper than the electricity of {buy}"
         return
     days = f"{even['days']:,.0f} days at {even['use']:.0%} use"
-    yield f"buy or rent: {even['buy']} is cheaper from {even['hours']:,.0f} hours on ({days}) than {rent}"
+    yield f"buy or rent: {buy} is cheaper from {even['hours']:,.0f} hours on ({days}) than {rent},"
+    got = found.need.money(even["resale_usd"])
+    kept = f"{even['kept_hours']:,.0f} hours ({even['kept_days']:,.0f} days)"
+    yield f"buy or rent: sold on that day for {got}; never sold, from {kept} on"

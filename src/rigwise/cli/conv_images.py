@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,6 +21,38 @@ Words = Annotated[list[str] | None, Parameter(negative="")]
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Border = Literal["zero", "periodic", "reflecting"]
 Pixels = NDArray[np.uint8]
+Shrink = Annotated[int, Parameter(help="Take the means of so many by so many pixels first.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """Places for what is written beside the answer."""
+
+    save: Path | None = None
+    """Write a picture here (.svg or .png)."""
+    pixels: Path | None = None
+    """Write what is computed alone here, pixels without words (.png)."""
+
+    def check(self) -> None:
+        """Refuse places that cannot be written before any work is done."""
+        check_picture(self.save)
+        check_pixels(self.pixels)
+
+    def write(self, svg: Callable[[], str], pixels: Callable[[], Pixels] | None = None) -> None:
+        """Draw and write what is asked for."""
+        if self.save is not None:
+            write_picture(self.save, svg())
+        if self.pixels is not None and pixels is not None:
+            from rigwise.convolution.png import encode
+
+            write_aside(self.pixels, encode(pixels()))
+
+    def say(self, look: Look) -> None:
+        """Name what was written."""
+        for place in (self.save, self.pixels):
+            if place is not None:
+                look.note(f"picture: {place}")
 
 
 def image_(
@@ -32,9 +65,8 @@ def image_(
     size: Literal["valid", "same", "full"] = "same",
     border: Border = "reflecting",
     correlate: Flag = False,
-    shrink: int = 1,
-    save: Path | None = None,
-    pixels: Path | None = None,
+    shrink: Shrink = 1,
+    keep: Keep = Keep(),
     look: Look = Look(),
 ) -> None:
     """Filtering: an image under kernels, a feature map each.
@@ -56,15 +88,8 @@ def image_(
         What lies beyond the image.
     correlate
         Lay the kernels on as they are (cross-correlation), not turned by 180 degrees.
-    shrink
-        Take the means of so many by so many pixels first.
-    save
-        Write a picture here (.svg or .png).
-    pixels
-        Write the pixels alone here, a .png: the maps.
     """
-    check_picture(save)
-    check_pixels(pixels)
+    keep.check()
     found = api.conv_features(
         image,
         kernel or api.BANK,
@@ -77,10 +102,9 @@ def image_(
     )
     from rigwise.report import conv_images as pictures
 
-    _save(save, lambda: pictures.features_svg(found))
-    _save_pixels(pixels, lambda: pictures.features_png(found))
+    keep.write(lambda: pictures.features_svg(found), lambda: pictures.features_png(found))
     look.answer(found.to_dict, lambda screen: conv_tables.draw_features(screen, found))
-    _said(look, save, pixels)
+    keep.say(look)
 
 
 def spectrum_(
@@ -88,9 +112,8 @@ def spectrum_(
     /,
     *,
     radius: float | None = None,
-    shrink: int = 1,
-    save: Path | None = None,
-    pixels: Path | None = None,
+    shrink: Shrink = 1,
+    keep: Keep = Keep(),
     look: Look = Look(),
 ) -> None:
     """An image's log spectrum, and its low and high frequencies with the share of energy that each keeps.
@@ -101,23 +124,15 @@ def spectrum_(
         A PNG file, cat, or stripes:30:8.
     radius
         Of the disc that the low pass keeps, in cycles an image; an eighth of the shorter side by default.
-    shrink
-        Take the means of so many by so many pixels first.
-    save
-        Write a picture here (.svg or .png).
-    pixels
-        Write the pixels alone here, a .png: low pass, high pass, spectrum.
     """
-    check_picture(save)
-    check_pixels(pixels)
+    keep.check()
     found = api.conv_spectrum(image, radius=radius, shrink=shrink)
     from rigwise.report import conv_images as pictures
 
     name = Path(image).name
-    _save(save, lambda: pictures.spectrum_svg(found, name))
-    _save_pixels(pixels, lambda: pictures.spectrum_png(found))
+    keep.write(lambda: pictures.spectrum_svg(found, name), lambda: pictures.spectrum_png(found))
     look.answer(lambda: {"image": name, **found.to_dict()}, lambda s: conv_tables.draw_spectrum(s, found, name))
-    _said(look, save, pixels)
+    keep.say(look)
 
 
 def domains_(
@@ -125,9 +140,8 @@ def domains_(
     /,
     *,
     kernel: str = "gauss:4",
-    shrink: int = 1,
-    save: Path | None = None,
-    pixels: Path | None = None,
+    shrink: Shrink = 1,
+    keep: Keep = Keep(),
     look: Look = Look(),
 ) -> None:
     """One convolution done in both domains, and the difference.
@@ -138,22 +152,14 @@ def domains_(
         A PNG file, cat, or stripes:30:8.
     kernel
         As for `conv image`.
-    shrink
-        Take the means of so many by so many pixels first.
-    save
-        Write a picture here (.svg or .png).
-    pixels
-        Write the pixels alone here, a .png: both results and their difference.
     """
-    check_picture(save)
-    check_pixels(pixels)
+    keep.check()
     found = api.conv_domains(image, kernel, shrink=shrink)
     from rigwise.report import conv_images as pictures
 
-    _save(save, lambda: pictures.domains_svg(found))
-    _save_pixels(pixels, lambda: pictures.domains_png(found))
+    keep.write(lambda: pictures.domains_svg(found), lambda: pictures.domains_png(found))
     look.answer(found.to_dict, lambda screen: conv_tables.draw_domains(screen, found))
-    _said(look, save, pixels)
+    keep.say(look)
 
 
 def diffuse_(
@@ -165,9 +171,8 @@ def diffuse_(
     border: Border = "reflecting",
     start: Literal["image", "point", "wall"] = "image",
     softmax: Flag = False,
-    shrink: int = 1,
-    save: Path | None = None,
-    pixels: Path | None = None,
+    shrink: Shrink = 1,
+    keep: Keep = Keep(),
     look: Look = Look(),
 ) -> None:
     """A kernel as a propagator: what each step moves to the neighbours, and the mass that stays.
@@ -186,22 +191,14 @@ def diffuse_(
         The image, a point in the middle, or a wall: the left half full.
     softmax
         Take the softmax of a density too.
-    shrink
-        Take the means of so many by so many pixels first.
-    save
-        Write a picture here (.svg or .png).
-    pixels
-        Write the pixels alone here, a .png: the states.
     """
-    check_picture(save)
-    check_pixels(pixels)
+    keep.check()
     found = api.conv_diffuse(image, kernel, steps=steps, border=border, start=start, softmax=softmax, shrink=shrink)
     from rigwise.report import conv_readings as pictures
 
-    _save(save, lambda: pictures.diffusion_svg(found))
-    _save_pixels(pixels, lambda: pictures.diffusion_png(found))
+    keep.write(lambda: pictures.diffusion_svg(found), lambda: pictures.diffusion_png(found))
     look.answer(found.to_dict, lambda screen: conv_tables.draw_diffusion(screen, found, look.chatty))
-    _said(look, save, pixels)
+    keep.say(look)
 
 
 def find_(
@@ -212,9 +209,8 @@ def find_(
     count: int = 3,
     noise: float = 0.0,
     seed: int = 0,
-    shrink: int = 1,
-    save: Path | None = None,
-    pixels: Path | None = None,
+    shrink: Shrink = 1,
+    keep: Keep = Keep(),
     look: Look = Look(),
 ) -> None:
     """Cross-correlation as a search: where in an image a template lies.
@@ -231,23 +227,15 @@ def find_(
         Standard deviation, in grey levels, of what is added to the image before the search.
     seed
         Of the noise.
-    shrink
-        Take the means of so many by so many pixels first.
-    save
-        Write a picture here (.svg or .png).
-    pixels
-        Write the pixels alone here, a .png: the image with the places framed.
     """
-    check_picture(save)
-    check_pixels(pixels)
+    keep.check()
     found = api.conv_find(image, _template(template), count=count, noise=noise, seed=seed, shrink=shrink)
     from rigwise.report import conv_images as pictures
 
     name = Path(image).name
-    _save(save, lambda: pictures.find_svg(found, name))
-    _save_pixels(pixels, lambda: pictures.find_png(found))
+    keep.write(lambda: pictures.find_svg(found, name), lambda: pictures.find_png(found))
     look.answer(lambda: {"image": name, **found.to_dict()}, lambda s: conv_tables.draw_find(s, found, name))
-    _said(look, save, pixels)
+    keep.say(look)
 
 
 def _template(text: str) -> str | tuple[int, int, int, int]:
@@ -293,9 +281,10 @@ def series_(
     found = api.conv_series(series, window=window, order=order, first=first, last=last)
     from rigwise.report.conv_readings import series_svg
 
-    _save(save, lambda: series_svg(found))
+    keep = Keep(save=save)
+    keep.write(lambda: series_svg(found))
     look.answer(found.to_dict, lambda screen: conv_tables.draw_series(screen, found))
-    _said(look, save)
+    keep.say(look)
 
 
 def learn_(
@@ -304,8 +293,7 @@ def learn_(
     *,
     steps: int = 400,
     seed: int = 0,
-    save: Path | None = None,
-    pixels: Path | None = None,
+    keep: Keep = Keep(),
     look: Look = Look(),
 ) -> None:
     """Train a network on this machine, and look at the kernels of its first layer before and after.
@@ -318,35 +306,11 @@ def learn_(
         Optimizer steps.
     seed
         Of the kernels and the order of the data.
-    save
-        Write a picture here (.svg or .png).
-    pixels
-        Write the pixels alone here, a .png: the kernels.
     """
-    check_picture(save)
-    check_pixels(pixels)
+    keep.check()
     found = api.conv_learn(task, steps=steps, seed=seed)
     from rigwise.report import conv_readings as pictures
 
-    _save(save, lambda: pictures.learned_svg(found))
-    _save_pixels(pixels, lambda: pictures.learned_png(found))
+    keep.write(lambda: pictures.learned_svg(found), lambda: pictures.learned_png(found))
     look.answer(found.to_dict, lambda screen: conv_tables.draw_learned(screen, found))
-    _said(look, save, pixels)
-
-
-def _save(place: Path | None, svg: Callable[[], str]) -> None:
-    if place is not None:
-        write_picture(place, svg())
-
-
-def _save_pixels(place: Path | None, pixels: Callable[[], Pixels]) -> None:
-    if place is not None:
-        from rigwise.convolution.png import encode
-
-        write_aside(place, encode(pixels()))
-
-
-def _said(look: Look, *places: Path | None) -> None:
-    for place in places:
-        if place:
-            look.note(f"picture: {place}")
+    keep.say(look)

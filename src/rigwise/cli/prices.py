@@ -38,24 +38,26 @@ def show_(
     rows, today = api.prices_of(name, prices=price or [], price_file=prices)
     look.answer(
         lambda: {"device": name, "prices": [p.to_dict(today) for p in rows]},
-        lambda screen: screen.print(_table(screen, [(p, p.doubt(today)) for p in rows])),
+        lambda screen: _draw(screen, [(p, p.doubt(today)) for p in rows]),
     )
 
 
-def _table(screen: Console, rows: list[tuple[Price, str]]) -> object:
+def _draw(screen: Console, rows: list[tuple[Price, str]]) -> None:
     columns = [
         Column(head="as", right=False),
         Column(head="price"),
         Column(head="date", right=False),
         Column(head="mark", right=False, drop=1),
-        Column(head="source", right=False, drop=2),
     ]
     lines = []
     for price, doubt in rows:
         hour = " an hour" if price.condition in ("rent", "spot") else ""
         mark = "estimated" if price.estimated else "old" if doubt else ""
-        lines.append([price.condition, units.show_usd(price.usd) + hour, price.date, mark, price.source])
-    return table(screen, columns, lines)
+        lines.append([price.condition, units.show_usd(price.usd) + hour, price.date, mark])
+    screen.print(table(screen, columns, lines))
+    screen.print()
+    for price, _ in rows:
+        screen.print(f"{price.condition}: {price.source}", markup=False)
 
 
 def refresh_(*providers: str, look: Look = Look()) -> None:

@@ -41,7 +41,9 @@ def _draw_chart(screen: Console, found: Sequence[Any], top: int) -> None:
         Column(head="for the money"),
         Column(head="", right=False, drop=2),
     ]
-    priced = sorted((row for row in found if row.value), key=lambda row: -row.value)[:top]
+    from rigwise.advise.charts import by_value
+
+    priced = by_value(found)[:top]
     for title, rows in (("fastest", found[:top]), ("most for the money", priced)):
         lines = [
             [
@@ -57,6 +59,9 @@ def _draw_chart(screen: Console, found: Sequence[Any], top: int) -> None:
         ]
         screen.print(table(screen, columns, lines, title=title))
         screen.print()
+    stars = [row.device for row in by_value(found) if not row.measured]
+    if stars:
+        screen.print(f"guesses, which stand after all others for the money: {', '.join(stars[:top])}", markup=False)
     screen.print("* no card of its architecture was measured: its efficiencies are those of others", markup=False)
 
 
@@ -76,7 +81,7 @@ def _draw_mixed(screen: Console, found: Any) -> None:
     rows = [
         [
             card,
-            units.show_number(found.alone[i]),
+            "does not fit" if found.alone[i] is None else units.show_number(found.alone[i]),
             "-" if found.data is None else str(found.data[i]),
             "-" if found.layers is None else str(found.layers[i]),
         ]

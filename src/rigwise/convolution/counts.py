@@ -16,6 +16,9 @@ from rigwise.convolution.geometry import Geometry
 COMPLEX_MULTIPLY_ADD = 8.0
 """FLOP of a product of complex numbers and its sum."""
 _TRANSFORM = 2.5
+_LANES = 16
+"""Channels that the library's kernels compute at a time, wanted or not: oneDNN's blocked layouts (nChw16c) and
+AVX-512's floats."""
 _PARTS = {"forward": "xwy", "input_gradient": "gwd", "weight_gradient": "xgk"}
 
 
@@ -66,24 +69,50 @@ class Work:
     calls: int
 
 
-def kind_of(shape: Geometry) -> str:
-    """The class of the library's kernels that a geometry falls into."""
+def kind_of(shape: Geometry, padded: bool = False) -> str:
+    """The class of the library's kernels that a geometry falls into; padded: zeros are written before.
+
+    >>> layer = Geometry(batch=1, c=16, k=16, groups=16, size=(40, 40), kernel=(21, 21), pad=((10, 10),) * 2)
+    >>> kind_of(layer), kind_of(layer, padded=True)
+    ('depthwise-wide', 'depthwise')
+    """
     if shape.c == 1 and shape.k == 1:
         return "single"
     if shape.groups > 1 and shape.c // shape.groups == 1:
-        return "depthwise"
+        around = 0 if padded else max(max(pair) for pair in shape.pad)
+        return "depthwise-wide" if around > _MOST_PAD else "depthwise"
     return "wide" if max(shape.reach) > _WIDE else "dense"
 
 
 _WIDE = 9  # from here on torch's own gradients of the input and the kernels leave their quick path
+_MOST_PAD = 6  # of a depthwise layer on its quick path: the outputs that oneDNN's kernel holds in registers
+
+
+def idle(which: str, shape: Geometry) -> float:
+    """How many times its work the library does, for channels that fill no block of its kernels.
+
+    Those are the channels that a pass writes; of the input gradient those that it reads too, whichever fills less.
+
+    >>> one = Geometry(batch=1, c=24, k=1, size=(20, 20), kernel=(5, 5))
+    >>> idle("forward", one), idle("input_gradient", one), idle("forward", replace(one, k=24))
+    (16.0, 16.0, 1.3333333333333333)
+    """
+    kind = kind_of(shape)
+    if kind == "single":  # has rates of its own
+        return 1.0
+    groups = 1 if kind.startswith("depthwise") else shape.groups
+    counts = (shape.k,) if which != "input_gradient" else (shape.c, shape.k)
+    return max(_LANES * -(-count // (groups * _LANES)) * groups / count for count in counts)
 
 
 def work(algorithm: str, which: str, shape: Geometry, element: int) -> Work:
     """The work of one pass of one geometry."""
     moved = shape.bytes(element)
     if algorithm in ("library", "library-padded"):
-        zeros = element * shape.batch * shape.c * prod(shape.padded) if algorithm == "library-padded" else 0.0
-        return Work(flops={f"{kind_of(shape)}-{which}": shape.flops}, bytes=moved + 2 * zeros, calls=1)
+        padded = algorithm == "library-padded"
+        zeros = element * shape.batch * shape.c * prod(shape.padded) if padded else 0.0
+        done = shape.flops * idle(which, shape)
+        return Work(flops={f"{kind_of(shape, padded)}-{which}": done}, bytes=moved + 2 * zeros, calls=1)
     if algorithm == "direct":
         through = 3.0 * element * shape.taps * prod(shape.y_shape)
         return Work(flops={"small": shape.flops}, bytes=moved + through, calls=4 * shape.taps)

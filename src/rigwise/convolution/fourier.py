@@ -146,7 +146,7 @@ def _lay(x: Floats, shape: Geometry, n: tuple[int, ...]) -> Floats:
 
 
 @cache
-def _engine() -> Any:
+def engine() -> Any:
     """SciPy's transforms where it is installed, which are about twice as quick as NumPy's."""
     try:
         return import_module("scipy.fft")
@@ -157,11 +157,11 @@ def _engine() -> Any:
 def _spectrum(x: Floats, n: tuple[int, ...]) -> Spectrum:
     """Zeros behind x up to the lengths n; the last dim first, while the others are short."""
     if prod(n) <= _SMALL:
-        small: Spectrum = _engine().rfftn(x, n, axes=range(-len(n), 0))
+        small: Spectrum = engine().rfftn(x, n, axes=range(-len(n), 0))
         return small
-    spectrum: Spectrum = _engine().rfft(x, n[-1], axis=-1)
+    spectrum: Spectrum = engine().rfft(x, n[-1], axis=-1)
     for axis in range(-2, -len(n) - 1, -1):
-        spectrum = _engine().fft(spectrum, n[axis], axis=axis)
+        spectrum = engine().fft(spectrum, n[axis], axis=axis)
     return spectrum
 
 
@@ -169,12 +169,12 @@ def _image(spectrum: Spectrum, n: tuple[int, ...], starts: Iterable[int], counts
     """What is read of the image, each dim cut before the next is transformed."""
     reads = [slice(start, start + count) for start, count in zip(starts, counts)]
     if prod(n) <= _SMALL:
-        small: Floats = _engine().irfftn(spectrum, n, axes=range(-len(n), 0))
+        small: Floats = engine().irfftn(spectrum, n, axes=range(-len(n), 0))
         part: Floats = small[inside(reads)]
         return part
     for axis, read in zip(range(-len(n), -1), reads):
-        spectrum = _engine().ifft(spectrum, axis=axis)[(..., read, *(slice(None),) * (-axis - 1))]
-    image: Floats = _engine().irfft(spectrum, n[-1], axis=-1)
+        spectrum = engine().ifft(spectrum, axis=axis)[(..., read, *(slice(None),) * (-axis - 1))]
+    image: Floats = engine().irfft(spectrum, n[-1], axis=-1)
     return image[..., reads[-1]]
 
 
@@ -234,6 +234,19 @@ def fft_forward(x: Floats, w: Floats, shape: Geometry) -> Floats:
         x = pad(x, shape)
     spectrum = contract_forward(_spectrum(x, n), _turned(w, shape, n), shape.groups)
     return keep_strided(np.ascontiguousarray(_image(spectrum, n, starts, shape.dense_out)), shape)
+
+
+def whole_transform(shape: Geometry) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None:
+    """Lengths of the one transform of an image, where its reading starts, how far it goes; None if of zeros alone."""
+    starts = tuple(reach - 1 - before for reach, (before, _) in zip(shape.reach, shape.pad))
+    return None if min(starts) < 0 else (_lengths(shape), starts, shape.dense_out)
+
+
+def plain(x: Floats, w: Floats, n: tuple[int, ...], starts: tuple[int, ...], counts: tuple[int, ...]) -> Floats:
+    """The true convolution of an image and a kernel without channels, as `whole_transform` has it."""
+    one, other = _spectrum(x, n), _spectrum(w, n)
+    product_ = np.multiply(one, other, out=one if one.dtype == other.dtype else None)
+    return np.ascontiguousarray(_image(product_, n, starts, counts))
 
 
 def fft_input_gradient(g: Floats, w: Floats, shape: Geometry) -> Floats:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from rigwise.convolution.algorithms import run_pass
+from rigwise.convolution.choose import choose_numpy
+from rigwise.convolution.fourier import plain, whole_transform
 from rigwise.convolution.geometry import (
     Geometry,
     Kind,
@@ -19,6 +21,7 @@ from rigwise.convolution.geometry import (
     transposed_geometry,
 )
 from rigwise.convolution.kernels import Floats, turn
+from rigwise.convolution.quick import QUICK
 from rigwise.errors import UsageError
 
 Array = TypeVar("Array")
@@ -50,8 +53,20 @@ def conv(
     >>> conv(x, w, padding="full", kind="convolution", algorithm="direct").tolist()
     [[[0.0, 1.0, 2.5, 4.0, 1.5]]]
     """
-    if type(x) is not np.ndarray and (of_tensors := _TENSORS.get(type(x)) or _tensors(x)):
-        return of_tensors(x, w, bias, stride, padding, dilation, groups, algorithm, kind, transposed, output_padding)
+    if type(x) is not np.ndarray:
+        try:
+            key = x.shape, w.shape, x.dtype, x.device, stride, padding, dilation, groups, algorithm, kind
+            found = QUICK.get(key)
+            if found is not None and not transposed and not output_padding:
+                run, native, threads, count, asked = found
+                if threads() == count and (asked is None or not asked(x, w)):
+                    return run(x, w, bias, *native)
+        except (AttributeError, RuntimeError, TypeError):
+            pass  # the longer road says what is wrong
+        if of_tensors := _TENSORS.get(type(x)) or _tensors(x):
+            return of_tensors(
+                x, w, bias, stride, padding, dilation, groups, algorithm, kind, transposed, output_padding
+            )
     x, w = _floats("x", x), _floats("w", w)
     try:
         shape = _known(x.shape, w.shape, stride, padding, dilation, groups, kind, transposed, output_padding)
@@ -142,5 +157,18 @@ def _plain(image: Any, kernel: Any, mode: str, algorithm: str, kind: Kind) -> Fl
     x, w = _floats("image", image), _floats("kernel", kernel)
     if mode not in MODES:
         raise UsageError(f"mode={mode!r}", rule="one of " + ", ".join(MODES))
+    if algorithm == "auto" and x.ndim == w.ndim:
+        found = _whole(x.shape, w.shape, mode, kind, x.dtype.itemsize)
+        if found is not None:
+            return plain(x, w if kind == "convolution" else turn(w, w.ndim), *found)
     y: Floats = conv(x[None, None], w[None, None], padding=mode, kind=kind, algorithm=algorithm)[0, 0]
     return y
+
+
+@lru_cache(maxsize=4096)
+def _whole(
+    x: tuple[int, ...], w: tuple[int, ...], mode: str, kind: Kind, element: int
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None:
+    """What `plain` takes where one transform is the soonest: to look for the way is half of a short one."""
+    shape = geometry((1, 1, *x), (1, 1, *w), padding=mode, kind=kind)
+    return whole_transform(shape) if choose_numpy("forward", shape, element) == "fft" else None

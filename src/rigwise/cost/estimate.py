@@ -135,22 +135,33 @@ class Answer:
     @cached_property
     def joules(self) -> Floats | None:
         """Joules of a step, all devices; None where the device's power is not known."""
-        p, cluster = self.parts, self.question.cluster
-        watts = cluster.device.tdp
-        if watts is None:
-            return None
+        p = self.parts
         computing = p["compute"] + p["recompute"] + p["optimizer"]
         moved = sum((p[key] for key in PARTS if key.endswith("exchange")), start=np.zeros(()))
-        shares = self.step.eff.power
-        return energy_joules(cluster.devices, watts, computing, np.asarray(moved), self.seconds, shares)
+        return self.joules_of(self.seconds, computing, moved)
+
+    def joules_of(
+        self, seconds: Floats, computing: Floats | float = 0.0, exchanging: Floats | float = 0.0
+    ) -> Floats | None:
+        """Joules of a step of so many seconds, in which devices compute and exchange for so long."""
+        cluster, shares = self.question.cluster, self.step.eff.power
+        watts = cluster.device.tdp
+        return None if watts is None else energy_joules(cluster.devices, watts, computing, exchanging, seconds, shares)
 
     @cached_property
     def usd(self) -> Floats | None:
         """US dollars of a step, where a price is known."""
-        joules = np.zeros(()) if self.joules is None and self.question.rates.hourly is not None else self.joules
+        return self._usd(self.seconds, self.joules)
+
+    def usd_of(self, seconds: Floats) -> Floats | None:
+        """US dollars of a step of so many seconds in which nothing is done."""
+        return self._usd(seconds, self.joules_of(seconds))
+
+    def _usd(self, seconds: Floats, joules: Floats | None) -> Floats | None:
+        joules = np.zeros(()) if joules is None and self.question.rates.hourly is not None else joules
         if joules is None:
             return None
-        return cost_usd(self.question.cluster.devices, self.seconds, joules, self.question.rates)
+        return cost_usd(self.question.cluster.devices, seconds, joules, self.question.rates)
 
 
 def evaluate(question: Question, table: LayoutTable, on: tuple[Efficiencies, Machine] | None = None) -> Answer:
@@ -238,16 +249,18 @@ def estimate(question: Question, layout: Layout) -> Estimate:
     return records(evaluate(question, LayoutTable.of([layout])))[0]
 
 
-def estimates(question: Question, layouts: Sequence[Layout]) -> list[Estimate]:
-    """Many layouts, in their order; those of one precision and per-block choice are one table."""
+def estimates(question: Question, layouts: Sequence[Layout]) -> tuple[list[Estimate], Answer | None]:
+    """Many layouts, in their order; those of one precision and per-block choice are one table. And the answer whose
+    first row is the first of them, None of no layout."""
     tables: dict[tuple[object, ...], list[int]] = {}
     for i, layout in enumerate(layouts):
         tables.setdefault((layout.precision, layout.blocks), []).append(i)
     rows: dict[int, Estimate] = {}
+    answers = []
     for where in tables.values():
-        answer = evaluate(question, LayoutTable.of([layouts[i] for i in where]))
-        rows |= dict(zip(where, records(answer), strict=True))
-    return [rows[i] for i in range(len(layouts))]
+        answers.append(evaluate(question, LayoutTable.of([layouts[i] for i in where])))
+        rows |= dict(zip(where, records(answers[-1]), strict=True))
+    return [rows[i] for i in range(len(layouts))], answers[0] if answers else None
 
 
 def records(answer: Answer) -> list[Estimate]:
@@ -337,8 +350,7 @@ def _starved(loader: LoaderReport | None) -> tuple[str, ...]:
 
 def _at(values: Floats, i: int) -> float:
     """A row's value; one value stands for all rows."""
-    flat = np.ravel(values)
-    return float(flat[i if flat.size > 1 else 0])
+    return float(values.item(i if values.size > 1 else 0))
 
 
 def _fullest(stages: Sequence[Mapping[str, Floats]], i: int) -> dict[str, float]:

@@ -51,6 +51,7 @@ class Engine:
 
 
 _NARROW = ("float8", "float4")
+_WORTH = 512  # products from which it is worth looking for equal ones
 _HALF = 1.5  # the float16-summing rate over the float32-summing one, above which the latter counts as held
 
 
@@ -71,8 +72,8 @@ def engine(
     A 16-bit type that the device lacks runs at the float32 rate with two bytes an element, as frameworks do.
     float8 and float4 keep eff.low_precision of what each halving adds; a narrow operation takes less energy, so that
     the cap is the 16-bit rate's. Tensor cores held to half their rate where they sum in float32 (GeForce) get their
-    operands in time and clock above the boost that is stated: eff.held of the rate. Raises UsageError for a narrow type
-    that the hardware lacks or a device without a float32 rate.
+    operands in time: eff.held of the rate. No factor takes a product beyond the capped rate itself. Raises UsageError
+    for a narrow type that the hardware lacks or a device without a float32 rate.
     """
     peak = device.peak.get(precision)
     if peak is None and precision in ("float16", "bfloat16", "tf32"):
@@ -87,7 +88,7 @@ def engine(
     rate = _capped(half, device, eff.power_tensor if tensor else eff.power_vector) * gain
     tell(precision=precision, peak=peak, capped=rate, share=share)
     return Engine(
-        rate=rate * (eff.matmul_tensor * _held(device, eff) if tensor else eff.matmul_vector) * share,
+        rate=rate * np.minimum((eff.matmul_tensor * _held(device, eff) if tensor else eff.matmul_vector) * share, 1.0),
         vector=_capped(vector, device, eff.power_vector) * eff.matmul_vector * share,
         bandwidth=device.bandwidth * eff.bandwidth,
         processors=float(device.processors or 1),
@@ -152,6 +153,9 @@ def gemm_seconds(
     >>> bool(240 < 2 * 8192**3 / t / 1e12 < 300)  # TFLOP/s
     True
     """
+    if (runs := _runs(batch, m, n, k, moved, share, on)) is not None:
+        once, again, shape = runs
+        return gemm_seconds(*once, on, cutting=cutting)[again].reshape(shape)
     b, m_, n_, k_ = (np.asarray(x, dtype=np.float64)[..., None] for x in (batch, m, n, k))
     tm, tn, cut = _candidates(on.cpu, cutting)
     eff = on.eff
@@ -177,6 +181,23 @@ def gemm_seconds(
         _tell_choice(both, B=b, M=m_, N=n_, K=k_, tile_m=tm, tile_n=tn, cut=cut, waves=waves, T_math=math, T_mem=memory)
         tell(t_kernel=eff.kernel_s, rate=on.rate, bandwidth=on.bandwidth, flop=2 * b * m_ * n_ * k_)
     return np.asarray(both.min(axis=-1) + eff.kernel_s)
+
+
+def _runs(
+    batch: ArrayLike, m: ArrayLike, n: ArrayLike, k: ArrayLike, moved: ArrayLike | None, share: ArrayLike, on: Engine
+) -> tuple[Floats, NDArray[np.intp], tuple[int, ...]] | None:
+    """Products without those that equal the one before, the place of each among what is left, and the shape of all.
+
+    In a table of layouts many rows in a row differ in what no product sees. None where that is not worth the while, or
+    where more than the sizes differs.
+    """
+    shape = np.broadcast_shapes(np.shape(batch), np.shape(m), np.shape(n), np.shape(k))
+    figures = (on.rate, on.bandwidth, on.processors, on.eff.kernel_s, on.eff.matmul_bandwidth)
+    if moved is not None or int(np.prod(shape)) < _WORTH or any(np.ndim(x) for x in (share, *figures)) or heard():
+        return None
+    sizes = np.stack([np.broadcast_to(x, shape).ravel() for x in (batch, m, n, k)])
+    other = np.concatenate([[True], (sizes[:, 1:] != sizes[:, :-1]).any(axis=0)])
+    return (sizes[:, other], np.cumsum(other) - 1, shape) if 2 * np.count_nonzero(other) < other.size else None
 
 
 def _tell_choice(seconds: Floats, **values: Floats) -> None:

@@ -232,32 +232,31 @@ class MemoryLaw:
     @told("memory")
     def _stage(self, position: Floats, counts: Floats, alone: bool = False) -> dict[str, Floats]:
         """Bytes of tensors by part; alone: all that is alive at one instant, and nothing that is only reserved."""
-        t, z, b = self.table, self.table.zero, self.sizes
-        d = (t.dp * t.cp).astype(np.float64)
-        e = d / np.minimum(t.ep, d)
+        z, b, d = self.table.zero, self.sizes, self._copies
         dense, expert, dense_t, expert_t, bits = (
             self.held(counts, key) for key in ("dense", "expert", "dense_trained", "expert_trained", "bits")
         )
-        shared = t.sharing.astype(np.float64)
-        first, second, third = (np.where(z >= s, shared, 1.0) for s in (1, 2, 3))
-        first_e, second_e, third_e = (np.where(z >= s, e, 1.0) for s in (1, 2, 3))
+        (first, first_e), (second, second_e), (third, third_e) = self._cuts
         states = self.state_bytes + b.master
-        sides = self.side_bytes * self.held(counts, "sides")
-        off = [(t.offload >> bit) & 1 for bit in range(3)]
         weights = b.weight * (dense / third + expert / third_e) + bits / 8 / third
         if self.states.weight != 2.0:
             weights = weights + (b.held_weight - b.weight) * (dense_t / third + expert_t / third_e)
         gradients = b.held_gradient * (dense_t / second + expert_t / second_e)
         stepped = dense_t / first + expert_t / first_e
-        kept_acts = self._activations(position, counts)
-        activations = np.where(off[1], kept_acts / np.maximum(self.units(counts), 1) * 2, kept_acts)
+        optimizer = states * stepped
+        if self.side_bytes:
+            optimizer = optimizer + self.side_bytes * self.held(counts, "sides") / first
+        activations = self._activations(position, counts)
+        off = [(self.table.offload >> bit) & 1 for bit in range(3)] if self.table.offload.any() else [0, 0, 0]
+        if self.table.offload.any():
+            activations = np.where(off[1], activations / np.maximum(self.units(counts), 1) * 2, activations)
+            weights = np.where(off[0], np.minimum(weights, 2 * self._largest * b.weight), weights)
+            optimizer = np.where(off[2], 0.0, optimizer)
         copies = np.where(z >= 3, 2 * self._gathered * (d > 1), b.cast * (dense_t + expert_t))
         logits, layers = self._working(counts)
         walked = self._walked(counts, gradients, copies)
-        parts = (walked or self._peak(gradients, activations, copies, logits, layers)) | {
-            "weights": np.where(off[0], np.minimum(weights, 2 * self._largest * b.weight), weights),
-            "optimizer": np.where(off[2], 0.0, states * stepped + sides / first),
-        }
+        parts = walked or self._peak(gradients, activations, copies, logits, layers)
+        parts |= {"weights": weights, "optimizer": optimizer}
         tell(W=dense + expert, W_t=dense_t + expert_t, b_w=b.weight, b_g=b.held_gradient, b_o=states, d=d, zero=z)
         tell(slack=self.stack.memory_slack, context=self.context)
         if self.states.step and not walked:
@@ -265,6 +264,18 @@ class MemoryLaw:
             beyond = gradients + step - parts["gradients"] - parts["activations"]
             parts["temporary"] = np.maximum(parts["temporary"], beyond) if alone else parts["temporary"] + step
         return parts
+
+    @cached_property
+    def _copies(self) -> Floats:
+        """Ranks that have the same dense weights, sharded or not."""
+        return (self.table.dp * self.table.cp).astype(np.float64)
+
+    @cached_property
+    def _cuts(self) -> tuple[tuple[Floats, Floats], ...]:
+        """Over how many ranks optimizer states, gradients and weights are shared out: the dense ones', the experts'."""
+        shared, of_experts = self.table.sharing.astype(np.float64), self._copies / np.minimum(self.table.ep, self._copies)
+        cut = [self.table.zero >= stage for stage in (1, 2, 3)]
+        return tuple((np.where(on, shared, 1.0), np.where(on, of_experts, 1.0)) for on in cut)
 
     def _walked(self, counts: Floats, gradients: Floats, copies: Floats) -> dict[str, Floats] | None:
         """The fullest instant of a step on a CPU: in the backward pass, or while the optimizer steps the largest

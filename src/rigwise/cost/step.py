@@ -19,7 +19,7 @@ Sources: Narayanan et al. (arXiv 2104.04473) for the pipeline; ZeRO and FSDP (ar
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -117,6 +117,23 @@ class StepLaw:
             best = {key: np.where(slower, stage[key], best[key]) if best else stage[key] for key in stage}
             longest = np.maximum(seconds, longest)
         return best, whole
+
+    def least(self) -> Floats:
+        """Seconds of work and pipeline that every step takes, whatever its states and however its gradients travel.
+
+        Reads degrees and micro-batches only. Left out: all that comes on top, from adding gradients up to the
+        allocator. What the slowest stage hides of its exchange is no more than what any stage does.
+        """
+        unsummed = replace(self, machine=replace(self.machine, summed=np.zeros(()), known={}))
+        hidden = 1 - np.min(tensor_exposed(self.table, self.eff))
+        each = [(total(kind[key] for key in BLOCK_PARTS), kind["tensor_exchange"]) for kind in unsummed.kinds()]
+        counts = [counts for _, counts in self.plan.stages()]
+        slowest, most = (largest(total(c[..., j] * kind[i] for j, kind in enumerate(each)) for c in counts) for i in (0, 1))
+        stage = slowest - hidden * most
+        whole = total(self.plan.whole[j] * (busy - hidden * moved) for j, (busy, moved) in enumerate(each))
+        late = self.table.schedule == SCHEDULES.index("zero_bubble")
+        ramp = (whole - stage) / np.where(late, 3.0, self.plan.pieces)
+        return np.asarray(self.micros * stage + (self.table.pp > 1) * ramp)
 
     def host_fixed(self) -> Floats:
         """Seconds of the host that a step takes whatever its kernels, and each micro-batch."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rigwise.cost.arrays import total
+from rigwise.cost.arrays import Floats, total
 from rigwise.cost.block import BLOCK_PARTS, block_parts, tensor_exposed
 from rigwise.cost.estimate import Answer, Question, evaluate
 from rigwise.layouts.layout import Layout, LayoutTable
@@ -41,9 +41,9 @@ class Timeline:
         return self.pipeline_s + sum(self.after_s.values())
 
 
-def timeline(question: Question, layout: Layout) -> Timeline:
-    """Walk one layout's pipeline; the layout is taken as legal."""
-    answer = evaluate(question, LayoutTable.of([layout]))
+def timeline(question: Question, layout: Layout, answer: Answer | None = None) -> Timeline:
+    """Walk one layout's pipeline; the layout is taken as legal. answer: where it was answered, in the first row."""
+    answer = answer or evaluate(question, LayoutTable.of([layout]))
     forward, backward = chunk_seconds(answer, layout)
     micros = max(question.batch // (layout.dp * layout.micro), 1)
     rounds = ROUNDS if 2 * ROUNDS * layout.vpp * layout.pp**2 <= _MOST else 1
@@ -53,7 +53,8 @@ def timeline(question: Question, layout: Layout) -> Timeline:
     times = walk(actions, forward, backward - late, weight_s=late)
     slowest = (forward + backward).reshape(layout.vpp, layout.pp).sum(axis=0).max()
     after = ("gradient_exchange", "optimizer", "offload", "pipeline_exchange", "loader")
-    parts = {key: float(np.max(answer.parts[key])) for key in after}
+    every = answer.parts
+    parts = {key: _first(every[key]) for key in after}
     stack, share = answer.step.eff.stack, answer.step.eff.device.host_fixed
     fixed = question.factor * share * (stack.host_step_s + micros * layout.vpp * stack.host_micro_s)
     return Timeline(
@@ -67,16 +68,21 @@ def timeline(question: Question, layout: Layout) -> Timeline:
 
 
 def chunk_seconds(answer: Answer, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
-    """Seconds of the forward and of the backward pass of each chunk of the one layout that was answered, shape
+    """Seconds of the forward and of the backward pass of each chunk of the layout that was answered first, shape
     [pp*vpp], one micro-batch."""
     question, table, step = answer.question, answer.table, answer.step
     counts = stages(question.model, layout.pp, layout.vpp).astype(np.float64)
     forward, backward = [], []
     for block in question.model.blocks:
         parts = block_parts(block, table, step.machine, question.cluster, step.eff)
-        hidden = float(np.max(parts["tensor_exchange"] * (1 - tensor_exposed(table, step.eff))))
-        both = float(np.max(total(parts[key] for key in BLOCK_PARTS))) - hidden
-        there = float(np.max(parts["forward"])) - hidden * float(np.max(parts["forward_share"]))
+        hidden = _first(parts["tensor_exchange"] * (1 - tensor_exposed(table, step.eff)))
+        both = _first(total(parts[key] for key in BLOCK_PARTS)) - hidden
+        there = _first(parts["forward"]) - hidden * _first(np.asarray(parts["forward_share"]))
         forward.append(there)
         backward.append(both - there)
     return counts @ np.array(forward) * question.factor, counts @ np.array(backward) * question.factor
+
+
+def _first(values: Floats) -> float:
+    """The value of the first row."""
+    return float(values.item(0))

@@ -51,6 +51,18 @@ def resolve_device(text: str) -> tuple[str, str]:
     >>> resolve_device("H100")
     ('h100-sxm-80gb', "'H100' fits h100-nvl-94gb, h100-pcie-80gb, h100-sxm-80gb: h100-sxm-80gb is taken")
     """
+    found = known_device(text)
+    if found is None:
+        raise _unknown(text)
+    return found
+
+
+def known_device(text: str) -> tuple[str, str] | None:
+    """As resolve_device; None for a name that is unknown, without a search for the nearest.
+
+    >>> known_device("GeForce 8800 GT") is None
+    True
+    """
     if text in by_id("devices"):
         return text, ""
     plain = re.sub(r"\([^()]*\)", " ", text)
@@ -58,7 +70,7 @@ def resolve_device(text: str) -> tuple[str, str]:
         found = _find(attempt, text)
         if found:
             return found[0], "; ".join(part for part in (found[1], note) if part)
-    raise _unknown(text)
+    return None
 
 
 def _find(attempt: str, text: str) -> tuple[str, str] | None:

@@ -286,6 +286,15 @@ class LayoutTable:
         words: dict[str, Any] = {key: values[at[key]] for key, values in _WORDS.items()}
         return Layout(**{**at, **words, "fused": bool(at["fused"])}, blocks=self.blocks)
 
+    def layouts(self, places: NDArray[np.intp]) -> list[Layout]:
+        """Rows as Layouts, by their places in the flattened table."""
+        shape = self.shape
+        index = np.unravel_index(places, shape)
+        at = {key: np.broadcast_to(getattr(self, key), shape)[index].tolist() for key in _SPELT}
+        words = {key: [values[code] for code in at[key]] for key, values in _WORDS.items()}
+        columns = {**at, **words, "fused": [bool(code) for code in at["fused"]]}
+        return [Layout(**dict(zip(columns, row, strict=True)), blocks=self.blocks) for row in zip(*columns.values(), strict=True)]
+
     def rows(self, start: int, stop: int) -> LayoutTable:
         """Rows start to stop along the first dim, still broadcasting."""
         cut = {key: _cut(getattr(self, key), start, stop, len(self.shape)) for key in _SPELT}
@@ -300,6 +309,20 @@ class LayoutTable:
             for key in _SPELT
         }
         return LayoutTable(**cut, blocks=self.blocks)
+
+    def pairs(self, row: NDArray[np.intp], column: NDArray[np.intp]) -> LayoutTable:
+        """Pairs along the first two dims, by index, as the first dim of a table of one dim fewer."""
+        cut = {key: _pair(getattr(self, key), row, column, len(self.shape)) for key in _SPELT}
+        return LayoutTable(**cut, blocks=self.blocks)
+
+
+def _pair(column: Ints, row: NDArray[np.intp], other: NDArray[np.intp], dims: int) -> Ints:
+    """A column at pairs of places in the first two dims, which become one."""
+    whole = column.reshape((1,) * (dims - column.ndim) + column.shape)
+    if whole.shape[:2] == (1, 1):
+        return whole[0]
+    picked: Ints = whole[row if whole.shape[0] > 1 else 0, other if whole.shape[1] > 1 else 0]
+    return picked
 
 
 def _one(column: Ints, shape: tuple[int, ...], index: tuple[int, ...]) -> Any:

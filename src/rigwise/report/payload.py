@@ -9,6 +9,8 @@ from typing import Any
 SCHEMA_VERSION = 1
 """Grows when a field that others read changes its name, unit or meaning; new fields do not count."""
 
+_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+
 
 def plain(value: Any) -> Any:
     """The value with NumPy scalars, tuples, paths and infinities as JSON has them.
@@ -16,6 +18,11 @@ def plain(value: Any) -> Any:
     >>> plain({"a": (1, float("nan"))})
     {'a': [1, None]}
     """
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
+    if kind is float:
+        return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

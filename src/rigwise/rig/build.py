@@ -145,7 +145,8 @@ class Build:
 @dataclass(frozen=True, kw_only=True)
 class Use:
     """What a machine is for. work: the user's own network, None where nobody said. preprocess: while, where the
-    processor prepares samples during training, or before. circuit: the wall's. nodes: machines of the kind.
+    processor prepares samples during training, or before. circuit: the wall's. nodes: machines of the kind. brief: only
+    how grave a finding is will be read, so that a rule need not work out what it only says.
     """
 
     work: Work | None = None
@@ -153,3 +154,4 @@ class Use:
     circuit: Circuit | None = None
     nodes: int = 1
     per_kwh: float = 0.175
+    brief: bool = False

@@ -107,7 +107,9 @@ class _Search:
     dearer: int = 0
     broken: Counter[str] = field(default_factory=Counter)
     kinds: Mapping[str, frozenset[str]] = field(init=False)
+    alike: Mapping[tuple[str, str], Sequence[int]] = field(init=False)
     known: dict[tuple[object, ...], bool] = field(default_factory=dict)
+    goes: dict[tuple[str, int, str], list[bool | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         order = [kind for kind in ORDER if kind in self.domains]
@@ -116,6 +118,7 @@ class _Search:
         self.costs = {kind: [self.judge.weight(items) for items in domain] for kind, domain in self.domains.items()}
         self.watts = {kind: min(map(_drawn, domain), default=0.0) for kind, domain in self.domains.items()}
         self.pairs = {(a, b): self._pair_rules(a, b) for i, a in enumerate(order) for b in order[i + 1 :]}
+        self.alike = {(r.name, k): _alike(self.domains[k], r.sees[k]) for r in self.rules for k in order if k in r.sees}
         self.late = {kind: [r for r in self.rules if kind in self._asked(r, order)] for kind in order}
 
     def _pair_rules(self, a: str, b: str) -> list[Rule]:
@@ -191,10 +194,12 @@ class _Search:
         for other, taken in chosen.items():
             asked = self.pairs[other, kind]
             if asked:
-                key = (other, taken, kind, entry)
-                goes = self.known.get(key)
+                row = self.goes.get((other, taken, kind))
+                if row is None:
+                    row = self.goes[other, taken, kind] = [None] * len(self.domains[kind])
+                goes = row[entry]
                 if goes is None:
-                    goes = self.known[key] = not self._breaks(asked, {other: taken, kind: entry}, remember=False)
+                    goes = row[entry] = not self._breaks(asked, {other: taken, kind: entry}, remember=False)
                 if not goes:
                     return False
         return True
@@ -202,23 +207,36 @@ class _Search:
     def _breaks(self, asked: Iterable[Rule], chosen: Mapping[str, int], *, remember: bool = True) -> bool:
         for rule in asked:
             read = {kind: chosen[kind] for kind in self.kinds[rule.name] if kind in chosen}
-            key = (rule.name, *sorted(read.items())) if remember else ()
-            broken = self.known.get(key) if remember else None
+            keep = remember or bool(rule.sees)
+            key = (rule.name, *((k, self._like(rule.name, k, e)) for k, e in read.items())) if keep else ()
+            broken = self.known.get(key) if keep else None
             if broken is None:
                 build = self._build(read)
                 if rule.grows:
                     spare = sum(watts for kind, watts in self.watts.items() if kind not in read)
                     build = replace(build, spare=spare)
                 broken = build.has(rule.reads) and rule.forbids(build, self.use, self.forbidding)
-                if remember:
+                if keep:
                     self.known[key] = broken
             if broken:
                 self.broken[rule.name] += 1
                 return True
         return False
 
+    def _like(self, rule: str, kind: str, entry: int) -> int:
+        """The first entry of a kind that a rule cannot tell from this one."""
+        alike = self.alike.get((rule, kind))
+        return entry if alike is None else alike[entry]
+
     def _build(self, chosen: Mapping[str, int]) -> Build:
         return self.base.but([item for kind, entry in chosen.items() for item in self.domains[kind][entry]])
+
+
+def _alike(domain: Domain, fields: Sequence[str]) -> list[int]:
+    """For each entry the first one that has the same fields, part by part, as often."""
+    first: dict[object, int] = {}
+    seen = [tuple((item.count, *(getattr(item.part, name) for name in fields)) for item in items) for items in domain]
+    return [first.setdefault(what, entry) for entry, what in enumerate(seen)]
 
 
 def choose(
@@ -239,7 +257,7 @@ def choose(
     dropped = set(without)
     judge = judge or Judge()
     search = _Search(
-        use=use,
+        use=replace(use, brief=True),
         domains={kind: tuple(sorted(domain, key=judge.weight)) for kind, domain in domains.items()},
         judge=judge,
         base=base or Build(items=()),

@@ -12,7 +12,6 @@ from rigwise.rig.build import Build, Use
 from rigwise.rig.findings import Found, looks_after
 from rigwise.rig.heat import wanted
 from rigwise.rig.parts import Cpu, Drive, Memory
-from rigwise.rig.steps import Wiring
 from rigwise.rig.wiring import disk_rate, eased, read_rate, wiring_of
 from rigwise.rig.words import percent, plural
 from rigwise.units import GIBI, show_bytes, show_rate, show_seconds
@@ -226,7 +225,7 @@ def _disk(build: Build, use: Use) -> Iterator[Found]:
 def _gpu_fits(build: Build, use: Use) -> Iterator[Found]:
     if use.work is None:
         return
-    found = use.work.estimate(Wiring())
+    found = use.work.usual
     if not found.fits:
         yield Found(
             says=f"{found.model} takes {show_bytes(found.memory_total)} on the fullest GPU, which has "

@@ -6,8 +6,8 @@ kinds that it reads are chosen, so that both can never disagree.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from rigwise.rig.build import Build, Use
@@ -60,7 +60,7 @@ Look = Callable[[Build, Use], Iterable[Found]]
 class Rule:
     """A row of the table. reads: kinds of parts that it needs; also: kinds that it reads where they are there. missing:
     whether it is asked where a kind that it needs is not there. grows: what it finds with some parts it finds with
-    more.
+    more. sees: of a kind, the only fields on which how grave it is depends; every field where it says nothing.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Rule:
     look: Look
     missing: bool = False
     grows: bool = False
+    sees: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def findings(self, build: Build, use: Use) -> list[Finding]:
         """What the rule finds; nothing where a kind that it reads is missing."""

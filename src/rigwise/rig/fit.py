@@ -6,8 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from rigwise.hardware.tables import whole
 from rigwise.rig.build import Build, Use
-from rigwise.rig.catalogue import rows
+from rigwise.rig.catalogue import platform, rows
 from rigwise.rig.findings import Found, looks_after
 from rigwise.rig.lanes import seat, thickness
 from rigwise.rig.parts import Board, Cooler, Cpu, Drive, Memory, Part, Supply
@@ -123,11 +124,22 @@ def _memory_slots(build: Build, use: Use) -> Iterator[Found]:
             says=f"{build.modules} modules for {plural(board.dimms, 'socket')} of {board.name}",
             fix=f"at most {board.dimms} modules",
         )
+    elif board.dimms is None and build.modules > (most := _most_modules(board)) > 0:
+        yield Found(
+            says=f"{build.modules} modules for {board.name}; no board of {board.socket} has more than {most} sockets",
+            fix=f"at most {most} modules",
+        )
     if board.memory_max and build.ram > board.memory_max:
         yield Found(
             says=f"{show_bytes(build.ram)} of memory, {board.name} takes {show_bytes(board.memory_max)}",
             fix=f"at most {show_bytes(board.memory_max)}",
         )
+
+
+def _most_modules(board: Board) -> int:
+    """Modules that a board of the socket takes at most; 0 where the hardware catalogue does not say."""
+    place = platform(board.socket) or {}
+    return (whole(place.get("dimms_per_cpu_max", "")) or 0) * board.sockets
 
 
 @looks_after("slots")

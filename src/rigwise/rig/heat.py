@@ -224,7 +224,7 @@ def _adjacent(build: Build, use: Use) -> Iterator[Found]:
 
 def _felt(build: Build, use: Use) -> tuple[str, float | None]:
     """What throttling costs the user's own step, in words and as a share; nothing without a network."""
-    if use.work is None:
+    if use.work is None or use.brief:
         return "", None
     now = wiring_of(build)
     lost = use.work.loss(now, replace(now, slow=0.0))

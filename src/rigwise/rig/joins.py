@@ -21,6 +21,8 @@ def _lanes(build: Build, use: Use) -> Iterator[Found]:
     seated = seat(build)
     if seated is None or not seated.gpus:
         return
+    if use.brief and seated.lanes >= ENOUGH:
+        return  # a note at most
     cards = len(seated.gpus)
     full = min((card.device.pcie_lanes or 16) for card in build.gpus)
     spread = ", ".join(f"x{s.lanes}" for s in seated.gpus)
@@ -73,7 +75,7 @@ def _hidden(build: Build, use: Use) -> str:
     """What pinned loading makes of it, in words, where samples are loaded."""
     assert use.work is not None
     loading = use.work.question.loading
-    if loading is None or loading.pinned:
+    if loading is None or loading.pinned or use.brief:
         return ""
     pinned = replace(use.work, question=replace(use.work.question, loading=replace(loading, pinned=True)), known={})
     lost = _loss(build, replace(use, work=pinned)) or 0.0

@@ -47,7 +47,6 @@ _SKIP = {
     "card",
     "video",
     "core",
-    "ga",
 }
 _GB = re.compile(r"(\d+)\s*(?:gb|gib)\b")
 _KIT = re.compile(r"(\d+)\s*x\s*(\d+)\s*g")
@@ -66,7 +65,7 @@ def words(text: str) -> frozenset[str]:
     >>> sorted(words("AMD Ryzen 9 5900X 3.7 GHz 12-Core Processor"))
     ['12', '3.7', '5900x', '9', 'ghz', 'ryzen']
     """
-    plain = re.sub(r"\([^()]*\)", " ", text.lower())
+    plain = re.sub(r"\bga-", "", re.sub(r"\([^()]*\)", " ", text.lower()))  # Gigabyte writes GA- before its boards
     plain = re.sub(r"\b(\d{3,4}) ?w\b", r"\1", re.sub(r"(\d) (gb|tb)\b", r"\1\2", plain))
     return frozenset(word for word in re.split(r"[^a-z0-9.+]+", plain) if word and word not in _SKIP)
 
@@ -135,7 +134,8 @@ def _card(name: str) -> Gpu | None:
         r"(?: (?:ti super|ti|super|xtx|xt|ada|pro))?)",
         asked,
     )
-    for text in (name, chip[1] if chip else ""):
+    told = chip[1].split() if chip else []
+    for text in (name, *(" ".join(told[:n]) for n in range(len(told), 1, -1))):  # "GTX 1080 Super JetStream"
         try:
             device = devices()[resolve_device(text.strip())[0]] if text.strip() else None
         except NotFoundError:

@@ -36,6 +36,7 @@ def _rule(name: str, row: Mapping[str, Any]) -> Rule:
         look=LOOKS[name],
         missing=row.get("missing", False),
         grows=row.get("grows", False),
+        sees={kind: tuple(fields) for kind, fields in row.get("sees", {}).items()},
     )
 
 

@@ -8,6 +8,7 @@ best layouts of the machine with every lane are found once; a wiring's step is t
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import inf
 
 from rigwise.cost.datakinds import Supply, supply
@@ -127,6 +128,11 @@ class Work:
         except InfeasibleError:
             return None
         return ranked.best.step_s
+
+    @cached_property
+    def usual(self) -> Estimate:
+        """The step on the usual machine."""
+        return self.estimate(Wiring())
 
     @property
     def loads(self) -> bool:

@@ -16,7 +16,7 @@ from rigwise.units import GIGA, KILO
 
 _SOCKET = re.compile(r"\b(AM[45]|TR4|sTRX4|sWRX8|sTR5|SP[356]|LGA ?\d{4}(?:-3)?)\b", re.IGNORECASE)
 _FORM = re.compile(r"\b(E-?ATX|SSI[- ](?:EEB|CEB)|Micro ATX|mATX|Mini[- ]ITX|ATX)\b", re.IGNORECASE)
-_SIZE = re.compile(r"([\d.]+) ?(TB|GB)\b", re.IGNORECASE)
+_SIZE = re.compile(r"([\d.]+) ?([TG])B?\b", re.IGNORECASE)
 _DISK = re.compile(r"rpm|hdd|hard|barracuda|caviar|ironwolf|exos|wd ?(?:blue|red|black) \d", re.IGNORECASE)
 _LEVEL = re.compile(r"\b(titanium|platinum|gold|silver|bronze|white)\b", re.IGNORECASE)
 _WEAK = "read from its name; the rest is not known"
@@ -81,7 +81,7 @@ def _drive(name: str, said: _Said) -> Part | None:
     if size is None:
         return None
     fast = re.search(r"nvme|m\.2|pcie", name.lower()) is not None
-    scale = GIGA * (KILO if size[2].upper() == "TB" else 1.0)
+    scale = GIGA * (KILO if size[2].upper() == "T" else 1.0)
     return Drive(
         **said,
         watts=8.0 if disk else 5.0,

@@ -19,7 +19,7 @@ from typing import Any
 
 from rigwise.errors import NotFoundError, UsageError
 from rigwise.hardware.catalog import links
-from rigwise.hardware.names import resolve_device
+from rigwise.hardware.names import known_device
 
 Row = dict[str, str]
 _SOURCE = "table of the given folder"
@@ -181,7 +181,9 @@ def device_of(chip: str, memory: str) -> str:
     """
     for text in (f"{chip} {memory}GB", chip):
         try:
-            return resolve_device(text)[0]
-        except NotFoundError:
+            found = known_device(text)
+        except NotFoundError:  # it stands for several
             continue
+        if found:
+            return found[0]
     return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from rigwise.errors import InfeasibleError, UsageError
 from rigwise.hardware.cluster import Cluster
 from rigwise.layouts.layout import Layout
 from rigwise.layouts.rules import RULES
-from rigwise.search.exact import OBJECTIVES, Found, search
+from rigwise.search.exact import OBJECTIVES, Found, Row, anything_fits, search
 from rigwise.search.mixed import choices, mixed_axes, with_choice
 from rigwise.search.reasons import walk_says, why
 from rigwise.search.space import Axes, axes, fixed, space
@@ -91,11 +91,13 @@ def plan(
     started = time.perf_counter()
     found = _search(question, precision, objective, top, fix or {}, every)
     took = time.perf_counter() - started
-    best, front = ([layout for _, _, layout in some] for some in (found.best, _thinned(found.frontier)))
+    best, front = ([row.layout for row in some] for some in (found.best, _thinned(found.frontier)))
     usual = plain_data_parallel(question, precision)
-    known = _together(question, [*best, *front, *([usual] if usual else [])])
+    different = list(dict.fromkeys([*best, *front, *([usual] if usual else [])]))
+    found_rows, answer = estimates(question, different)  # a few layouts take as long as one: all are asked for at once
+    known = dict(zip(different, found_rows, strict=True))
     rows, plain = [known[layout] for layout in best], known[usual] if usual else None
-    walked = timeline(question, rows[0].layout)
+    walked = timeline(question, best[0], answer)
     return Plan(
         model=question.model.name,
         cluster=question.cluster.name,
@@ -111,12 +113,6 @@ def plan(
         timeline=walked,
         why=(*why(question, rows, plain), *walk_says(rows[0], walked)),
     )
-
-
-def _together(question: Question, layouts: Iterable[Layout]) -> dict[Layout, Estimate]:
-    """The estimate of each layout; a few layouts take as long as one, so all are asked for at once."""
-    different = list(dict.fromkeys(layouts))
-    return dict(zip(different, estimates(question, different), strict=True))
 
 
 def plain_data_parallel(question: Question, precision: str) -> Layout | None:
@@ -213,7 +209,7 @@ def _smallest_change(question: Question, precision: str, fix: Mapping[str, objec
         larger = _grown(cluster, times)
         wider = replace(question, cluster=larger, batch=question.batch * times)
         on = fixed(axes(wider.model, larger, wider.batch), fix)
-        if search(wider, space(wider.model, larger, on, precision), top=1).feasible:
+        if anything_fits(wider, space(wider.model, larger, on, precision)):
             return f"{larger.devices} devices of the kind, with batch {wider.batch}"
     return "a device with more memory, a smaller model, or fewer tokens a sample"
 
@@ -225,7 +221,7 @@ def _grown(cluster: Cluster, times: int) -> Cluster:
     return replace(cluster, nodes=cluster.nodes * times)
 
 
-def _thinned(frontier: list[tuple[float, float, Layout]], most: int = 24) -> list[tuple[float, float, Layout]]:
+def _thinned(frontier: list[Row], most: int = 24) -> list[Row]:
     """At most `most` points of the frontier, evenly spread, ends included."""
     if len(frontier) <= most:
         return frontier

@@ -161,7 +161,7 @@ def _best(question: Question, precision: str, way: str, fix: Mapping[str, object
     devices = question.cluster.devices
     on = fixed(_restricted(axes(question.model, question.cluster, question.batch), way, devices), fix)
     found = search(question, space(question.model, question.cluster, on, precision), top=1)
-    return estimate(question, found.best[0][2]) if found.best else None
+    return estimate(question, found.best[0].layout) if found.best else None
 
 
 def _restricted(on: Axes, way: str, devices: int) -> Axes:

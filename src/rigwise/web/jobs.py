@@ -25,7 +25,8 @@ State = Literal["running", "done", "failed", "cancelled"]
 
 @dataclass(kw_only=True)
 class Job:
-    """A question that is being answered. id: random, and all that one needs to listen. progress: (done, all).
+    """A question that is being answered. id: random, and all that one needs to listen. progress: (done, all). stage: what it
+    is at, in words.
 
     doing: it makes the machine work, and is not the answer to the same question again. steps: what a run told so far.
     """
@@ -35,6 +36,7 @@ class Job:
     id: str = field(default_factory=lambda: token_urlsafe(12))
     state: State = "running"
     progress: tuple[int, int] | None = None
+    stage: str = ""
     answer: dict[str, Any] | None = None
     problem: dict[str, Any] | None = None
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -44,7 +46,7 @@ class Job:
 
     def to_dict(self, *, whole: bool = False) -> dict[str, Any]:
         """The job for JSON; whole: with its answer."""
-        told = {"id": self.id, "verb": self.verb, "state": self.state, "progress": self.progress}
+        told = {"id": self.id, "verb": self.verb, "state": self.state, "progress": self.progress, "stage": self.stage}
         more = {"request": self.request, "steps": self.steps, "answer": self.answer} if whole else {}
         return {**told, "problem": self.problem, **more}
 
@@ -73,7 +75,7 @@ class Jobs:
             if job.verb == verb and job.request == request and job.state in ("running", "" if doing else "done"):
                 return job
         if doing and any(job.doing and job.state == "running" for job in self.by_id.values()):
-            raise LaunchError("a run is underway already", rule="one at a time: two would measure each other")
+            raise LaunchError("the machine is at work already", rule="one at a time: two would measure each other")
         if sum(job.state == "running" for job in self.by_id.values()) >= MOST_RUNNING:
             raise LaunchError(
                 f"{MOST_RUNNING} jobs run already", rule=f"{MOST_RUNNING} at a time", nearest="cancel one"
@@ -138,7 +140,7 @@ class Jobs:
 async def _heard(job: Job, line: dict[str, Any]) -> None:
     if "progress" in line:
         job.steps += line.get("steps", ())
-        await job.tell(progress=tuple(line["progress"]))
+        await job.tell(progress=tuple(line["progress"]), stage=line.get("stage", ""))
     elif "answer" in line:
         await job.tell(answer=line["answer"], state="done")
     else:
@@ -169,8 +171,8 @@ async def events(job: Job) -> AsyncIterator[str]:
             yield f"event: end\ndata: {said}\n\n"
             return
         yield f"event: progress\ndata: {said}\n\n"
-        seen = job.progress
-        while job.state == "running" and job.progress == seen:
+        seen = job.progress, job.stage
+        while job.state == "running" and (job.progress, job.stage) == seen:
             try:
                 async with job.news:
                     await asyncio.wait_for(job.news.wait(), _BEAT)

@@ -123,7 +123,7 @@ def one_file(answers: Mapping[str, Any], shown: Mapping[str, str], page: Path = 
 
 def _answer(verb: str, said: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     kind = VERBS[verb]
-    return payload(kind, kind.request(**said), folder, lambda done, total, step=None: None)
+    return payload(kind, kind.request(**said), folder, lambda *_, **__: None)
 
 
 def _version() -> str:

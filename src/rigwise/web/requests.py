@@ -314,6 +314,14 @@ class Run(Request):
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
+class Measure(Request):
+    """Measure the machine of the server, and write it to the history of its user. Long: ask for it as a job."""
+
+    seconds: Annotated[float, Field(strict=True, ge=1, le=3600)] | None = None
+    thorough: Annotated[bool, Field(strict=True)] = False
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
 class Validation(Request):
     """Every measured row that rigwise carries, predicted. Long: ask for it as a job."""
 

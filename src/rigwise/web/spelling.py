@@ -24,6 +24,7 @@ _COMMANDS = {
     "conv-layer": "conv",
     "conv-map": "conv map",
     "run": "run",
+    "measure": "measure",
     "validation": "validate",
 }
 _FIRST = {"plan": "model", "estimate": "model", "scale": "model", "split": "shape", "advise": "model"}

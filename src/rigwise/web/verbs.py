@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from rigwise import api
 from rigwise.errors import RigwiseError
 from rigwise.report.payload import SCHEMA_VERSION, plain
-from rigwise.web import convolving, drawings, requests, running
+from rigwise.web import convolving, drawings, measuring, requests, running
 from rigwise.web.answers import buying, laboratory, measured, planning, thinking
 from rigwise.web.answers.base import Told
 from rigwise.web.names import cluster_name, image_name, model_name, task_name, told_run
@@ -24,9 +24,9 @@ FIRST = {"model": "llama-3-8b", "cluster": "8xh100-sxm-80gb"}
 
 
 class Progress(Protocol):
-    """What hears how far an answer is; step: what a run tells of a step."""
+    """What hears how far an answer is; step: what a run tells of a step; stage: what it is at."""
 
-    def __call__(self, done: int, total: int, step: Mapping[str, Any] | None = None) -> None:
+    def __call__(self, done: int, total: int, step: Mapping[str, Any] | None = None, stage: str = "") -> None:
         """Hear it."""
 
 
@@ -88,7 +88,7 @@ def dumped(verb: Verb, request: requests.Request, folder: Path | None) -> bytes:
     return json.dumps(found, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def _unheard(done: int, total: int, step: Mapping[str, Any] | None = None) -> None:
+def _unheard(done: int, total: int, step: Mapping[str, Any] | None = None, stage: str = "") -> None:
     """Progress of an answer that is given at once."""
 
 
@@ -124,10 +124,6 @@ def _scale(said: Said, _: Progress) -> Mapping[str, Any]:
     return {**asked.subject(), **asked.scale(sorted(set(devices)) if devices else None).to_dict()}
 
 
-def _split(said: Said, _: Progress) -> Mapping[str, Any]:
-    return api.split(**said).to_dict()
-
-
 def _advise(said: Said, _: Progress) -> Mapping[str, Any]:
     against = said.pop("why_not", None)
     found = api.advise(said.pop("model", None), **said)
@@ -159,102 +155,84 @@ def _validation(_: Said, progress: Progress) -> Mapping[str, Any]:
     return {**found.to_dict(), "points": drawings.points(found)}
 
 
-VERBS: Mapping[str, Verb] = {
-    verb.name: verb
-    for verb in (
-        Verb(name="plan", request=requests.Plan, gives=planning.PlanAnswer, answer=_plan),
-        Verb(name="estimate", request=requests.Estimate, gives=planning.OneLayout, answer=_estimate),
-        Verb(name="timeline", request=requests.Timeline, gives=planning.Stages, answer=_timeline),
-        Verb(name="export", request=requests.Export, gives=planning.ExportAnswer, answer=_export),
-        Verb(name="scale", request=requests.Scale, gives=planning.ScaleAnswer, answer=_scale),
-        Verb(name="split", request=requests.Split, gives=planning.SplitAnswer, answer=_split),
-        Verb(name="advise", request=requests.Advise, gives=buying.Advice, answer=_advise),
-        Verb(name="chart", request=requests.Chart, gives=buying.ChartAnswer, answer=_chart),
-        Verb(name="rig", request=requests.Rig, gives=buying.Machine, answer=_rig),
-        Verb(name="rig-check", request=requests.RigCheck, gives=buying.Machine, answer=_rig_check),
-        Verb(
-            name="brain-estimate",
-            request=requests.BrainEstimate,
-            gives=thinking.Brain,
-            answer=lambda said, _: api.brain_estimate(**said).to_dict(),
-        ),
-        Verb(
-            name="brain-compare",
-            request=requests.BrainCompare,
-            gives=thinking.Comparison,
-            answer=lambda said, _: api.brain_compare(**said).to_dict(),
-        ),
-        Verb(name="brain-machines", request=requests.BrainMachines, gives=thinking.Fleet, answer=_machines),
-        Verb(
-            name="brain-forecast",
-            request=requests.BrainForecast,
-            gives=thinking.Forecast,
-            answer=lambda said, _: api.brain_forecast(**said).to_dict(),
-        ),
-        Verb(
-            name="brain-neuron",
-            request=requests.BrainNeuron,
-            gives=thinking.NeuronAnswer,
-            answer=lambda said, _: api.brain_neuron(said.pop("cell", "purkinje"), **said).to_dict(),
-        ),
-        Verb(
-            name="conv-features",
-            request=requests.ConvFeatures,
-            gives=laboratory.Features,
-            answer=lambda said, _: convolving.features(said),
-        ),
-        Verb(
-            name="conv-spectrum",
-            request=requests.ConvSpectrum,
-            gives=laboratory.Spectrum,
-            answer=lambda said, _: convolving.spectrum(said),
-        ),
-        Verb(
-            name="conv-pixel",
-            request=requests.ConvPixel,
-            gives=laboratory.Pixel,
-            answer=lambda said, _: convolving.pixel(said),
-        ),
-        Verb(
-            name="conv-layers",
-            request=requests.ConvLayers,
-            gives=laboratory.ConvLayersAnswer,
-            answer=lambda said, _: convolving.layers(said),
-        ),
-        Verb(
-            name="conv-layer",
-            request=requests.ConvLayer,
-            gives=laboratory.ConvLayerAnswer,
-            answer=lambda said, _: api.conv_layer(said.pop("model"), said.pop("layer"), **said).to_dict(),
-        ),
-        Verb(
-            name="conv-map",
-            request=requests.ConvMap,
-            gives=laboratory.WinMap,
-            answer=lambda said, _: api.conv_map(**said).to_dict(),
-        ),
-        Verb(
-            name="runs",
-            request=requests.Runs,
-            gives=measured.RunsAnswer,
-            answer=lambda _, __: running.runs(),
-            fresh=True,
-        ),
-        Verb(
-            name="run",
-            request=requests.Run,
-            gives=measured.RunReport,
-            answer=running.run,
-            long=True,
-            fresh=True,
-            doing=True,
-        ),
-        Verb(
-            name="validation",
-            request=requests.Validation,
-            gives=measured.ValidationAnswer,
-            answer=_validation,
-            long=True,
-        ),
-    )
+def _neuron(said: Said, _: Progress) -> Mapping[str, Any]:
+    return api.brain_neuron(said.pop("cell", "purkinje"), **said).to_dict()
+
+
+def _conv_layer(said: Said, _: Progress) -> Mapping[str, Any]:
+    return api.conv_layer(said.pop("model"), said.pop("layer"), **said).to_dict()
+
+
+def _of(ask: Callable[..., Any]) -> Answer:
+    """An answer that takes what was said by name."""
+    return lambda said, _: ask(**said).to_dict()
+
+
+def _with(ask: Callable[[Said], Mapping[str, Any]]) -> Answer:
+    """An answer that takes what was said as it is, and has no progress."""
+    return lambda said, _: ask(said)
+
+
+_QUICK: Mapping[str, tuple[type[requests.Request], type[Told], Answer]] = {
+    "plan": (requests.Plan, planning.PlanAnswer, _plan),
+    "estimate": (requests.Estimate, planning.OneLayout, _estimate),
+    "timeline": (requests.Timeline, planning.Stages, _timeline),
+    "export": (requests.Export, planning.ExportAnswer, _export),
+    "scale": (requests.Scale, planning.ScaleAnswer, _scale),
+    "split": (requests.Split, planning.SplitAnswer, _of(api.split)),
+    "advise": (requests.Advise, buying.Advice, _advise),
+    "chart": (requests.Chart, buying.ChartAnswer, _chart),
+    "rig": (requests.Rig, buying.Machine, _rig),
+    "rig-check": (requests.RigCheck, buying.Machine, _rig_check),
+    "brain-estimate": (requests.BrainEstimate, thinking.Brain, _of(api.brain_estimate)),
+    "brain-compare": (requests.BrainCompare, thinking.Comparison, _of(api.brain_compare)),
+    "brain-machines": (requests.BrainMachines, thinking.Fleet, _machines),
+    "brain-forecast": (requests.BrainForecast, thinking.Forecast, _of(api.brain_forecast)),
+    "brain-neuron": (requests.BrainNeuron, thinking.NeuronAnswer, _neuron),
+    "conv-features": (requests.ConvFeatures, laboratory.Features, _with(convolving.features)),
+    "conv-spectrum": (requests.ConvSpectrum, laboratory.Spectrum, _with(convolving.spectrum)),
+    "conv-pixel": (requests.ConvPixel, laboratory.Pixel, _with(convolving.pixel)),
+    "conv-layers": (requests.ConvLayers, laboratory.ConvLayersAnswer, _with(convolving.layers)),
+    "conv-layer": (requests.ConvLayer, laboratory.ConvLayerAnswer, _conv_layer),
+    "conv-map": (requests.ConvMap, laboratory.WinMap, _of(api.conv_map)),
 }
+"""The verbs that answer at once, and always the same."""
+_OTHERS = (
+    Verb(
+        name="runs",
+        request=requests.Runs,
+        gives=measured.RunsAnswer,
+        answer=_with(lambda _: running.runs()),
+        fresh=True,
+    ),
+    Verb(
+        name="run",
+        request=requests.Run,
+        gives=measured.RunReport,
+        answer=running.run,
+        long=True,
+        fresh=True,
+        doing=True,
+    ),
+    Verb(
+        name="measure",
+        request=requests.Measure,
+        gives=measured.MeasureAnswer,
+        answer=measuring.measure,
+        long=True,
+        fresh=True,
+        doing=True,
+    ),
+    Verb(
+        name="validation",
+        request=requests.Validation,
+        gives=measured.ValidationAnswer,
+        answer=_validation,
+        long=True,
+    ),
+)
+_ALL = (
+    *(Verb(name=n, request=asked, gives=gives, answer=how) for n, (asked, gives, how) in _QUICK.items()),
+    *_OTHERS,
+)
+VERBS: Mapping[str, Verb] = {verb.name: verb for verb in _ALL}

@@ -2,7 +2,7 @@
 
     python -m rigwise.web.worker < {"verb": "plan", "request": {...}, "folder": null}
 
-A line is {"progress": [done, all], "steps": [...]}, {"answer": {...}} or {"problem": {...}}; the last one is one of the
+A line is {"progress": [done, all], "steps": [...], "stage": "..."}, {"answer": {...}} or {"problem": {...}}; the last one is one of the
 latter two. Steps of a run are told a few at a time.
 """
 
@@ -37,19 +37,19 @@ def work(question: dict[str, Any]) -> dict[str, Any]:
 
 
 class Teller:
-    """Tells progress at most ten times a second, and at the end; no step is left out."""
+    """Tells progress at most ten times a second, and of a new stage and the end at once; no step is left out."""
 
     def __init__(self) -> None:
         self.steps: list[Mapping[str, Any]] = []
-        self.told = 0.0
+        self.told, self.stage = 0.0, ""
 
-    def __call__(self, done: int, total: int, step: Mapping[str, Any] | None = None) -> None:
+    def __call__(self, done: int, total: int, step: Mapping[str, Any] | None = None, stage: str = "") -> None:
         """Hear it."""
         self.steps += [step] if step else []
         now = time.monotonic()
-        if now - self.told >= _PAUSE_S or done == total:
-            _say({"progress": [done, total], "steps": self.steps})
-            self.steps, self.told = [], now
+        if now - self.told >= _PAUSE_S or done == total or stage != self.stage:
+            _say({"progress": [done, total], "steps": self.steps, "stage": stage})
+            self.steps, self.told, self.stage = [], now, stage
 
 
 def _say(line: dict[str, Any]) -> None:

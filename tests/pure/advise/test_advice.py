@@ -57,7 +57,7 @@ def test_a_deadline_asks_for_the_least_money_in_time(today) -> None:
 def test_work_within_a_budget_is_done_soonest(today) -> None:
     found = advise(today, work="1e9 images", budget=300, get=["rent"])
     assert found.need.goal == "soonest"
-    assert found.best.time_s == pytest.approx(1e9 / found.best.throughput)
+    assert found.best.time_s == pytest.approx(600 + 1e9 / found.best.throughput)  # ten minutes to begin
     assert found.best.spend == pytest.approx(found.best.candidate.hourly * found.best.time_s / 3600)
 
 
@@ -125,7 +125,6 @@ def test_an_upgrade_counts_what_is_there(today) -> None:
     more = [c for c in found.every if c.candidate.device.name == "rtx-3090" and c.candidate.count == 4]
     assert more[0].candidate.owned == 2
     assert not [c for c in found.every if c.candidate.device.name == "rtx-3090" and c.candidate.count <= 2]
-    assert found.beside
     assert all(row.throughput > found.now.throughput for row in found.beside)
 
 
@@ -165,7 +164,7 @@ def test_what_does_not_fit_says_what_would_make_it_fit(today) -> None:
     says = " ".join(api.why_not(found, "rtx 3090"))
     assert "does not fit" in says
     assert "--adapt lora" in says
-    assert "2 of them: dp=1,pp=2" in says
+    assert "2 of them, 16 bit, pipeline parallel" in says
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ import rigwise
 from rigwise import api
 from rigwise.advise.charts import works
 from rigwise.advise.mixed import shares
-from rigwise.advise.money import break_even, spot_usd
+from rigwise.advise.money import break_even, useful_share
 from rigwise.advise.needs import personas
 from rigwise.advise.prices import packaged_offers, price_book
 from rigwise.advise.refresh import refresh
@@ -35,7 +35,7 @@ def test_a_chart_has_every_card_with_its_speed_and_its_value(work: str, today) -
     found = api.chart(work, today=today)
     assert len(found) > 100
     assert found[0].relative == 1
-    assert max(bar.value for bar in found if bar.value) == pytest.approx(1)
+    assert max(bar.value for bar in found if bar.value and bar.measured) == pytest.approx(1)
     assert [bar.speed for bar in found] == sorted((bar.speed for bar in found), reverse=True)
 
 
@@ -117,7 +117,7 @@ def test_at_break_even_owning_and_renting_cost_the_same(price: float, rent: floa
 
 def test_a_rent_below_the_electricity_never_breaks_even() -> None:
     assert break_even(1000.0, 0.01, watts=1000.0, per_kwh=0.2, use=0.5).never
-    assert spot_usd(1.0, 100.0, 20.0) == float("inf")
+    assert useful_share(100.0, 20.0) == 0
 
 
 def test_every_word_of_the_glossary_is_explained_with_arithmetic_that_holds() -> None:

@@ -41,8 +41,7 @@ def test_the_count_is_the_need_over_what_is_sustained(fleet) -> None:
 def test_a_peak_says_little(fleet) -> None:
     for one in fleet.machines:
         rates = {name: rate.value for name, rate in one.rates.items()}
-        assert rates["peak"] > 0.98 * rates["dense"]  # a GeForce's clock goes beyond the boost that is stated
-        assert rates["dense"] > rates["shape"] > rates["hpcg"]
+        assert rates["peak"] >= rates["dense"] > rates["shape"] > rates["hpcg"]
         assert rates["peak"] > rates["linpack"]
 
 

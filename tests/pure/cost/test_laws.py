@@ -127,3 +127,12 @@ def test_every_stack_loads_and_an_unknown_one_names_the_nearest() -> None:
         assert efficiencies(A100, name).stack_name == name
     with pytest.raises(NotFoundError, match="megatron"):
         efficiencies(A100, "megatrn")
+
+
+def test_equal_products_in_a_row_are_as_long_as_each_alone() -> None:
+    on = engine(A100, "bfloat16", efficiencies(A100).device)
+    m = np.repeat(np.arange(1, 251) * 64.0, 6).reshape(-1, 1, 1)
+    together = gemm_seconds(1, m, 4096.0, 1024.0, on)
+    alone = [gemm_seconds(1, rows, 4096.0, 1024.0, on).item() for rows in m[::6, 0, 0]]
+    assert together.shape == m.shape
+    assert together.ravel().tolist() == np.repeat(alone, 6).tolist()

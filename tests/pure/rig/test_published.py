@@ -1,4 +1,7 @@
-"""Builds that people published, read as they wrote them: no false alarm, and where they deserve a finding, that one."""
+"""Builds that people published, read as they wrote them: no false alarm, and where they deserve findings, those.
+
+Half are machines for deep learning, half desktops with a GPU: people, shops and a magazine publish both as lists.
+"""
 
 from __future__ import annotations
 
@@ -45,11 +48,17 @@ def test_a_published_build_raises_no_alarm(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, row in SOURCES.items() if row["deserves"]])
 def test_a_build_that_deserves_a_finding_gets_that_one_and_no_other(name: str) -> None:
-    assert [rule for rule, _ in alarms(published(name))] == [SOURCES[name]["deserves"]]
+    assert [rule for rule, _ in alarms(published(name))] == SOURCES[name]["deserves"].split()
+
+
+def test_fifty_sound_builds_are_real_ones() -> None:
+    assert len(SOUND) >= 50
+    assert {row["purpose"] for row in SOURCES.values()} == {"deep learning", "desktop"}
 
 
 def test_every_published_build_has_its_source_and_most_of_its_parts_are_known() -> None:
     assert {row["build"] for row in rows("published")} == set(SOURCES)
     assert all(row["title"] and row["author"] and row["date"] and row["address"] for row in SOURCES.values())
     parts = [item.part for name in SOURCES for item in published(name).items]
-    assert sum(part.id in catalogue().by_id for part in parts) > 0.5 * len(parts)
+    assert sum(part.id in catalogue().by_id for part in parts) > 0.4 * len(parts)
+    assert sum(part.source != "its name" for part in parts) > 0.6 * len(parts)  # kits and chips are read

@@ -97,7 +97,7 @@ def test_a_wrong_toml_is_refused(text: str, error) -> None:
     ("kind", "name", "ident"),
     [
         ("cpu", "AMD Ryzen 9 5900X 3.7 GHz 12-Core Processor", "ryzen-9-5900x"),
-        ("cpu", "AMD Ryzen 7 5700G", None),
+        ("cpu", "AMD Ryzen 7 5750GE", None),
         ("gpu", "EVGA GeForce RTX 3090 24 GB FTW3 ULTRA GAMING", "evga-geforce-rtx-3090-ftw3-ultra"),
         ("psu", "Corsair RM850 850 W 80+ Gold", "corsair-rm850"),
     ],

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from machines import A100, selene
-from rigwise.cost.estimate import Question, estimate
-from rigwise.layouts.layout import Layout
-from rigwise.layouts.rules import broken
+from rigwise.cost.estimate import Question, estimate, evaluate
+from rigwise.cost.money import Rates
+from rigwise.layouts.layout import SCHEDULES, Layout
+from rigwise.layouts.rules import broken, legal
 from rigwise.models.zoo import load
-from rigwise.search.exact import search
-from rigwise.search.space import Axes, divisors, space
+from rigwise.search.exact import OBJECTIVES, anything_fits, search
+from rigwise.search.space import Axes, axes, divisors, space
 
 GPT = load("gpt3-125m", seq=512)
 SMALL = replace(A100, memory=4 * 2.0**30)
@@ -75,7 +77,7 @@ def test_the_frontier_is_what_no_other_layout_beats(one_by_one: list[tuple[float
         for s, m, _ in fits
         if not any((s2 < s and m2 <= m) or (s2 <= s and m2 < m) for s2, m2, _ in fits)
     }
-    assert {(round(s, 9), round(m)) for s, m, _ in found.frontier} == unbeaten
+    assert {(round(s, 9), round(m)) for s, m, *_ in found.frontier} == unbeaten
 
 
 @pytest.mark.parametrize("objective", ["time", "energy", "memory"])
@@ -91,6 +93,57 @@ def test_slices_do_not_change_the_answer(monkeypatch: pytest.MonkeyPatch) -> Non
     whole = search(ASK, table, top=3)
     monkeypatch.setattr("rigwise.search.exact._CELLS", 16)
     assert search(ASK, table, top=3) == whole
+
+
+MIXED = load("mixtral-8x7b", seq=512)
+EXPERTS = Question(model=MIXED, cluster=selene(16, A100), batch=32, rates=Rates(hourly=2.0))
+LONG = load("llama-3-8b")
+CONTEXT = Question(model=LONG, cluster=selene(32, A100), batch=64)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("ask", [EXPERTS, CONTEXT], ids=["experts", "context"])
+def test_a_bound_leaves_out_nothing_that_could_win(ask: Question, objective: str, monkeypatch) -> None:
+    if objective == "cost" and ask is CONTEXT:
+        pytest.skip("no price is given")
+    table = space(ask.model, ask.cluster, axes(ask.model, ask.cluster, ask.batch), "bfloat16")
+    monkeypatch.setattr("rigwise.search.exact._LARGE", 10**9)
+    whole = search(ask, table, objective=objective)
+    monkeypatch.setattr("rigwise.search.exact._LARGE", 0)
+    bounded = search(ask, table, objective=objective)
+    assert [row.layout for row in bounded.best] == [row.layout for row in whole.best]
+    assert [row.layout for row in bounded.frontier] == [row.layout for row in whole.frontier]
+    assert (bounded.legal, bounded.feasible) == (whole.legal, whole.feasible)
+
+
+@pytest.mark.parametrize("ask", [ASK, EXPERTS, CONTEXT], ids=["dense", "experts", "context"])
+def test_no_step_is_sooner_than_its_bound(ask: Question) -> None:
+    every = axes(ask.model, ask.cluster, ask.batch, every=True)
+    few = replace(every, micro=every.micro[:2], vpp=every.vpp[:2], offload=("none", "all"), schedule=SCHEDULES[:3])
+    table = space(ask.model, ask.cluster, few, "bfloat16")
+    answer = evaluate(ask, table)
+    allowed = np.broadcast_to(legal(table, ask.model, ask.cluster, ask.batch), table.shape)
+    share = np.broadcast_to(answer.step.least() / answer.seconds, table.shape)[allowed]
+    assert 0 < share.min()
+    assert 0.8 < share.max() <= 1 + 1e-9, "near the best ones it is tight"
+
+
+def test_what_fits_is_known_without_its_time() -> None:
+    table = space(GPT, ASK.cluster, AXES, "bfloat16")
+    assert anything_fits(ASK, table)
+    tiny = replace(ASK, cluster=selene(4, replace(A100, memory=2.0**28)))
+    assert not anything_fits(tiny, table)
+
+
+def test_pairs_of_a_table_are_its_layouts() -> None:
+    table = space(GPT, ASK.cluster, AXES, "bfloat16")
+    row, column = np.array([0, 1, table.shape[0] - 1]), np.array([1, 0, table.shape[1] - 1])
+    pairs = table.pairs(row, column)
+    assert pairs.shape == (3, *table.shape[2:])
+    places = np.array([0, pairs.size // 2, pairs.size - 1])
+    for place, layout in zip(places, pairs.layouts(places), strict=True):
+        i, *rest = (int(n) for n in np.unravel_index(place, pairs.shape))
+        assert layout == pairs.layout(i, *rest) == table.layout(int(row[i]), int(column[i]), *rest)
 
 
 @settings(max_examples=100, deadline=None)

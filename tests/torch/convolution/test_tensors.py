@@ -12,10 +12,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from convolutions import arrays, geometries, seeds
-from rigwise.convolution import Conv, conv, geometry, replace, run_pass
+from rigwise.convolution import Conv, conv, geometry, operation, replace, run_pass
 from rigwise.convolution.bounds import error_bound
 from rigwise.convolution.counts import spectra_bytes
-from rigwise.convolution.torch_kernels import choice, memory, passes
+from rigwise.convolution.torch_kernels import choice, function, memory, passes
 from rigwise.convolution.torch_kernels.function import apply, plan_for
 from rigwise.errors import NotFoundError, UsageError
 
@@ -188,6 +188,39 @@ def test_small_layers_are_torchs_own_at_once_and_what_does_not_fit_is_still_refu
             conv(x[0], w, padding=1)
         with pytest.raises(UsageError):
             conv(x, w, padding=1, output_padding=1)
+
+
+def test_the_next_such_call_goes_straight_to_torchs_own(monkeypatch):
+    monkeypatch.setattr(operation, "QUICK", {})
+    monkeypatch.setattr(function, "QUICK", operation.QUICK)
+    x, w = torch.randn(2, 3, 7, 7), torch.randn(4, 3, 3, 3)
+    y = F.conv2d(x, w, padding=1)
+    assert torch.equal(conv(x, w, padding=1), y)
+    ((key, known),) = operation.QUICK.items()
+    assert known[-1] is not None  # only a forward pass was asked for
+    w.requires_grad_()
+    assert torch.equal(conv(x, w, padding=1), y)
+    assert operation.QUICK[key][-1] is None
+    monkeypatch.setattr(operation, "_TENSORS", {torch.Tensor: None})  # the longer road would end here
+    assert torch.autograd.grad(conv(x, w, padding=1).sum(), w)[0].shape == w.shape
+    monkeypatch.undo()
+    with pytest.raises(UsageError):
+        conv(x, w.double(), padding=1)
+    with pytest.raises(UsageError):
+        conv(x, w, torch.zeros(2, 2), padding=1)
+
+
+def test_what_was_timed_on_other_threads_is_looked_up_again(monkeypatch):
+    monkeypatch.setattr(operation, "QUICK", {})
+    monkeypatch.setattr(function, "QUICK", operation.QUICK)
+    x, w = torch.randn(2, 3, 7, 7), torch.randn(4, 3, 3, 3)
+    conv(x, w, stride=2)
+    ((key, known),) = operation.QUICK.items()
+    operation.QUICK[key] = (None, (), known[2], known[3] + 1, None)
+    assert torch.equal(conv(x, w, stride=2), F.conv2d(x, w, stride=2))
+    assert operation.QUICK[key] == known
+    conv(x, w, stride=[2, 2])  # lists cannot be looked up
+    assert len(operation.QUICK) == 1
 
 
 def test_a_layer_remembers_by_shape_and_forgets_in_a_copy():

@@ -15,10 +15,10 @@ export const axis = (name: string, more: Option = {}): Option => {
     nameLocation: 'middle',
     nameGap: 30,
     nameTextStyle: { color: soft, fontSize: 12 },
-    axisLabel: { color: soft, hideOverlap: true },
     axisLine: { lineStyle: { color: line } },
     splitLine: { lineStyle: { color: line, width: 0.5 } },
     ...more,
+    axisLabel: { color: soft, hideOverlap: true, ...(more.axisLabel as Option | undefined) },
   };
 };
 

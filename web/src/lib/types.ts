@@ -426,16 +426,17 @@ export interface ForecastScenario {
   source: string;
 }
 
-/** A job: how far it is, what a run told of its steps, and the answer or the problem at its end. */
+/** A job: how far it is, what it is at, what a run told of its steps, and the answer or the problem at its end. */
 export interface JobTold {
   id: string;
   verb: string;
   state: 'running' | 'done' | 'failed' | 'cancelled';
   progress: [number, number] | null;
+  stage: string;
   problem: Record<string, unknown> | null;
   request?: Record<string, unknown> | null;
   steps?: RunStep[] | null;
-  answer?: RunReport | Validation | Record<string, unknown> | null;
+  answer?: RunReport | Measure | Validation | Record<string, unknown> | null;
 }
 
 /** A kernel with its values. */
@@ -480,6 +481,46 @@ export interface MachineTotal {
   noise_db: number | null;
   usd_per_hour: number;
   electricity_usd_3_years: number;
+}
+
+/** This machine, measured. */
+export interface Measure {
+  schema_version: number;
+  same: Spelling;
+  settings: MeasuredSetting[];
+}
+
+/** A collective between ranks: seconds that it takes at least, and bytes a second of a long one. */
+export interface MeasuredLink {
+  collective: string;
+  alpha: number;
+  bandwidth: number;
+  error: number;
+  worst: number;
+}
+
+/** One thing timed. value: the median, in the metric's unit. rate: FLOP/s, of what multiplies. */
+export interface MeasuredRow {
+  metric: string;
+  kind: string;
+  which: string;
+  sizes: Record<string, number>;
+  value: number;
+  spread: number | null;
+  times: number;
+  rate: number | null;
+}
+
+/** What was found at a number of ranks and threads. */
+export interface MeasuredSetting {
+  session: number;
+  ranks: number;
+  threads: number;
+  spread: number;
+  others: number;
+  doubts: string[];
+  links: MeasuredLink[];
+  rows: MeasuredRow[];
 }
 
 /** The names that can be said. */

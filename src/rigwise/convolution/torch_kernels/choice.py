@@ -8,12 +8,14 @@ memory and by `remember` in a file. A choice is of one geometry, type, device an
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 from math import prod
+from statistics import median
 from typing import Any
 
 import torch
@@ -33,8 +35,8 @@ _NOT_NEAR = 10.0  # where torch's own is the best and spectra are this far behin
 _MUCH_PADDING = 2  # from here on torch's own may be quicker on an input that is padded first
 _CLEARLY = 1.5  # what one run finds this many times behind the best is not run again
 _MARGIN = 0.97  # what is no sooner than this share of torch's own leaves it to torch
-_FINAL, _FINAL_NEAR, _ALIKE_NEAR = 6, 1.4, 2.0  # mixes that run as whole steps, and how far their sums may be behind
-_FINAL_S, _MOST_ROUNDS = 0.04, 200  # of each of them
+_FINAL, _FINAL_NEAR, _ALIKE_NEAR = 8, 1.6, 2.5  # mixes that run as whole steps, and how far their sums may be behind
+_FINAL_S, _FIRST_ROUNDS, _LEAST_ROUNDS, _MOST_ROUNDS = 0.06, 4, 11, 200  # of each of them
 _FUNCTION_S = 25e-6  # what a function of Python's costs autograd, forward and backward
 _RUNS, _LONG, _LONG_S = 5, 2, 0.1
 _ENOUGH_S = 3e-3  # what is short runs until it ran as long
@@ -140,20 +142,30 @@ def _soonest_whole(shape: Geometry, times: Times, whole: Whole, device: torch.de
     if len(finals) == 1:
         return finals[0]
     step = whole()
-    works = {names: step(plan_of(shape, names, "")) for names in finals}
-    best = {names: min(_once(work, device), _once(work, device)) for names, work in works.items()}
-    spent = 0.0
-    for _ in range(_MOST_ROUNDS):
-        least = min(best.values())
-        for names, work in works.items():
-            if best[names] < _CLEARLY * least:
-                took = _once(work, device)
-                best[names], spent = min(best[names], took), spent + took
-        if spent > _FINAL_S * len(works):
+    medians = _raced({names: step(plan_of(shape, names, "")) for names in finals}, device)
+    found = min(medians, key=lambda names: medians[names])
+    own = [names for names in medians if set(names) == {LIBRARY}]
+    return own[0] if own and medians[found] > _MARGIN * medians[own[0]] else found
+
+
+def _raced(works: dict[tuple[str, ...], Work], device: torch.device) -> dict[tuple[str, ...], float]:
+    """The median seconds of each, in rounds of all in ever another order; who falls behind leaves."""
+    for work in works.values():
+        _once(work, device)
+    took: dict[tuple[str, ...], list[float]] = {names: [] for names in works}
+    order, draw, spent = list(works), random.Random(0), 0.0
+    for count in range(_MOST_ROUNDS):
+        draw.shuffle(order)
+        for names in order:
+            took[names].append(_once(works[names], device))
+            spent += took[names][-1]
+        leasts = {names: min(took[names]) for names in order}  # for what lies between is other work on the machine
+        least = min(leasts.values())
+        if count + 1 >= _FIRST_ROUNDS:
+            order = [names for names in order if leasts[names] < _CLEARLY * least]
+        if spent > _FINAL_S * len(works) and (count + 1 >= _LEAST_ROUNDS or least > _LONG_S):
             break
-    found = min(best, key=lambda names: best[names])
-    own = [names for names in best if set(names) == {LIBRARY}]
-    return own[0] if own and best[found] > _MARGIN * best[own[0]] else found
+    return {names: median(took[names]) for names in order}
 
 
 def finalists(times: Times) -> list[tuple[str, ...]]:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from math import inf
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rigwise.convolution.algorithms import Pass
 from rigwise.convolution.choose import LIBRARY, PADDED, SPECTRAL
 from rigwise.convolution.geometry import Geometry, Kind, Padding, Sizes, geometry, transposed_geometry
-from rigwise.convolution.torch_kernels.choice import Plan, by_model, by_trial, forced, small
+from rigwise.convolution.quick import QUICK
+from rigwise.convolution.torch_kernels.choice import Plan, by_model, by_trial, forced
 from rigwise.convolution.torch_kernels.memory import KERNELS, Kept
 from rigwise.convolution.torch_kernels.passes import (
     NAMES,
@@ -30,13 +31,11 @@ from rigwise.convolution.torch_kernels.passes import (
 )
 from rigwise.errors import UsageError, not_found
 
+_OWN = (functional.conv1d, functional.conv2d, functional.conv3d)
 _TRANSPOSED = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)
 FLOATS = (torch.float32, torch.float64)
 _plans: OrderedDict[Any, Plan] = OrderedDict()
 _MOST_PLANS = 4096
-_OWN = (functional.conv1d, functional.conv2d, functional.conv3d)
-_straight: dict[Any, float] = {}  # by the kernels' shape, elements of an input up to which torch's own is the soonest
-_SMALL_TAPS, _SMALL_WORK = 9, 1 << 16  # products of a step that is over before a transform's operations were called
 
 
 def conv(
@@ -54,22 +53,18 @@ def conv(
 ) -> Tensor:
     """`rigwise.convolution.conv` for tensors, with gradients. algorithm: "auto" times what is worth it once a
     geometry and keeps the soonest; "model" takes the closed forms' choice; else a name of `passes.NAMES`."""
-    plain = algorithm == "auto" and kind == "cross-correlation" and not transposed
-    if plain and type(padding) is int and output_padding == 0:
-        try:  # torch's own by the kernels' shape alone, where a look-up by all that matters would be felt
-            if 0 < x.numel() <= _straight.get(w.shape, 0) and x.ndim == w.ndim and x.dtype in FLOATS:
-                y: Tensor = _OWN[w.ndim - 3](x, w, bias, stride, padding, dilation, groups)
-                return y
-        except (AttributeError, RuntimeError, TypeError, ValueError):
-            pass  # the longer road says what is wrong
     if not isinstance(w, Tensor):
         raise UsageError(f"kernels of type {type(w).__name__} for a tensor", rule="both tensors, or both arrays")
     if kind == "convolution":
         w = w.flip(tuple(range(2, w.ndim)))
-    gradients = torch.is_grad_enabled() and (x.requires_grad or w.requires_grad)
+    gradients = _asked(x, w)
     sizes = (stride, padding, dilation, groups)
     plan = plan_of(x, w, bias, sizes, gradients, algorithm, kind, transposed, output_padding)
-    return apply_transposed(x, w, bias, plan, gradients) if transposed else apply(x, w, bias, plan, gradients)
+    if transposed:
+        return apply_transposed(x, w, bias, plan, gradients)
+    if kind == "cross-correlation":
+        _shorten(x, w, (*sizes, algorithm, kind), plan, gradients)
+    return apply(x, w, bias, plan, gradients)
 
 
 def plan_of(
@@ -86,6 +81,7 @@ def plan_of(
     """The plan of a convolution of tensors, made at its first. sizes: stride, padding, dilation, groups."""
     if output_padding != 0 and not transposed:
         raise UsageError(f"output_padding={output_padding}", rule="output_padding is of a transposed convolution")
+    _check(x, w, bias)
     what = (algorithm, transposed, kind, output_padding) if transposed or algorithm != "auto" else kind
     key = (x.shape, w.shape, x.dtype, x.device, gradients, torch.get_num_threads(), *sizes, what)
     try:
@@ -95,7 +91,6 @@ def plan_of(
         plan = _plans.get(key)
     if plan is not None:
         return plan
-    _check(x, w, bias)
     cast = torch.is_autocast_enabled(x.device.type)
     if cast and algorithm in ("auto", "model"):
         algorithm = LIBRARY  # torch casts its own as it likes
@@ -106,33 +101,38 @@ def plan_of(
         shape = geometry(x.shape, w.shape, kind=kind, **named)
     plan = plan_for(shape, x, algorithm, gradients)
     if not cast:
-        _keep(key, plan, w.shape)
+        _keep(key, plan)
     return plan
-
-
-def most_straight(w: torch.Size) -> float:
-    """Elements of an input up to which no other algorithm than torch's own can win, whatever its shape.
-
-    >>> [most_straight(torch.Size(w)) for w in ((8, 8, 3, 3), (1, 1, 3, 3), (1, 1, 5, 5))]
-    [inf, 7281.0, 0.0]
-    """
-    if small(w):
-        return inf
-    taps = w[2:].numel()
-    return float(_SMALL_WORK // (taps * w[0])) if taps <= _SMALL_TAPS else 0.0
 
 
 def _word(part: Any) -> Any:
     return tuple(_word(entry) for entry in part) if isinstance(part, list | tuple) else part
 
 
-def _keep(key: Any, plan: Plan, kernels: torch.Size) -> None:
+def _keep(key: Any, plan: Plan) -> None:
     _plans[key] = plan
-    if len(_straight) >= _MOST_PLANS:
-        _straight.clear()
-    _straight[kernels] = most_straight(kernels)
     if len(_plans) > _MOST_PLANS:
         _plans.popitem(last=False)
+
+
+def _shorten(x: Tensor, w: Tensor, named: tuple[Any, ...], plan: Plan, gradients: bool) -> None:
+    """Let the next such call of `conv` go straight to torch's own: what is best for a step also serves without one."""
+    if plan.native is None or torch.is_autocast_enabled(x.device.type):
+        return
+    if len(QUICK) >= _MOST_PLANS:
+        QUICK.clear()
+    threads = torch.get_num_threads
+    stride, pad, dilation, *_, groups = plan.native
+    own = _OWN[plan.shape.dims - 1], (stride, pad, dilation, groups)
+    try:
+        QUICK[(x.shape, w.shape, x.dtype, x.device, *named)] = (*own, threads, threads(), None if gradients else _asked)
+    except TypeError:
+        return  # lists cannot be looked up
+
+
+def _asked(x: Tensor, w: Tensor) -> bool:
+    """Whether gradients are."""
+    return torch.is_grad_enabled() and (x.requires_grad or w.requires_grad)
 
 
 def _check(x: Tensor, w: Tensor, bias: Tensor | None) -> None:
@@ -261,8 +261,8 @@ class Convolution(torch.autograd.Function):
         need_x, need_w = ctx.needs_input_grad[:2]
         g = g.contiguous()
         if torch.is_grad_enabled():
-            dx = _applied(Transposed, g, w, None, plan) if need_x else None
-            return dx, _applied(Weights, x, g, plan) if need_w else None, _bias_gradient(ctx, g), None
+            dx = _along("input_gradient", g, w, plan) if need_x else None
+            return dx, _along("weight_gradient", x, g, plan) if need_w else None, _bias_gradient(ctx, g), None
         names = (plan.input_gradient, plan.weight_gradient)
         if names[0] == names[1] and names[0] in (LIBRARY, PADDED):
             dx, dw = library_backward(g, x, w, plan.shape, names[0] == PADDED, (need_x, need_w))
@@ -297,22 +297,16 @@ class Transposed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, w: Tensor, bias: Tensor | None, plan: Plan) -> Tensor:
         """The transposed convolution of x."""
-        ctx.save_for_backward(x, w)
-        ctx.plan = plan
-        return _with_bias(run_pass("input_gradient", plan.input_gradient, x, w, plan.shape), bias)
+        return _with_bias(_begun(ctx, "input_gradient", x, w, plan), bias)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         """G goes forward; the kernels' gradient has g as its input and x as its output's gradient."""
         x, w = ctx.saved_tensors
-        plan: Plan = ctx.plan
         need_x, need_w = ctx.needs_input_grad[:2]
         g = g.contiguous()
-        if torch.is_grad_enabled():
-            dx = _applied(Convolution, g, w, None, plan) if need_x else None
-            return dx, _applied(Weights, g, x, plan) if need_w else None, _bias_gradient(ctx, g), None
-        dx = run_pass("forward", plan.forward, g, w, plan.shape) if need_x else None
-        dw = run_pass("weight_gradient", plan.weight_gradient, g, x, plan.shape) if need_w else None
+        dx = _along("forward", g, w, ctx.plan) if need_x else None
+        dw = _along("weight_gradient", g, x, ctx.plan) if need_w else None
         return dx, dw, _bias_gradient(ctx, g), None
 
 
@@ -320,21 +314,36 @@ class Weights(torch.autograd.Function):
     """The kernels' gradient as a forward pass, for gradients of gradients: linear in x and in g."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, g: Tensor, plan: Plan) -> Tensor:
+    def forward(ctx: Any, x: Tensor, g: Tensor, bias: None, plan: Plan) -> Tensor:
         """The kernels' gradient from the input and the output's gradient."""
-        ctx.save_for_backward(x, g)
-        ctx.plan = plan
-        return _with_bias(run_pass("weight_gradient", plan.weight_gradient, x, g, plan.shape), None)
+        return _with_bias(_begun(ctx, "weight_gradient", x, g, plan), None)
 
     @staticmethod
     def backward(ctx: Any, v: Tensor) -> tuple[Tensor | None, ...]:
         """V, as kernels, goes back with g and forward with x."""
         x, g = ctx.saved_tensors
-        plan: Plan = ctx.plan
         need_x, need_g = ctx.needs_input_grad[:2]
         v = v.contiguous()
-        if torch.is_grad_enabled():
-            dx = _applied(Transposed, g, v, None, plan) if need_x else None
-            return dx, _applied(Convolution, x, v, None, plan) if need_g else None, None
-        dx = run_pass("input_gradient", plan.input_gradient, g, v, plan.shape) if need_x else None
-        return dx, run_pass("forward", plan.forward, x, v, plan.shape) if need_g else None, None
+        dx = _along("input_gradient", g, v, ctx.plan) if need_x else None
+        return dx, _along("forward", x, v, ctx.plan) if need_g else None, None, None
+
+
+_FUNCTIONS: dict[Pass, type[torch.autograd.Function]] = {
+    "forward": Convolution,
+    "input_gradient": Transposed,
+    "weight_gradient": Weights,
+}
+
+
+def _begun(ctx: Any, which: Pass, first: Tensor, second: Tensor, plan: Plan) -> Tensor:
+    """A pass, its two tensors kept for the backward pass."""
+    ctx.save_for_backward(first, second)
+    ctx.plan = plan
+    return run_pass(which, getattr(plan, which), first, second, plan.shape)
+
+
+def _along(which: Pass, first: Tensor, second: Tensor, plan: Plan) -> Tensor:
+    """A pass within a backward pass; as a function of its own where gradients of gradients are asked for."""
+    if torch.is_grad_enabled():
+        return _applied(_FUNCTIONS[which], first, second, None, plan)
+    return run_pass(which, getattr(plan, which), first, second, plan.shape)

@@ -1,4 +1,4 @@
-"""Answers with measured values: runs and validation."""
+"""Answers with measured values: runs, this machine, and validation."""
 
 from __future__ import annotations
 
@@ -136,14 +136,57 @@ class RunsAnswer(Same):
     runs: list[RunsRun]
 
 
+class MeasuredRow(Told):
+    """One thing timed. value: the median, in the metric's unit. rate: FLOP/s, of what multiplies."""
+
+    metric: str
+    kind: str
+    which: str
+    sizes: dict[str, float]
+    value: float
+    spread: float | None
+    times: float
+    rate: float | None
+
+
+class MeasuredLink(Told):
+    """A collective between ranks: seconds that it takes at least, and bytes a second of a long one."""
+
+    collective: str
+    alpha: float
+    bandwidth: float
+    error: float
+    worst: float
+
+
+class MeasuredSetting(Told):
+    """What was found at a number of ranks and threads."""
+
+    session: float
+    ranks: float
+    threads: float
+    spread: float
+    others: float
+    doubts: list[str]
+    links: list[MeasuredLink]
+    rows: list[MeasuredRow]
+
+
+class MeasureAnswer(Same):
+    """This machine, measured."""
+
+    settings: list[MeasuredSetting]
+
+
 class JobTold(Told):
-    """A job: how far it is, what a run told of its steps, and the answer or the problem at its end."""
+    """A job: how far it is, what it is at, what a run told of its steps, and the answer or the problem at its end."""
 
     id: str
     verb: str
     state: Literal["running", "done", "failed", "cancelled"]
     progress: tuple[int, int] | None
+    stage: str
     problem: dict[str, Any] | None
     request: dict[str, Any] | None = None
     steps: list[RunStep] | None = None
-    answer: RunReport | ValidationAnswer | dict[str, Any] | None = None
+    answer: RunReport | MeasureAnswer | ValidationAnswer | dict[str, Any] | None = None
