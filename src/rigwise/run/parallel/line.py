@@ -26,7 +26,7 @@ from rigwise.run.parallel.exchanges import count
 from rigwise.run.parallel.held import Held
 from rigwise.run.parallel.mesh import Mesh
 from rigwise.run.parallel.pipeline import MicroBatch
-from rigwise.run.parallel.sharing import kept_whole, micro_batch, scatter, shard, shards
+from rigwise.run.parallel.sharing import keep_whole, micro_batch, scatter, shard, shards
 from rigwise.run.parallel.stages import Stages
 
 _BUCKET_BYTES = 4 * 2**20
@@ -55,7 +55,10 @@ class Line:
             self._refuse_twice_held()
             for number, module in enumerate(self.stages.modules):
                 shard(module, mesh, [w for name, w in module.named_parameters() if name in self.experts])
-                self.stages.wrap(number, module, partial(kept_whole if self.late else self._micro_batch, module))
+                if self.late:
+                    keep_whole(module)
+                else:
+                    self.stages.wrap(number, module, partial(self._micro_batch, module))
 
     def _micro_batch(self, module: nn.Module, last: bool) -> AbstractContextManager[None]:
         return micro_batch(module, self.mesh.layout.zero, last)

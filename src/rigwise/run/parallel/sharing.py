@@ -115,14 +115,18 @@ def micro_batch(module: nn.Module, zero: int, last: bool) -> Iterator[None]:
     yield
 
 
-@contextmanager
-def kept_whole(module: nn.Module, last: bool) -> Iterator[None]:
-    """A pass on a sharded module, the last or not, that leaves gradients whole where they are, for `scatter`."""
+def keep_whole(module: nn.Module) -> None:
+    """From now on backward passes on a sharded module leave weights and gradients whole where they are, for `scatter`
+    to share out.
+    """
+    _after_backward(module, sharing=False)
+
+
+def _after_backward(module: nn.Module, *, sharing: bool) -> None:
     sharded: Any = module
-    sharded.set_is_last_backward(False)
-    sharded.set_reshard_after_backward(False)
-    sharded.set_requires_gradient_sync(False)
-    yield
+    sharded.set_is_last_backward(sharing)
+    sharded.set_reshard_after_backward(sharing)
+    sharded.set_requires_gradient_sync(sharing)
 
 
 def scatter(module: nn.Module) -> None:
@@ -131,16 +135,13 @@ def scatter(module: nn.Module) -> None:
     """
     from torch.distributed.fsdp import fully_shard
 
-    sharded: Any = module
-    sharded.set_is_last_backward(True)
-    sharded.set_reshard_after_backward(True)
-    sharded.set_requires_gradient_sync(True)
-    sharded.set_requires_all_reduce(True)
-    root = fully_shard.state(sharded)  # type: ignore[attr-defined]
+    _after_backward(module, sharing=True)
+    root = fully_shard.state(module)  # type: ignore[attr-defined]
     for state in root._state_ctx.all_states:
         for group in state._fsdp_param_groups:
             group.post_backward()
     root._root_post_backward_final_callback()
+    _after_backward(module, sharing=False)
 
 
 def inner(module: nn.Module) -> nn.Module:
