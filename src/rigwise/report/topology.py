@@ -33,13 +33,9 @@ def topology_svg(found: Rig) -> str:
     many = f"{found.use.nodes} machines of " if found.use.nodes > 1 else ""
     cards = found.build.gpus
     board.text(_LEFT, 28, f"{many}{len(cards)} x {cards[0].device.full_name if cards else 'no GPU'}", "title")
-    legend(
-        board,
-        _LEFT,
-        50,
-        [(_CPU, "processor"), (_GPU, "GPU"), (_NIC, "network card"), (_MEMORY, "RAM"), (_DISK, "drive")],
-        width,
-    )
+    network_card = [(_NIC, "network card")] if found.build.nics else []
+    there = [(_CPU, "processor"), (_GPU, "GPU"), *network_card, (_MEMORY, "RAM"), (_DISK, "drive")]
+    legend(board, _LEFT, 50, there, width)
     places = _processors(board, found, width)
     _hosted(board, found, places)
     if cards and cards[0].cooling == "sxm":

@@ -165,4 +165,6 @@ def test_the_lists_and_the_drawing_hold_every_part() -> None:
         assert line.item.part.name in text
     assert svg.count("GPU ") >= 4
     assert "machine 2" in svg
+    assert "network card" in svg
+    assert "network card" not in topology_svg(rigwise.rig("1xrtx-4090"))
     assert "Infinity" not in str(found.to_dict())
