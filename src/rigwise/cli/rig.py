@@ -121,7 +121,7 @@ def rig(
 
 
 def check_(
-    parts_list: str,
+    parts_list: Annotated[str, Parameter(allow_leading_hyphen=True)],
     /,
     *,
     nodes: int = 1,
@@ -146,10 +146,18 @@ def check_(
     """
     check_picture(picture)
     _check_output(output)
-    text = sys.stdin.read() + "\n" if parts_list == "-" else parts_list
+    text = _pasted() if parts_list == "-" else parts_list
     found = api.check_rig(text, nodes=nodes, **around.said(), **_trained(around, training))
     _tell(found, look, output, picture)
     return 0 if found.passes else look.refuse(_refused(found))
+
+
+def _pasted() -> str:
+    """A list from the standard input."""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig") + "\n"
+    except UnicodeDecodeError as wrong:
+        raise UsageError(f"what was read is no text: {wrong}", rule="a list in UTF-8") from None
 
 
 def _trained(around: Around, training: Training) -> dict[str, Any]:

@@ -61,6 +61,8 @@ def read_list(path: Path, parts: Catalogue) -> Build:
     """The machine of a file. Raises NotFoundError for parts that nobody knows and UsageError for a file that is
     wrong.
     """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", rule="a file with a list of parts")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as wrong:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
@@ -83,3 +86,20 @@ def test_help_of_both_is_there(call) -> None:
     assert "--objective" in call("rig", "--help").out
     assert "--nodes" in call("rig", "check", "--help").out
     assert "rig" in call("--help").out
+
+
+PASTED = b"CPU: AMD Ryzen 5 5600\nVideo Card: GeForce RTX 3090\n"
+
+
+@pytest.mark.parametrize(("pasted", "code", "word"), [(PASTED, 3, "motherboard"), (b"\xff\xfe\x00", 2, "UTF-8")])
+def test_a_list_is_pasted_in(pasted: bytes, code: int, word: str) -> None:
+    command = [sys.executable, "-m", "rigwise", "rig", "check", "-"]
+    done = subprocess.run(command, input=pasted, capture_output=True, check=False)
+    assert done.returncode == code
+    assert word in (done.stdout + done.stderr).decode()
+
+
+def test_a_folder_is_no_list(call, tmp_path: Path) -> None:
+    said = call("rig", "check", str(tmp_path))
+    assert said.code == 2
+    assert "folder" in said.err
