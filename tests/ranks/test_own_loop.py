@@ -51,6 +51,7 @@ def told(text: str) -> list[float]:
 def _run(path: str, port: int) -> str:
     """What the script prints on this rank, which torchrun's variables describe."""
     rank, world = dist.get_rank(), dist.get_world_size()
+    dist.barrier()  # a rank that leaves while another still connects breaks the other's connection
     dist.destroy_process_group()
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     printed = io.StringIO()
