@@ -85,7 +85,7 @@ def lifting(need: Need, devices: Sequence[Device]) -> Iterator[str]:
 def _holds(need: Need, devices: Sequence[Device]) -> bool:
     """Whether the model fits on some number of the devices with the most memory."""
     large = sorted(devices, key=lambda device: -device.memory)[:_LARGE]
-    return any(verdict.fits for verdict in judge(need, large).values())
+    return any(verdict.fits for verdict in judge(need, large, "none").values())
 
 
 def _limits_bind(need: Need, fitting: Sequence[Choice]) -> InfeasibleError:

@@ -111,12 +111,12 @@ def _loader(verdict: Verdict, need: Need) -> Iterator[str]:
     if need.model.unit != "image":
         return
     host = supply(Loading(data="imagenet-jpeg"), need.model, verdict.cluster)
-    fed = feed(host, verdict.batch, verdict.layout.dp)
-    wait = float(fed.waits(verdict.step_s))
-    if wait > _WAIT * verdict.step_s:
+    fed, step = feed(host, verdict.batch, verdict.layout.dp), verdict.batch / verdict.samples_per_s
+    wait = float(fed.waits(step))
+    if wait > _WAIT * step:
         stage = max(fed.stages, key=lambda name: float(fed.stages[name]))
         yield (
             f"loader: {STAGES[stage]} ImageNet JPEGs on {host.cores} cores a machine feeds "
-            f"{verdict.batch / (verdict.step_s + wait):,.0f} of {verdict.samples_per_s:,.0f} images/s: more cores, "
+            f"{verdict.batch / (step + wait):,.0f} of {verdict.samples_per_s:,.0f} images/s: more cores, "
             "images stored small, or decoding on the device"
         )

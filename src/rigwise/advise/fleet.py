@@ -15,10 +15,11 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from rigwise.cost.collective import through_host
 from rigwise.cost.compute import Machine
-from rigwise.cost.efficiencies import Efficiencies
+from rigwise.cost.efficiencies import Efficiencies, LinkEfficiencies
 from rigwise.cost.estimate import Answer, Question, evaluate, machine_of
-from rigwise.hardware.cluster import Cluster
+from rigwise.hardware.cluster import Cluster, Node
 from rigwise.hardware.device import Link
 from rigwise.hardware.meshes import ring_shares
 from rigwise.layouts.defaults import default_precision
@@ -49,8 +50,7 @@ class Fleet:
     def stacked(self) -> tuple[Efficiencies, Machine]:
         """The members' efficiencies and engines as arrays of shape (members, 1, 1)."""
         first_eff, first = self.machines[0]
-        near = _stacked([eff.link(m.node.link.kind) for m, (eff, _) in zip(self.members, self.machines, strict=True)])
-        links = {**first_eff.links, self.members[0].node.link.kind: near}
+        links = {**first_eff.links, **self._reached("link"), **self._reached("nic")}
         eff = replace(first_eff, device=_stacked([eff.device for eff, _ in self.machines]), links=links)
         machine = Machine(
             product=_engine([m.product for _, m in self.machines], eff),
@@ -59,6 +59,13 @@ class Fleet:
             summed=first.summed,
         )
         return eff, machine
+
+    def _reached(self, which: str) -> dict[str, LinkEfficiencies]:
+        """What the members' links of one place of a node reach, by the kind of the first's."""
+        kinds = [link.kind for member in self.members if (link := getattr(member.node, which))]
+        if len(kinds) < len(self.members):
+            return {}  # a place that is empty in one of a fleet is so in all that is asked of it
+        return {kinds[0]: _stacked([eff.link(kind) for kind, (eff, _) in zip(kinds, self.machines, strict=True)])}
 
 
 def fleets(clusters: Iterable[Cluster], stack: str, precision: str | None = None) -> list[Fleet]:
@@ -82,14 +89,14 @@ def fleets(clusters: Iterable[Cluster], stack: str, precision: str | None = None
 def _words(cluster: Cluster, machine: tuple[Efficiencies, Machine]) -> tuple[Any, ...]:
     """What must agree inside a fleet: all that decides which law applies, or is no figure."""
     node, (eff, on) = cluster.node, machine
-    far = cluster.nodes > 1 and node.nic
+    far = node.nic if cluster.nodes > 1 else None
     engine = [(e.tensor, e.cpu, e.element, e.activation) for e in (on.product, on.other)]
     decides = [bool(np.all(getattr(eff.device, key) > 0)) for key in _DECIDES[:1]]
     return (
         (node.link.multicast, eff.ways(node.link.kind), node.pair and node.pair.kind, node.host_link is None),
-        (far.name, node.link.kind) if far else (),
+        (far is None, far is not None and through_host(node)),
         ring_shares(node.link.name, cluster.mesh) is not None and (node.link.name, cluster.mesh),
-        (node.count, node.domain, cluster.nodes, cluster.oversubscription, node.nics),
+        (node.count, node.domain, cluster.nodes, cluster.oversubscription),
         (cluster.device.kind == "cpu", cluster.device.tdp is None),
         tuple(engine),
         (*decides, eff.device.host_power, tuple(eff.device.misaligned_powers)),
@@ -102,12 +109,19 @@ def _engine(engines: Sequence[Any], eff: Efficiencies) -> Any:
 
 def _cluster(members: Sequence[Cluster]) -> Cluster:
     """The members as one cluster whose figures are arrays."""
-    nodes = [member.node for member in members]
+    nodes = [_one_card(member.node) for member in members]
     parts: dict[str, Any] = {
         key: _links([getattr(n, key) for n in nodes]) for key in ("link", "pair", "nic", "host_link")
     }
     device = _stacked([replace(m.device, peak=members[0].device.peak) for m in members])
     return replace(members[0], node=replace(nodes[0], device=device, built=members[0].mesh, **parts))
+
+
+def _one_card(node: Node) -> Node:
+    """The node with one network card that carries what all of its cards do."""
+    if node.nic is None:
+        return node
+    return replace(node, nic=replace(node.nic, bandwidth=node.network), nics=1)
 
 
 def _links(links: Sequence[Link | None]) -> Link | None:

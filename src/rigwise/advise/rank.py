@@ -59,7 +59,7 @@ def score(choice: Choice, need: Need) -> tuple[float, float]:
         return (soon / sure if soon > 0 else soon * sure), choice.total
     if need.goal == "most":
         return -choice.samples * sure, choice.total
-    return choice.per_sample / sure, choice.verdict.step_s
+    return choice.per_sample / sure, -choice.throughput
 
 
 def ranked(choices: Iterable[Choice], need: Need) -> list[Choice]:
