@@ -14,6 +14,7 @@ from rigwise.advise.candidates import Candidate
 from rigwise.advise.judge import Verdict
 from rigwise.advise.needs import Need
 from rigwise.advise.prices import left_behind
+from rigwise.advise.rank import undated
 from rigwise.cost.datakinds import Loading, supply
 from rigwise.cost.loader import STAGES, feed
 from rigwise.units import GIGA
@@ -47,7 +48,8 @@ def caveats(candidate: Candidate, verdict: Verdict, need: Need, today: date) -> 
     if verdict.fits and verdict.memory > _FULL * candidate.device.memory:
         yield "memory nearly full: more than nine tenths; allocators retry near the limit"
     if doubt := candidate.card.doubt(today):
-        yield f"price: {doubt}"
+        after = "; it stands after all whose price has a date" if undated(candidate.card, need) else ""
+        yield f"price: {doubt}{after}"
     if candidate.device.weak:
         yield f"catalogue: unsure of {candidate.device.weak}"
 

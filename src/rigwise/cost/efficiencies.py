@@ -170,6 +170,7 @@ class Efficiencies:
     power: PowerShares
     interval: Mapping[str, float]
     novelty: str  # what about the device or the stack the fit never saw, for the interval
+    device_novelty: str  # the same of the device alone, in whatever stack it was measured
     slow_link: float
     measured: Measured | None = None  # the machine's own profile, where its rates go before the laws
 
@@ -232,6 +233,13 @@ def _novelty(data: Mapping[str, Any], family: str, device: str, stack: str) -> s
     return "family" if family == "default" else "device"
 
 
+def _device_novelty(data: Mapping[str, Any], family: str, device: str) -> str:
+    """Whether a device, or its family, was never measured in any stack."""
+    if any(device in devices for devices in data["measured"]["stacks"].values()):
+        return "layout"
+    return "family" if family == "default" else "device"
+
+
 def efficiencies(device: Device, stack: str = "modern") -> Efficiencies:
     """The record for a device and a stack.
 
@@ -259,5 +267,6 @@ def efficiencies(device: Device, stack: str = "modern") -> Efficiencies:
         power=PowerShares(**data["power"]),
         interval=data["interval"],
         novelty=_novelty(data, family, device.name, stack),
+        device_novelty=_device_novelty(data, family, device.name),
         slow_link=data["pipeline"]["slow_link"],
     )

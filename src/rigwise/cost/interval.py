@@ -83,11 +83,18 @@ def doubts(
 
 
 def _doubts(model: Model, cluster: Cluster, eff: Efficiencies, novelty: str | None) -> dict[str, float]:
-    """The deviations of a step by their kind; a device whose figures are not sure has more of its own."""
+    """The deviations of a step by their kind.
+
+    A device that was never measured has more of its own where its figures are not sure, and where what is asked for,
+    the usual stack, may be any software: what leaving devices out of the fit costs beyond leaving layouts out.
+    """
     classes = step_classes(model.family, eff.stack_name, cluster)
     own = stack_doubts(eff.stack_name, spread(classes, novelty or eff.novelty))
-    weak = eff.interval["weak_device"] * bool(cluster.device.weak)
-    return own | {"device": hypot(own["device"], weak)}
+    weak = eff.interval["weak_device"] * bool(cluster.device.weak and eff.device_novelty != "layout")
+    new = 0.0
+    if novelty is None and eff.novelty == "source":
+        new = sqrt(max(spread(classes, eff.device_novelty) ** 2 - spread(classes, "layout") ** 2, 0.0))
+    return own | {"device": hypot(own["device"], weak, new)}
 
 
 def stack_doubts(stack: str, whole: float) -> dict[str, float]:
