@@ -17,7 +17,7 @@ from rigwise.hardware.device import Device
 from rigwise.models.adapt import adapt
 from rigwise.units import show_bytes, show_seconds, time_unit
 
-_LARGE = 12  # devices that a model is tried on
+_LARGE = 4  # devices that a model is tried on: those with the most memory
 _MORE = 64  # devices that are tried where fewer do not hold a model
 _LIMITS: Mapping[str, Any] = {
     "budget": None,

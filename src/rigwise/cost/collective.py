@@ -109,7 +109,7 @@ class Wires:
     tree: Value = 1.0
     multicast: Value = 0.0
     multicast_fill: Value = 0.0
-    protocols: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
+    protocols: tuple[tuple[Value, Value], ...] = ((1.0, 1.0),)
     rings: bool = False
 
 

@@ -90,8 +90,8 @@ class Protocol:
     """One of the library's ways to hand a message on: its seconds a step and its bandwidth against the plain one's."""
 
     name: str
-    step: float
-    share: float
+    step: Value
+    share: Value
     links: tuple[str, ...]
 
 
@@ -178,7 +178,7 @@ class Efficiencies:
         """The efficiencies of a kind of link."""
         return self.links.get(kind, self.links["default"])
 
-    def ways(self, kind: str) -> tuple[tuple[float, float], ...]:
+    def ways(self, kind: str) -> tuple[tuple[Value, Value], ...]:
         """The protocols of a kind of link: seconds a step and bandwidth, each against the plain protocol's."""
         return ((1.0, 1.0), *((p.step, p.share) for p in self.protocols if kind in p.links))
 

@@ -208,7 +208,7 @@ def gnmt(
 
     The first encoder layer is bidirectional, layers from the third on have residual connections; the decoder's first
     layer asks the attention (additive), and every further decoder layer reads its context beside what comes from below.
-    The loss has smoothed labels, and both are kernels one after the other, as in NVIDIA's public PyTorch code (GNMT v2).
+    Labels are smoothed; loss and attention are a kernel after another, as in NVIDIA's public PyTorch code (GNMT v2).
     seq, target: words of the source and of the target sentence (default: equal). A token is a word of either.
     """
     check_sizes(vocab=vocab, hidden=hidden, encoder_layers=encoder_layers, decoder_layers=decoder_layers)
