@@ -53,13 +53,23 @@ def test_measure_calibrate_and_an_estimate_measured_here(own: str, capsys) -> No
     assert [s["kind"] for s in json.loads(capsys.readouterr().out)["sessions"]] == ["measure"]
 
 
-def test_a_replay_is_a_sum_over_operations(own: str) -> None:
+def test_a_replay_tells_a_step_by_part_and_its_operations(own: str) -> None:
     done = api.replay(own, seconds=0.1)
     assert done.operations > 8
+    assert 0 < done.operations_s
     assert done.step_s == pytest.approx(sum(done.parts.values()))
-    assert set(done.parts) == {"compute", "optimizer", "loader", "other"}
-    with pytest.raises(UsageError, match="was not measured here"):
-        api.replay(own, ranks=2, seconds=0.1)
+    assert done.parts["communication"] == 0 < done.parts["compute"]
+    assert set(done.parts) == {"compute", "communication", "optimizer", "loader", "other"}
+
+
+@pytest.mark.parametrize("layout", ["dp=2", "tp=2"])
+def test_ranks_replay_a_step_together_with_what_they_exchange(own: str, layout: str) -> None:
+    done = api.replay(own, layout, threads=1, seconds=0.1)
+    assert (done.ranks, done.threads) == (2, 1)
+    assert done.parts["compute"] > 0
+    assert (done.parts["communication"] > 0) == (layout == "dp=2")  # of tp it is within the passes
+    with pytest.raises(UsageError, match="a replay takes dp or tp"):
+        api.replay(own, "pp=2")
 
 
 def test_a_run_goes_into_the_history_beside_its_prediction(own: str, tmp_path: Path) -> None:

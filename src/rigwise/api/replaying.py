@@ -1,4 +1,4 @@
-"""The verb replay: a task's own operations timed, and their sum as its prediction."""
+"""The verb replay: a few steps of a task rehearsed, its operations timed, as its prediction."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from rigwise.api.measuring import SCHEMA_VERSION, doubts_of, machine_facts, mach
 from rigwise.errors import UsageError
 
 if TYPE_CHECKING:
-    from rigwise.cost.profile import Profile
     from rigwise.measure.start import Found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """A task replayed. step_s: seconds predicted of a step; operations: different ones. session: in the history."""
+    """A task replayed. step_s: seconds predicted of a step. operations: different ones; operations_s: their sum, each as
+    often as a step has it. session: in the history.
+    """
 
     task: str
     ranks: int
@@ -25,6 +26,7 @@ class Replayed:
     step_s: float
     parts: dict[str, float]
     operations: int
+    operations_s: float
     others: float
     session: int
 
@@ -38,6 +40,7 @@ class Replayed:
             "step_s": self.step_s,
             "time_s": self.parts,
             "operations": self.operations,
+            "operations_s": self.operations_s,
             "others": self.others,
             "session": self.session,
         }
@@ -54,17 +57,16 @@ def replay(
     history: str | Path | None = None,
     on_part: Callable[[str, float], None] | None = None,
 ) -> Replayed:
-    """Time each different operation of a task on its own tensors; their sum is the prediction of a step.
+    """Rehearse a few steps of a task on its own tensors, and time each of its operations where it happens.
 
     ranks: that train it together, each on its share of the batch (layout dp=ranks); layout: "dp=2" or "tp=2" instead;
-    batch: of one data-parallel rank in place of its share. What ranks exchange comes from the profile of this machine.
-    Raises as `run` does.
+    batch: of one data-parallel rank in place of its share. Raises as `run` does.
     """
     from rigwise.calibration.store import matching
     from rigwise.errors import check_whole
     from rigwise.hardware.detect import cores
     from rigwise.measure.start import found
-    from rigwise.measure.sums import GRADIENTS, PACE, SENDS, SENT, predicted
+    from rigwise.measure.sums import PACE, operations_s, parts_of_step
     from rigwise.run.task import locate
 
     locate(task)
@@ -78,21 +80,15 @@ def replay(
     known = matching(machine_name(), ranks, of)
     if known:
         known = known.at(next(row.value for row in one.rows if row.kind == PACE))
-    extra = known.rates.operation_s if known else 0.0
-    fixed = known.rates.step_s if known else 0.0
-    parts = predicted(one.rows, extra, fixed)
-    if ranks > 1:
-        parts["communication"] = _exchanged(parts, ranks, known)
-    for counted in (GRADIENTS, SENT, SENDS):
-        parts.pop(counted, None)
-    step = sum(parts.values())
+    parts = parts_of_step(one.rows, known.rates.step_s if known else 0.0)
     return Replayed(
         task=task,
         ranks=ranks,
         threads=of,
-        step_s=step,
+        step_s=sum(parts.values()),
         parts=parts,
         operations=sum("often" in row.sizes for row in one.rows),
+        operations_s=operations_s(one.rows),
         others=one.others,
         session=_keep_replay(task, one, parts, batch, history),
     )
@@ -106,21 +102,6 @@ def _replayable(layout: str) -> int:
     if said.ranks not in (said.dp, said.tp) or said.precision != "float32":
         raise UsageError(f"replay of {layout}", rule="a replay takes dp or tp, in float32", nearest=f"dp={said.ranks}")
     return said.ranks
-
-
-def _exchanged(parts: dict[str, float], ranks: int, known: Profile | None) -> float:
-    """Seconds of what was counted, over the link of the profile."""
-    from rigwise.measure.sums import GRADIENTS, SENDS, SENT
-
-    if known is None or known.wire is None:
-        raise UsageError(
-            f"what {ranks} ranks exchange was not measured here",
-            rule="a replay times one rank's own work; the link is of the machine's profile",
-            nearest="rigwise measure, then rigwise calibrate --from history",
-        )
-    gradients, wire = parts.get(GRADIENTS, 0.0), known.wire
-    times = parts.get(SENDS, 0.0) + (gradients > 0)
-    return times * wire.alpha + (parts.get(SENT, 0.0) + gradients * 2 * (ranks - 1) / ranks) / wire.bandwidth
 
 
 def _keep_replay(task: str, one: Found, parts: dict[str, float], batch: int | None, history: str | Path | None) -> int:

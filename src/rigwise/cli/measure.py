@@ -47,7 +47,7 @@ def measure(
     thorough
         More sizes, for minutes.
     replay
-        Time each different operation of this task instead, and predict its step from their sum.
+        Rehearse a few steps of this task instead, with each of its operations timed: the sharpest prediction.
     layout
         Of a replay: dp=N or tp=N; dp over the ranks by default.
     ranks
@@ -151,7 +151,7 @@ def _draw_replay(screen: Console, done: Replayed) -> None:
                 ("task", f"{done.task}, {where}"),
                 ("step", show_seconds(done.step_s)),
                 *((part, show_seconds(value)) for part, value in done.parts.items()),
-                ("from", f"{done.operations} different operations, each timed on the task's own tensors"),
+                ("operations", f"{done.operations} different ones, {show_seconds(done.operations_s)} of a step in all"),
             ]
         )
     )
