@@ -68,6 +68,7 @@ def test_ranks_replay_a_step_together_with_what_they_exchange(own: str, layout: 
     assert (done.ranks, done.threads) == (2, 1)
     assert done.parts["compute"] > 0
     assert (done.parts["communication"] > 0) == (layout == "dp=2")  # of tp it is within the passes
+    assert done.steps >= 5
     with pytest.raises(UsageError, match="a replay takes dp or tp"):
         api.replay(own, "pp=2")
 

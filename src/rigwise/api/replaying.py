@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,15 @@ from rigwise.api.measuring import SCHEMA_VERSION, doubts_of, machine_facts, mach
 from rigwise.errors import UsageError
 
 if TYPE_CHECKING:
+    from rigwise.layouts.layout import Layout
     from rigwise.measure.start import Found
+    from rigwise.run.job import StepRecord
+    from rigwise.run.result import RunResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """A task replayed. step_s: seconds predicted of a step. operations: different ones; operations_s: their sum, each as
+    """A task replayed. step_s: seconds of a step, the median of a rehearsal of `steps`. operations: different ones; operations_s: their sum, each as
     often as a step has it. session: in the history.
     """
 
@@ -25,6 +29,7 @@ class Replayed:
     threads: int
     step_s: float
     parts: dict[str, float]
+    steps: int
     operations: int
     operations_s: float
     others: float
@@ -39,6 +44,7 @@ class Replayed:
             "threads": self.threads,
             "step_s": self.step_s,
             "time_s": self.parts,
+            "steps": self.steps,
             "operations": self.operations,
             "operations_s": self.operations_s,
             "others": self.others,
@@ -53,55 +59,94 @@ def replay(
     ranks: int = 1,
     threads: int | None = None,
     batch: int | None = None,
-    seconds: float = 5.0,
+    seconds: float = 3.0,
     history: str | Path | None = None,
     on_part: Callable[[str, float], None] | None = None,
 ) -> Replayed:
-    """Rehearse a few steps of a task on its own tensors, and time each of its operations where it happens.
+    """Rehearse a task for a few steps, then time each of its operations where it happens in a step.
 
     ranks: that train it together, each on its share of the batch (layout dp=ranks); layout: "dp=2" or "tp=2" instead;
     batch: of one data-parallel rank in place of its share. Raises as `run` does.
     """
-    from rigwise.calibration.store import matching
     from rigwise.errors import check_whole
     from rigwise.hardware.detect import cores
     from rigwise.measure.start import found
-    from rigwise.measure.sums import PACE, operations_s, parts_of_step
+    from rigwise.measure.sums import operations_s
     from rigwise.run.task import locate
 
     locate(task)
     check_whole(ranks=ranks, threads=threads, batch=batch)
     layout = layout or f"dp={ranks}"
-    ranks = _replayable(layout)
-    of = threads or max(1, cores() // ranks)
+    said = _replayable(layout)
+    ranks, of = said.ranks, threads or max(1, cores() // said.ranks)
+    rehearsed = _rehearsed(task, said, of, batch and batch * said.dp, seconds, on_part)
     one = found(
-        ("replay",), world=ranks, threads=of, seconds=seconds, task=task, layout=layout, batch=batch, on_part=on_part
+        ("replay",),
+        world=ranks,
+        threads=of,
+        seconds=seconds / 2,
+        device="cpu",
+        task=task,
+        layout=layout,
+        batch=batch,
+        on_part=on_part,
     )
-    known = matching(machine_name(), ranks, of)
-    if known:
-        known = known.at(next(row.value for row in one.rows if row.kind == PACE))
-    parts = parts_of_step(one.rows, known.rates.step_s if known else 0.0)
+    parts = dict(rehearsed.parts)
     return Replayed(
         task=task,
         ranks=ranks,
         threads=of,
-        step_s=sum(parts.values()),
+        step_s=rehearsed.step_s,
         parts=parts,
+        steps=len(rehearsed.losses),
         operations=sum("often" in row.sizes for row in one.rows),
         operations_s=operations_s(one.rows),
-        others=one.others,
+        others=max(one.others, rehearsed.evidence.get("others", 0.0)),
         session=_keep_replay(task, one, parts, batch, history),
     )
 
 
-def _replayable(layout: str) -> int:
-    """Ranks of a layout that can be replayed."""
+_FEW, _MANY = 5, 2000  # steps of a rehearsal
+
+
+def _rehearsed(
+    task: str,
+    layout: Layout,
+    threads: int,
+    batch: int | None,
+    seconds: float,
+    on_part: Callable[[str, float], None] | None,
+) -> RunResult:
+    """The first steps of a task in the training loop: a few, and where they are short as many as take `seconds`."""
+    from rigwise.run.launch import Place
+    from rigwise.run.start import run
+
+    threaded = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    place = Place(threads=threads, environment=threaded)
+
+    def first(steps: int) -> RunResult:
+        def on_step(record: StepRecord) -> None:
+            if on_part:
+                on_part("rehearsal", record.step / steps)
+
+        with tempfile.TemporaryDirectory(prefix="rigwise-") as folder:
+            return run(
+                task, layout, steps=steps, batch=batch, device="cpu", output=folder, on_step=on_step, place=place
+            )
+
+    tried = first(_FEW)
+    steps = min(_MANY, int(seconds / tried.step_s))
+    return first(steps) if steps > _FEW else tried
+
+
+def _replayable(layout: str) -> Layout:
+    """A layout that can be replayed."""
     from rigwise.layouts.layout import Layout
 
     said = Layout.parse(layout, precision="float32")
     if said.ranks not in (said.dp, said.tp) or said.precision != "float32":
         raise UsageError(f"replay of {layout}", rule="a replay takes dp or tp, in float32", nearest=f"dp={said.ranks}")
-    return said.ranks
+    return said
 
 
 def _keep_replay(task: str, one: Found, parts: dict[str, float], batch: int | None, history: str | Path | None) -> int:
