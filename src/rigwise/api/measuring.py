@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 SECONDS, THOROUGH_SECONDS = 20.0, 150.0
+_LEAST_S, _BESIDES_S = 0.5, 1.5  # of a setting's share for its small networks, and for what is measured beside them
 _PARTS = ("memory", "optimizers", "probes")
 
 
@@ -101,14 +103,16 @@ def measure(
         raise UsageError(f"settings {asked}", rule="at least 1 rank of at least 1 thread")
     kept = History(history)
     done: list[Measured] = []
-    for ranks, threads in asked:
+    end = time.monotonic() + whole
+    for number, (ranks, threads) in enumerate(asked):
+        own = time.monotonic() + (end - time.monotonic()) / (len(asked) - number)
         loop = _loop(ranks, threads, device, on_part)
         says = f"{ranks} rank{'s' * (ranks > 1)} of {threads} thread{'s' * (threads > 1)}"
         one = found(
             parts_of(ranks, first=not done),
             world=ranks,
             threads=threads,
-            seconds=whole / len(asked) * 0.6,
+            seconds=max(_LEAST_S, own - time.monotonic() - _BESIDES_S),
             thorough=thorough,
             device=device,
             on_part=partial(_of_setting, on_part, says) if on_part else None,

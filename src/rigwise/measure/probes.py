@@ -73,10 +73,8 @@ def listed(thorough: bool) -> list[Mapping[str, Any]]:
 
 def made(words: Mapping[str, Any], device: torch.device) -> Probe:
     """One of them, made on the CPU and moved."""
-    model, x = network(words["layers"], tuple(words["input"]))
-    with torch.no_grad():
-        out = model(x)
-    target = torch.randint(out.shape[-1], (out.shape[:-1].numel(),))
+    model, x, out = network(words["layers"], tuple(words["input"]))
+    target = torch.randint(out[-1], (out[:-1].numel(),))
     return Probe(model.to(device), x.to(device), target.to(device))
 
 
