@@ -106,7 +106,8 @@ def replay(
     )
 
 
-_FEW, _MANY = 5, 2000  # steps of a rehearsal
+_FEW, _MANY = 6, 2000  # steps of a rehearsal
+_AGAIN = 12  # at least, where a second rehearsal is worth its time: the first steps are slow between ranks
 
 
 def _rehearsed(
@@ -124,8 +125,12 @@ def _rehearsed(
     threaded = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     place = Place(threads=threads, environment=threaded)
 
+    quickest = float("inf")
+
     def first(steps: int) -> RunResult:
         def on_step(record: StepRecord) -> None:
+            nonlocal quickest
+            quickest = min(quickest, record.step_s)
             if on_part:
                 on_part("rehearsal", record.step / steps)
 
@@ -135,8 +140,8 @@ def _rehearsed(
             )
 
     tried = first(_FEW)
-    steps = min(_MANY, int(seconds / tried.step_s))
-    return first(steps) if steps > _FEW else tried
+    steps = int(seconds / quickest)
+    return first(min(_MANY, max(_AGAIN, steps))) if steps >= _FEW else tried
 
 
 def _replayable(layout: str) -> Layout:
