@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rigwise.api.measuring import SCHEMA_VERSION, doubts_of, machine_facts, machine_name
+from rigwise.api.measuring import SCHEMA_VERSION, doubts_of, machine_facts
 from rigwise.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """A task replayed. step_s: seconds of a step, the median of a rehearsal of `steps`. operations: different ones; operations_s: their sum, each as
-    often as a step has it. session: in the history.
+    """A task replayed. step_s: seconds of a step, the median of a rehearsal of `steps`. operations: different
+    ones; operations_s: their sum, each as often as a step has it. session: in the history.
     """
 
     task: str

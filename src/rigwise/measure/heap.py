@@ -26,15 +26,16 @@ _CPU = torch.device("cpu")
 HEAP = "heap"
 
 
-def measure_heap() -> Iterator[Row]:
+def measure_heap(seconds: float) -> Iterator[Row]:
     """A row a network: bytes beyond weights and states; sizes: the bytes of them that were tensors ("moving").
 
-    Nothing on a system whose kernel keeps no such mark, or may not be asked to set it back.
+    seconds: that the small networks have; of few only the short ones. Nothing on a system whose kernel keeps
+    no such mark, or may not be asked to set it back.
     """
     if not sys.platform.startswith("linux"):
         return
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    for number, words in enumerate(listed(thorough=False)):
+    for number, words in enumerate(listed(thorough=False, seconds=seconds)):
         if number % _EVERY:
             continue
         if trim:

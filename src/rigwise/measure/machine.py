@@ -87,7 +87,10 @@ def measure_optimizers(device: torch.device, others: Others) -> Iterator[Row]:
 
 
 def _steps(
-    optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], disturb: Callable[[], object], device: torch.device
+    optimizer: torch.optim.Optimizer,
+    parameters: list[nn.Parameter],
+    disturb: Callable[[], object],
+    device: torch.device,
 ) -> list[float]:
     found = []
     for _ in range(_REPEATS + 1):

@@ -79,8 +79,8 @@ class Mean(nn.Module):
 
 
 def network(layers: Iterable[str], shape: tuple[int, ...]) -> tuple[nn.Module, torch.Tensor, torch.Size]:
-    """The module of some layers, an input of the shape (of numbers, or of row numbers for an embedding), and the shape of
-    what comes out.
+    """The module of some layers, an input of the shape (of numbers, or of row numbers for an embedding), and the shape
+    of what comes out.
 
     Raises UsageError for a word that is no layer.
     """
