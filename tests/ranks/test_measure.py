@@ -60,6 +60,7 @@ def test_a_replay_tells_a_step_by_part_and_its_operations(own: str) -> None:
     assert done.step_s == pytest.approx(sum(done.parts.values()))
     assert done.parts["communication"] == 0 < done.parts["compute"]
     assert set(done.parts) == {"compute", "communication", "optimizer", "loader", "other"}
+    assert done.layout.micro == 32  # the batch at once, as `run` takes it
 
 
 @pytest.mark.parametrize("layout", ["dp=2", "tp=2"])

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
     """A task replayed. step_s: seconds of a step, the median of a rehearsal of `steps`. operations: different
-    ones; operations_s: their sum, each as often as a step has it. session: in the history.
+    ones; operations_s: their sum, each as often as a step has it. session: in the
+    history. layout: as it was run.
     """
 
     task: str
@@ -34,6 +35,7 @@ class Replayed:
     operations_s: float
     others: float
     session: int
+    layout: Layout
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -42,6 +44,7 @@ class Replayed:
             "task": self.task,
             "ranks": self.ranks,
             "threads": self.threads,
+            "layout": self.layout.to_dict(),
             "step_s": self.step_s,
             "time_s": self.parts,
             "steps": self.steps,
@@ -79,7 +82,7 @@ def replay(
     layout = layout or f"dp={ranks}"
     said = _replayable(layout)
     ranks, of = said.ranks, threads or max(1, cores() // said.ranks)
-    rehearsed = _rehearsed(task, said, of, batch and batch * said.dp, seconds, on_part)
+    rehearsed = _rehearsed(task, layout, of, batch and batch * said.dp, seconds, on_part)
     one = found(
         ("replay",),
         world=ranks,
@@ -103,6 +106,7 @@ def replay(
         operations_s=operations_s(one.rows),
         others=max(one.others, rehearsed.evidence.get("others", 0.0)),
         session=_keep_replay(task, one, parts, batch, history),
+        layout=rehearsed.layout,
     )
 
 
@@ -112,7 +116,7 @@ _AGAIN = 12  # at least, where a second rehearsal is worth its time: the first s
 
 def _rehearsed(
     task: str,
-    layout: Layout,
+    layout: str,
     threads: int,
     batch: int | None,
     seconds: float,
