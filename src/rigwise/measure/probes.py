@@ -69,9 +69,17 @@ class Probe:
 
 def listed(thorough: bool, seconds: float = inf) -> list[Mapping[str, Any]]:
     """The small networks in words; of few seconds those that are short."""
-    text = (files("rigwise.measure") / "data" / "probes.toml").read_text("utf-8")
-    told = [probe for probe in tomllib.loads(text)["probe"] if thorough or not probe.get("thorough")]
+    told = [probe for probe in _told()["probe"] if thorough or not probe.get("thorough")]
     return [probe for probe in told if probe.get("brief")] if seconds < _BRIEF_S else told
+
+
+def deep() -> list[Mapping[str, Any]]:
+    """Those that tell what a process takes beyond its tensors."""
+    return list(_told()["heap"])
+
+
+def _told() -> Mapping[str, Any]:
+    return tomllib.loads((files("rigwise.measure") / "data" / "probes.toml").read_text("utf-8"))
 
 
 def made(words: Mapping[str, Any], device: torch.device) -> Probe:

@@ -68,7 +68,7 @@ _WORKS: Mapping[str, _Work] = {
     "probes": lambda job, device, others, progress: measure_probes(device, job.seconds, job.thorough, others, progress),
     "optimizers": lambda job, device, others, progress: measure_optimizers(device, others),
     "links": lambda job, device, others, progress: measure_links(device, others),
-    "heap": lambda job, device, others, progress: measure_heap(job.seconds),
+    "heap": lambda job, device, others, progress: measure_heap(),
     "host": lambda job, device, others, progress: measure_host(device),
     "pace": lambda job, device, others, progress: measure_pace(device, others),
     "replay": replay,
