@@ -58,7 +58,7 @@ def _apart(words: Mapping[str, Any]) -> tuple[int, int] | None:
     with os.fdopen(reader, "rb") as told:
         text = told.read()
     os.waitpid(child, 0)
-    return tuple(json.loads(text)) if text else None  # type: ignore[return-value]
+    return tuple(json.loads(text)) if text else None
 
 
 def _taken(words: Mapping[str, Any]) -> tuple[int, int]:
