@@ -43,7 +43,7 @@ def test_measure_calibrate_and_an_estimate_measured_here(own: str, capsys) -> No
         api.calibrate_here()
     told: list[str] = []
     done = api.measure(seconds=1, settings=[(1, 1)], device="cpu", on_part=lambda what, _: told.append(what))
-    assert {what.split(": ")[1] for what in told} == {"loop", "heap", "memory", "optimizers", "probes"}
+    assert {what.split(": ")[1] for what in told} == {"loop", "heap", "host", "memory", "optimizers", "probes"}
     assert done[0].session == 1
     profiles = api.calibrate_here()
     assert [(p.ranks, p.threads) for p in profiles] == [(1, 1)]
@@ -53,13 +53,25 @@ def test_measure_calibrate_and_an_estimate_measured_here(own: str, capsys) -> No
     assert [s["kind"] for s in json.loads(capsys.readouterr().out)["sessions"]] == ["measure"]
 
 
-def test_a_replay_is_a_sum_over_operations(own: str) -> None:
+def test_a_replay_tells_a_step_by_part_and_its_operations(own: str) -> None:
     done = api.replay(own, seconds=0.1)
     assert done.operations > 8
+    assert done.operations_s > 0
     assert done.step_s == pytest.approx(sum(done.parts.values()))
-    assert set(done.parts) == {"compute", "optimizer", "loader", "other"}
-    with pytest.raises(UsageError, match="was not measured here"):
-        api.replay(own, ranks=2, seconds=0.1)
+    assert done.parts["communication"] == 0 < done.parts["compute"]
+    assert set(done.parts) == {"compute", "communication", "optimizer", "loader", "other"}
+    assert done.layout.micro == 32  # the batch at once, as `run` takes it
+
+
+@pytest.mark.parametrize("layout", ["dp=2", "tp=2"])
+def test_ranks_replay_a_step_together_with_what_they_exchange(own: str, layout: str) -> None:
+    done = api.replay(own, layout, threads=1, seconds=0.1)
+    assert (done.ranks, done.threads) == (2, 1)
+    assert done.parts["compute"] > 0
+    assert (done.parts["communication"] > 0) == (layout == "dp=2")  # of tp it is within the passes
+    assert done.steps >= 5
+    with pytest.raises(UsageError, match="a replay takes dp or tp"):
+        api.replay(own, "pp=2")
 
 
 def test_a_run_goes_into_the_history_beside_its_prediction(own: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 SECONDS, THOROUGH_SECONDS = 20.0, 150.0
+_LEAST_S, _BESIDES_S = 0.5, 1.5  # of a setting's share for its small networks, and for what is measured beside them
 _PARTS = ("memory", "optimizers", "probes")
 
 
@@ -30,7 +32,8 @@ class Measured:
     """What `measure` found at one number of ranks and threads, and under which number it stands in the history.
 
     spread: the median, over all things timed, of how far their middle 80 % lie apart, over the median. others: cores
-    that other programs kept busy. doubts: why the figures may be off, in words. links: fitted to each collective.
+    that other programs kept busy. doubts: why the figures may be off, in words. skipped: what was not measured, and
+    why. links: fitted to each collective.
     """
 
     session: int
@@ -40,6 +43,7 @@ class Measured:
     spread: float
     others: float
     doubts: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
     links: Sequence[LinkFit] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -51,6 +55,7 @@ class Measured:
             "spread": self.spread,
             "others": self.others,
             "doubts": list(self.doubts),
+            "skipped": list(self.skipped),
             "links": [
                 {
                     "collective": f.collective,
@@ -101,25 +106,45 @@ def measure(
         raise UsageError(f"settings {asked}", rule="at least 1 rank of at least 1 thread")
     kept = History(history)
     done: list[Measured] = []
-    for ranks, threads in asked:
+    end = time.monotonic() + whole
+    for number, (ranks, threads) in enumerate(asked):
+        begun = time.monotonic()
+        own = begun + (end - begun) / (len(asked) - number)
         loop = _loop(ranks, threads, device, on_part)
         says = f"{ranks} rank{'s' * (ranks > 1)} of {threads} thread{'s' * (threads > 1)}"
-        one = found(
+        once = partial(
+            found,
             parts_of(ranks, first=not done),
             world=ranks,
             threads=threads,
-            seconds=whole / len(asked) * 0.6,
+            seconds=max(_LEAST_S, own - time.monotonic() - _BESIDES_S),
             thorough=thorough,
             device=device,
             on_part=partial(_of_setting, on_part, says) if on_part else None,
         )
+        one = _steadier(once, own + (own - begun) / 2)
         done.append(_kept(replace(one, rows=[*one.rows, *loop]), kept))
     return done
 
 
+def _steadier(once: Callable[[], Found], until: float) -> Found:
+    """What was found; where the machine's pace moved, and it is not later than `until`, the steadier of two."""
+    one = once()
+    if pace_spread(one.rows) <= _SPREAD or time.monotonic() > until:
+        return one
+    return min((one, once()), key=lambda found: pace_spread(found.rows))
+
+
+def pace_spread(rows: Sequence[Row]) -> float:
+    """How far the middle 80 % of the times of the machine's fixed piece of work lie apart, over their median."""
+    from rigwise.measure.sums import PACE
+
+    return max((row.spread or 0.0 for row in rows if row.kind == PACE), default=0.0)
+
+
 def parts_of(ranks: int, *, first: bool) -> tuple[str, ...]:
     """What is measured at a setting after its loop; first: whether it is the first one."""
-    return (*(("heap",) if first else ()), *_PARTS, *(("links",) if ranks > 1 else ()))
+    return (*(("heap", "host") if first else ()), *_PARTS, *(("links",) if ranks > 1 else ()))
 
 
 _LOOP_STEPS = 60
@@ -168,14 +193,15 @@ def _kept(one: Found, history: Any) -> Measured:
 
     spreads = sorted(row.spread for row in one.rows if row.spread is not None)
     spread = spreads[len(spreads) // 2] if spreads else 0.0
-    doubts = doubts_of(spread, one.others)
+    doubts = doubts_of(max(spread, pace_spread(one.rows)), one.others)
     fits = list(link_fits(_timed(one.rows)).values())
+    skipped = skipped_of(one.rows)
     session = Session(
         kind="measure",
         name=f"{one.world} x {one.threads}",
         machine=machine_facts(),
         settings={"ranks": one.world, "threads": one.threads, "precision": "float32"},
-        findings={"spread": spread, "others": one.others, "doubts": doubts},
+        findings={"spread": spread, "others": one.others, "doubts": doubts, "skipped": skipped},
     )
     measurements = [
         Beside(
@@ -185,6 +211,7 @@ def _kept(one: Found, history: Any) -> Measured:
                 value=row.value,
                 settings={"kind": row.kind, "which": row.which, "sizes": dict(row.sizes), "spread": row.spread},
                 part="communication" if "ranks" in row.sizes else "compute",
+                trusted=row.spread is None or row.spread <= _SPREAD,
             )
         )
         for row in one.rows
@@ -198,6 +225,7 @@ def _kept(one: Found, history: Any) -> Measured:
         spread=spread,
         others=one.others,
         doubts=doubts,
+        skipped=skipped,
         links=fits,
     )
 
@@ -215,6 +243,15 @@ def doubts_of(spread: float, others: float) -> tuple[str, ...]:
     if spread > _SPREAD:
         said.append(f"the times of one and the same thing spread by {spread:.0%}: clocks moved, or others were at work")
     return tuple(said)
+
+
+def skipped_of(rows: Sequence[Row]) -> tuple[str, ...]:
+    """What the first setting of a measurement holds elsewhere and not here, with the reason."""
+    kinds = {row.kind for row in rows}
+    if "product of a type" not in kinds:  # not the first setting
+        return ()
+    said = ["host to device, and a launch: no GPU was measured"] if "to device" not in kinds else []
+    return (*said, *(["disk: the system cannot be asked to forget a file"] if "disk" not in kinds else []))
 
 
 def _timed(rows: Sequence[Row]) -> list[Any]:

@@ -1,32 +1,41 @@
-"""The verb replay: a task's own operations timed, and their sum as its prediction."""
+"""The verb replay: a few steps of a task rehearsed, its operations timed, as its prediction."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rigwise.api.measuring import SCHEMA_VERSION, doubts_of, machine_facts, machine_name
+from rigwise.api.measuring import SCHEMA_VERSION, doubts_of, machine_facts
 from rigwise.errors import UsageError
 
 if TYPE_CHECKING:
-    from rigwise.cost.profile import Profile
+    from rigwise.layouts.layout import Layout
     from rigwise.measure.start import Found
+    from rigwise.run.job import StepRecord
+    from rigwise.run.result import RunResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """A task replayed. step_s: seconds predicted of a step; operations: different ones. session: in the history."""
+    """A task replayed. step_s: seconds of a step, the median of a rehearsal of `steps`. operations: different
+    ones; operations_s: their sum, each as often as a step has it. session: in the
+    history. layout: as it was run.
+    """
 
     task: str
     ranks: int
     threads: int
     step_s: float
     parts: dict[str, float]
+    steps: int
     operations: int
+    operations_s: float
     others: float
     session: int
+    layout: Layout
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -35,9 +44,12 @@ class Replayed:
             "task": self.task,
             "ranks": self.ranks,
             "threads": self.threads,
+            "layout": self.layout.to_dict(),
             "step_s": self.step_s,
             "time_s": self.parts,
+            "steps": self.steps,
             "operations": self.operations,
+            "operations_s": self.operations_s,
             "others": self.others,
             "session": self.session,
         }
@@ -50,77 +62,100 @@ def replay(
     ranks: int = 1,
     threads: int | None = None,
     batch: int | None = None,
-    seconds: float = 5.0,
+    seconds: float = 3.0,
     history: str | Path | None = None,
     on_part: Callable[[str, float], None] | None = None,
 ) -> Replayed:
-    """Time each different operation of a task on its own tensors; their sum is the prediction of a step.
+    """Rehearse a task for a few steps, then time each of its operations where it happens in a step.
 
     ranks: that train it together, each on its share of the batch (layout dp=ranks); layout: "dp=2" or "tp=2" instead;
-    batch: of one data-parallel rank in place of its share. What ranks exchange comes from the profile of this machine.
-    Raises as `run` does.
+    batch: of one data-parallel rank in place of its share. Raises as `run` does.
     """
-    from rigwise.calibration.store import matching
     from rigwise.errors import check_whole
     from rigwise.hardware.detect import cores
     from rigwise.measure.start import found
-    from rigwise.measure.sums import GRADIENTS, PACE, SENDS, SENT, predicted
+    from rigwise.measure.sums import operations_s
     from rigwise.run.task import locate
 
     locate(task)
     check_whole(ranks=ranks, threads=threads, batch=batch)
     layout = layout or f"dp={ranks}"
-    ranks = _replayable(layout)
-    of = threads or max(1, cores() // ranks)
+    said = _replayable(layout)
+    ranks, of = said.ranks, threads or max(1, cores() // said.ranks)
+    rehearsed = _rehearsed(task, layout, of, batch and batch * said.dp, seconds, on_part)
     one = found(
-        ("replay",), world=ranks, threads=of, seconds=seconds, task=task, layout=layout, batch=batch, on_part=on_part
+        ("replay",),
+        world=ranks,
+        threads=of,
+        seconds=seconds / 2,
+        device="cpu",
+        task=task,
+        layout=layout,
+        batch=batch,
+        on_part=on_part,
     )
-    known = matching(machine_name(), ranks, of)
-    if known:
-        known = known.at(next(row.value for row in one.rows if row.kind == PACE))
-    extra = known.rates.operation_s if known else 0.0
-    fixed = known.rates.step_s if known else 0.0
-    parts = predicted(one.rows, extra, fixed)
-    if ranks > 1:
-        parts["communication"] = _exchanged(parts, ranks, known)
-    for counted in (GRADIENTS, SENT, SENDS):
-        parts.pop(counted, None)
-    step = sum(parts.values())
+    parts = dict(rehearsed.parts)
     return Replayed(
         task=task,
         ranks=ranks,
         threads=of,
-        step_s=step,
+        step_s=rehearsed.step_s,
         parts=parts,
+        steps=len(rehearsed.losses),
         operations=sum("often" in row.sizes for row in one.rows),
-        others=one.others,
+        operations_s=operations_s(one.rows),
+        others=max(one.others, rehearsed.evidence.get("others", 0.0)),
         session=_keep_replay(task, one, parts, batch, history),
+        layout=rehearsed.layout,
     )
 
 
-def _replayable(layout: str) -> int:
-    """Ranks of a layout that can be replayed."""
+_FEW, _MANY = 6, 2000  # steps of a rehearsal
+_AGAIN = 12  # at least, where a second rehearsal is worth its time: the first steps are slow between ranks
+
+
+def _rehearsed(
+    task: str,
+    layout: str,
+    threads: int,
+    batch: int | None,
+    seconds: float,
+    on_part: Callable[[str, float], None] | None,
+) -> RunResult:
+    """The first steps of a task in the training loop: a few, and where they are short as many as take `seconds`."""
+    from rigwise.run.launch import Place
+    from rigwise.run.start import run
+
+    threaded = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    place = Place(threads=threads, environment=threaded)
+
+    quickest = float("inf")
+
+    def first(steps: int) -> RunResult:
+        def on_step(record: StepRecord) -> None:
+            nonlocal quickest
+            quickest = min(quickest, record.step_s)
+            if on_part:
+                on_part("rehearsal", record.step / steps)
+
+        with tempfile.TemporaryDirectory(prefix="rigwise-") as folder:
+            return run(
+                task, layout, steps=steps, batch=batch, device="cpu", output=folder, on_step=on_step, place=place
+            )
+
+    tried = first(_FEW)
+    steps = int(seconds / quickest)
+    return first(min(_MANY, max(_AGAIN, steps))) if steps >= _FEW else tried
+
+
+def _replayable(layout: str) -> Layout:
+    """A layout that can be replayed."""
     from rigwise.layouts.layout import Layout
 
     said = Layout.parse(layout, precision="float32")
     if said.ranks not in (said.dp, said.tp) or said.precision != "float32":
         raise UsageError(f"replay of {layout}", rule="a replay takes dp or tp, in float32", nearest=f"dp={said.ranks}")
-    return said.ranks
-
-
-def _exchanged(parts: dict[str, float], ranks: int, known: Profile | None) -> float:
-    """Seconds of what was counted, over the link of the profile."""
-    from rigwise.measure.sums import GRADIENTS, SENDS, SENT
-
-    if known is None or known.wire is None:
-        raise UsageError(
-            f"what {ranks} ranks exchange was not measured here",
-            rule="a replay times one rank's own work; the link is of the machine's profile",
-            nearest="rigwise measure, then rigwise calibrate --from history",
-        )
-    gradients, wire = parts.get(GRADIENTS, 0.0), known.wire
-    times = parts.get(SENDS, 0.0) + (gradients > 0)
-    return times * wire.alpha + (parts.get(SENT, 0.0) + gradients * 2 * (ranks - 1) / ranks) / wire.bandwidth
+    return said
 
 
 def _keep_replay(task: str, one: Found, parts: dict[str, float], batch: int | None, history: str | Path | None) -> int:

@@ -18,7 +18,7 @@ from rigwise.errors import UsageError
 
 COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send")
 _TWICE = {("conv", "backward"), ("attention", "backward"), ("causal attention", "backward"), ("recurrent", "backward")}
-_APART = frozenset({*COLLECTIVES, "pass", "step", "pace"})  # not operations
+_APART = frozenset({*COLLECTIVES, "pass", "step", "pace", "launch"})  # not operations
 _FOLDS = 6
 _LEAST_HEAPS = 3
 _LEAST_SPREAD = 0.03  # no two runs of a step agree better

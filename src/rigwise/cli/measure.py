@@ -47,7 +47,7 @@ def measure(
     thorough
         More sizes, for minutes.
     replay
-        Time each different operation of this task instead, and predict its step from their sum.
+        Rehearse a few steps of this task instead, with each of its operations timed: the sharpest prediction.
     layout
         Of a replay: dp=N or tp=N; dp over the ranks by default.
     ranks
@@ -104,7 +104,7 @@ def _progress(look: Look) -> Iterator[Callable[[str, float], None]]:
 
 def _draw(screen: Console, found: Sequence[Measured]) -> None:
     for one in found:
-        rows = [*_speeds(one.rows), *_memory(one.rows)]
+        rows = [*_speeds(one.rows), *_memory(one.rows), *_around(one.rows)]
         title = f"{one.ranks} rank{'s' * (one.ranks > 1)} of {one.threads} thread{'s' * (one.threads > 1)}"
         columns = [Column(head="what", right=False), Column(head="median"), Column(head="best"), Column(head="timed")]
         screen.print(table(screen, columns, rows, title=f"{title} (session {one.session})"))
@@ -121,6 +121,8 @@ def _draw(screen: Console, found: Sequence[Measured]) -> None:
         screen.print(f"spread of the times of one thing: {one.spread:.0%}")
         for doubt in one.doubts:
             screen.print(f"note: {doubt}", markup=False)
+        for what in one.skipped:
+            screen.print(f"not measured: {what}", markup=False)
         screen.print()
 
 
@@ -143,6 +145,20 @@ def _memory(rows: Sequence[Row]) -> Iterator[list[str]]:
                 yield [f"memory, {says} of {show_bytes(size)}", show_rate(row.value), "", str(row.times)]
 
 
+def _around(rows: Sequence[Row]) -> Iterator[list[str]]:
+    for which in dict.fromkeys(row.which for row in rows if row.kind == "product of a type"):
+        rates = sorted(row.value for row in rows if row.which == which)
+        middle, best = (show_flops(value, per_second=True) for value in (rates[len(rates) // 2], rates[-1]))
+        yield [f"products, {which}", middle, best, str(len(rates))]
+    for row in rows:
+        if row.kind == "disk":
+            yield [f"disk, a file of {show_bytes(row.sizes['bytes'])} read", show_rate(row.value), "", str(row.times)]
+        if row.kind == "to device":
+            yield [f"to the GPU, {row.which}", show_rate(row.value), "", str(row.times)]
+        if row.kind == "launch":
+            yield ["a launch", show_seconds(row.value), "", str(row.times)]
+
+
 def _draw_replay(screen: Console, done: Replayed) -> None:
     where = f"{done.ranks} rank{'s' * (done.ranks > 1)} of {done.threads} thread{'s' * (done.threads > 1)}"
     screen.print(
@@ -151,7 +167,7 @@ def _draw_replay(screen: Console, done: Replayed) -> None:
                 ("task", f"{done.task}, {where}"),
                 ("step", show_seconds(done.step_s)),
                 *((part, show_seconds(value)) for part, value in done.parts.items()),
-                ("from", f"{done.operations} different operations, each timed on the task's own tensors"),
+                ("operations", f"{done.operations} different ones, {show_seconds(done.operations_s)} of a step in all"),
             ]
         )
     )

@@ -1,27 +1,25 @@
 """What a process takes beyond its tensors: the allocator's holes, and what libraries keep for themselves.
 
-Small networks are trained for a few steps; the highest that the process came to (the kernel's high-water mark, set back
-before each) is told beside the bytes that its tensors held at once (the allocator's own record of a step).
+Small networks are trained for a few steps, each in a process of its own, as a run is; the highest that it came to (the
+kernel's high-water mark) is told beside the bytes that its tensors held at once (the allocator's own record of a step).
 """
 
 from __future__ import annotations
 
-import ctypes
-import gc
+import json
+import os
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from rigwise.measure.probes import Probe, listed, made
+from rigwise.measure.probes import Probe, deep, made
 from rigwise.measure.rows import Row
 from rigwise.run import memory
 
 _STEPS = 4
-_EVERY = 7  # so manieth of the small networks is enough
-_MARK = Path("/proc/self/clear_refs")
 _CPU = torch.device("cpu")
 HEAP = "heap"
 
@@ -29,30 +27,49 @@ HEAP = "heap"
 def measure_heap() -> Iterator[Row]:
     """A row a network: bytes beyond weights and states; sizes: the bytes of them that were tensors ("moving").
 
-    Nothing on a system whose kernel keeps no such mark, or may not be asked to set it back.
+    Nothing on a system whose kernel keeps no such mark.
     """
-    if not sys.platform.startswith("linux"):
+    if not sys.platform.startswith("linux") or memory.marked() == 0:
         return
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    for number, words in enumerate(listed(thorough=False)):
-        if number % _EVERY:
-            continue
-        if trim:
-            gc.collect()
-            trim(0)
-        before = _own()
-        probe = made(words, _CPU)
-        optimizer = torch.optim.SGD(probe.model.parameters(), lr=1e-3, momentum=0.9)
-        try:
-            _MARK.write_text("5")
-        except OSError:
+    for words in deep():
+        told = _apart(words)
+        if told is None:
             return
-        for _ in range(_STEPS):
-            _step(probe, optimizer)
-        whole = memory.marked() - memory.libraries(_CPU) - before
-        held = 2 * sum(parameter.nbytes for parameter in probe.model.parameters()) + probe.x.nbytes
-        moving = _moving(probe, optimizer)
-        yield Row(kind=HEAP, value=float(max(whole - held, 1)), metric="peak_memory", sizes={"moving": float(moving)})
+        held, moving = told
+        yield Row(kind=HEAP, value=float(max(held, 1)), metric="peak_memory", sizes={"moving": float(moving)})
+
+
+def _apart(words: Mapping[str, Any]) -> tuple[int, int] | None:
+    """What a fork of this process takes for a network, and what of it was tensors; None where the fork failed.
+
+    Each network has a process of its own: one after the other in the same would fill the holes of those before.
+    """
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.close(reader)
+            os.write(writer, json.dumps(_taken(words)).encode())
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as told:
+        text = told.read()
+    os.waitpid(child, 0)
+    return tuple(json.loads(text)) if text else None
+
+
+def _taken(words: Mapping[str, Any]) -> tuple[int, int]:
+    before = _own()
+    probe = made(words, _CPU)
+    optimizer = torch.optim.SGD(probe.model.parameters(), lr=1e-3, momentum=0.9)
+    for _ in range(_STEPS):
+        _step(probe, optimizer)
+    whole = memory.marked() - memory.libraries(_CPU) - before
+    held = 2 * sum(parameter.nbytes for parameter in probe.model.parameters()) + probe.x.nbytes
+    return whole - held, _moving(probe, optimizer)
 
 
 def _own() -> int:

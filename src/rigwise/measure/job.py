@@ -13,9 +13,9 @@ PARTS = ("memory", "probes", "optimizers", "links")
 class MeasureJob:
     """One measurement, as every rank reads it.
 
-    world: ranks that measure at once. threads: of each. parts: of PARTS, "heap", "pace" or "replay". seconds: to spend
-    on it. output: folder where each rank leaves what it found, rows-RANK.json. task, layout, batch: of a replay; the
-    batch is that of one dp rank.
+    world: ranks that measure at once. threads: of each. parts: of PARTS, "heap", "host", "pace" or "replay".
+    seconds: to spend on it. output: folder where each rank leaves what it found, rows-RANK.json. task, layout, batch:
+    of a replay; the batch is that of one dp rank.
     """
 
     world: int

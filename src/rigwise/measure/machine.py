@@ -18,6 +18,7 @@ from rigwise.measure.sums import PACE
 _BYTES = 4.0  # of a float32
 _REPEATS, _LEAST_S = 5, 2e-4  # a time is of as many calls as take this long
 _STREAMS = (2**13, 2**16, 2**18, 2**20, 2**22, 2**24)  # elements: 32 KiB to 64 MiB
+_BETWEEN = 2**20  # elements copied between an optimizer's steps, more than the nearest caches hold
 _TENSORS = ((2**6, 16), (2**11, 16), (2**14, 12), (2**16, 8), (2**18, 4), (2**20, 2))  # elements, how many
 OPTIMIZERS: dict[str, Callable[[list[nn.Parameter]], torch.optim.Optimizer]] = {
     "sgd": lambda p: torch.optim.SGD(p, lr=1e-3),
@@ -65,7 +66,8 @@ def measure_optimizers(device: torch.device, others: Others) -> Iterator[Row]:
     Other work runs before each step, as in training: a step right after a step finds its code and its tensors in the
     nearest caches, and takes half as long.
     """
-    disturb = Pace(device)
+    between, also = (torch.ones(_BETWEEN, device=device) for _ in range(2))
+    disturb = partial(between.copy_, also)
     for name, make in OPTIMIZERS.items():
         alone = fixed = 0.0
         for size, count in ((_TENSORS[0][0], 1), *_TENSORS):
@@ -85,13 +87,16 @@ def measure_optimizers(device: torch.device, others: Others) -> Iterator[Row]:
 
 
 def _steps(
-    optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], disturb: Pace, device: torch.device
+    optimizer: torch.optim.Optimizer,
+    parameters: list[nn.Parameter],
+    disturb: Callable[[], object],
+    device: torch.device,
 ) -> list[float]:
     found = []
     for _ in range(_REPEATS + 1):
         for parameter in parameters:
             parameter.grad = torch.full_like(parameter, 1e-3)
-        disturb.sample()
+        disturb()
         start = time.perf_counter()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -78,8 +78,9 @@ class Mean(nn.Module):
         return x.mean((2, 3)) if x.dim() == 4 else x.mean(1)
 
 
-def network(layers: Iterable[str], shape: tuple[int, ...]) -> tuple[nn.Module, torch.Tensor]:
-    """The module of some layers, and an input of the shape (of numbers, or of row numbers for an embedding).
+def network(layers: Iterable[str], shape: tuple[int, ...]) -> tuple[nn.Module, torch.Tensor, torch.Size]:
+    """The module of some layers, an input of the shape (of numbers, or of row numbers for an embedding), and the shape
+    of what comes out.
 
     Raises UsageError for a word that is no layer.
     """
@@ -87,8 +88,9 @@ def network(layers: Iterable[str], shape: tuple[int, ...]) -> tuple[nn.Module, t
     first = words[0]
     x = torch.randint(int(first[1]), shape) if first[0] == "embedding" else torch.randn(shape)
     made: list[list[nn.Module]] = [[]]
-    flow = x
+    flow = x.to("meta")  # shapes only: a pass for real would take as long as one that is timed
     for word, *rest in words:
+        before = flow
         if word == "keep":
             made.append([])
             continue
@@ -96,11 +98,10 @@ def network(layers: Iterable[str], shape: tuple[int, ...]) -> tuple[nn.Module, t
             layer: nn.Module = Residual(made.pop())
             made[-1].append(layer)
             continue
-        layer = _layer(word, rest, flow)
-        with torch.no_grad():
-            flow = layer(flow)
-        made[-1].append(layer)
-    return nn.Sequential(*made[0]), x
+        with torch.no_grad(), torch.device("meta"):
+            flow = _layer(word, rest, flow)(flow)
+        made[-1].append(_layer(word, rest, before))
+    return nn.Sequential(*made[0]), x, flow.shape
 
 
 def _layer(word: str, rest: list[str], flow: torch.Tensor) -> nn.Module:

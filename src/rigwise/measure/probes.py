@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
+from math import inf
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from rigwise.measure.rows import Row, row
 from rigwise.measure.sums import PACE
 
 _LISTENED, _WHOLE = 1, 1  # steps of a round, with and without a listener
+_BRIEF_S = 1.5  # seconds, of which one round over all networks takes twice as many
 _LEAST = 1  # round; each network has run once before it
 
 
@@ -65,24 +67,31 @@ class Probe:
             self.whole.append(time.perf_counter() - start)
 
 
-def listed(thorough: bool) -> list[Mapping[str, Any]]:
-    """The small networks in words."""
-    text = (files("rigwise.measure") / "data" / "probes.toml").read_text("utf-8")
-    return [probe for probe in tomllib.loads(text)["probe"] if thorough or not probe.get("thorough")]
+def listed(thorough: bool, seconds: float = inf) -> list[Mapping[str, Any]]:
+    """The small networks in words; of few seconds those that are short."""
+    told = [probe for probe in _told()["probe"] if thorough or not probe.get("thorough")]
+    return [probe for probe in told if probe.get("brief")] if seconds < _BRIEF_S else told
+
+
+def deep() -> list[Mapping[str, Any]]:
+    """Those that tell what a process takes beyond its tensors."""
+    return list(_told()["heap"])
+
+
+def _told() -> Mapping[str, Any]:
+    return tomllib.loads((files("rigwise.measure") / "data" / "probes.toml").read_text("utf-8"))
 
 
 def made(words: Mapping[str, Any], device: torch.device) -> Probe:
     """One of them, made on the CPU and moved."""
-    model, x = network(words["layers"], tuple(words["input"]))
-    with torch.no_grad():
-        out = model(x)
-    target = torch.randint(out.shape[-1], (out.shape[:-1].numel(),))
+    model, x, out = network(words["layers"], tuple(words["input"]))
+    target = torch.randint(out[-1], (out[:-1].numel(),))
     return Probe(model.to(device), x.to(device), target.to(device))
 
 
-def probes(device: torch.device, thorough: bool) -> list[Probe]:
-    """All small networks; each has run once."""
-    found = [made(words, device) for words in listed(thorough)]
+def probes(device: torch.device, thorough: bool, seconds: float = inf) -> list[Probe]:
+    """The small networks that so many seconds are enough for; each has run once."""
+    found = [made(words, device) for words in listed(thorough, seconds)]
     for probe in found:
         probe.step()
     return found
@@ -98,7 +107,7 @@ def measure_probes(
     """
     synchronize = torch.cuda.synchronize if device.type == "cuda" else _nothing
     start, rounds, longest = time.perf_counter(), 0, 0.0
-    trained = probes(device, thorough)
+    trained = probes(device, thorough, seconds)
     pace, paces = Pace(device), list[float]()
     while rounds < _LEAST or others.all(time.perf_counter() - start + longest < seconds):
         begin = time.perf_counter()

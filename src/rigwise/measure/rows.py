@@ -11,7 +11,8 @@ from typing import Any
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """metric: of measurements/record.py. kind, which, sizes: what was timed (reading.py). value: the median, in the
-    metric's unit. spread: of the middle 80 % of its times, over the median; None of fewer than 3. times: how many.
+    metric's unit. spread: of the middle 80 % of its times, over the median; None of fewer than 3, or of nothing but 0.
+    times: how many.
     """
 
     kind: str
@@ -46,11 +47,11 @@ def row(kind: str, seconds: Sequence[float], which: str = "", **sizes: float) ->
     >>> row("product", [2.0, 1.0, 3.0], "forward", m=4.0).value
     2.0
     """
-    spread = None
-    if len(seconds) > 2:
+    spread, middle = None, median(seconds)
+    if len(seconds) > 2 and middle > 0:
         deciles = quantiles(seconds, n=10, method="inclusive")
-        spread = (deciles[-1] - deciles[0]) / median(seconds)
-    return Row(kind=kind, which=which, sizes=sizes, value=median(seconds), spread=spread, times=len(seconds))
+        spread = (deciles[-1] - deciles[0]) / middle
+    return Row(kind=kind, which=which, sizes=sizes, value=middle, spread=spread, times=len(seconds))
 
 
 def together(ranks: Sequence[Sequence[Row]]) -> list[Row]:

@@ -15,6 +15,7 @@ from rigwise.errors import RigwiseError
 from rigwise.files import replace_text
 from rigwise.hardware.busy import Busy
 from rigwise.measure.heap import measure_heap
+from rigwise.measure.host import measure_host
 from rigwise.measure.job import MeasureJob, rows_file
 from rigwise.measure.links import measure_links
 from rigwise.measure.machine import measure_memory, measure_optimizers, measure_pace
@@ -68,6 +69,7 @@ _WORKS: Mapping[str, _Work] = {
     "optimizers": lambda job, device, others, progress: measure_optimizers(device, others),
     "links": lambda job, device, others, progress: measure_links(device, others),
     "heap": lambda job, device, others, progress: measure_heap(),
+    "host": lambda job, device, others, progress: measure_host(device),
     "pace": lambda job, device, others, progress: measure_pace(device, others),
     "replay": replay,
 }

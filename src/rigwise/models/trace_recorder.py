@@ -83,13 +83,14 @@ class Recorder:
         return self._region is not None or self.backward
 
     def keep_once(self, tensor: Any) -> float:
-        """Elements that a closed event keeps of a tensor: none if somebody keeps it already."""
+        """Elements that a closed event keeps of a tensor, of a view all that it looks into: none if somebody keeps it
+        already."""
         key = _key(tensor)
         self._alive.setdefault(key, tensor)
         if key in self._saved or key in self._weights:
             return 0.0
         self._saved.add(key)
-        return self.elements([tensor])
+        return float(tensor.untyped_storage().nbytes() / min(self.item, tensor.element_size()))
 
     def finish(self) -> tuple[Event, ...]:
         """All events, each with what it keeps."""

@@ -47,7 +47,7 @@ def test_a_convolution_is_heard_with_its_geometry() -> None:
 
 
 def test_attention_lstm_and_embedding_are_heard() -> None:
-    model, x = network(["embedding 50 16", "causal 2", "lstm 8", "dense 3"], (2, 6))
+    model, x, _ = network(["embedding 50 16", "causal 2", "lstm 8", "dense 3"], (2, 6))
     found = heard(model, x)
     assert sizes(found, "causal attention", "backward") == [{"b": 4.0, "m": 6.0, "n": 6.0, "k": 8.0}]
     assert sizes(found, "recurrent", "forward") == [{"b": 2.0, "t": 6.0, "n": 8.0, "k": 16.0}]
@@ -78,8 +78,8 @@ def test_a_word_that_is_no_layer_is_refused() -> None:
 
 
 def test_a_residual_keeps_the_shape() -> None:
-    model, x = network(["keep", "dense 8", "relu", "dense 6", "add", "dense 2"], (3, 6))
-    assert model(x).shape == (3, 2)
+    model, x, shape = network(["keep", "dense 8", "relu", "dense 6", "add", "dense 2"], (3, 6))
+    assert model(x).shape == shape == (3, 2)
     loss_of(model(x), torch.zeros(3, dtype=torch.long)).backward()
 
 
