@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -33,19 +34,21 @@ TRACE_BATCH = 2  # samples of a traced batch: batch norm wants more than one
 _RETURNS = "the function returns (module, example inputs), a module with an attribute example_inputs, or rigwise.Task"
 
 
-def trace_file(path: Path, function: str, *, seq: int | None = None, batch: int | None = None) -> Model:
+def trace_file(
+    path: Path, function: str, *, seq: int | None = None, batch: int | None = None, settings: Any = ()
+) -> Model:
     """The model that a function of a Python file makes.
 
-    The function takes no arguments and returns a rigwise.Task, or a torch module with example inputs: (module, inputs),
-    inputs a tensor, a tuple or a dict of them, samples along the first dim. seq replaces the length (dim 1) of inputs
-    of token numbers [B, S] and of vectors [B, S, H]; batch the number of samples traced at once, which changes nothing
-    in what a sample costs. Raises UsageError with file, line and message where the file's code fails, LaunchError where
-    torch is missing.
+    The function takes no arguments but settings, and returns a rigwise.Task, or a torch module with example inputs:
+    (module, inputs), inputs a tensor, a tuple or a dict of them, samples along the first dim. seq replaces the length
+    (dim 1) of inputs of token numbers [B, S] and of vectors [B, S, H]; batch the number of samples traced at once,
+    which changes nothing in what a sample costs. Raises UsageError with file, line and message where the file's code
+    fails, LaunchError where torch is missing.
     """
     check_whole(seq=seq, batch=batch)
     if find_spec("torch") is None:
         raise LaunchError("tracing a module needs torch, which is not installed", nearest="pip install 'rigwise[run]'")
-    make = function_of(path, function)
+    make = partial(function_of(path, function), **dict(settings))
     failures: list[BaseException] = []
     for place in (_on_meta, _on_fake, _on_host):
         built = False
