@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rigwise.run.job import StepRecord
     from rigwise.run.output import Resume
     from rigwise.run.result import RunResult
+    from rigwise.run.seats import Seat
     from rigwise.run.settings import Told
 
 
@@ -90,15 +91,11 @@ def run(
     UsageError (task, layout, sizes), NotFoundError (task), InfeasibleError (memory) and LaunchError (a rank died, torch
     missing; ToldElsewhere on a rank that a launcher started and that has nothing of its own to tell).
     """
-    from rigwise.run.seats import once_a_host, seat
-    from rigwise.run.server_process import begin
-
-    here = seat()
-    if here is None:
-        begin()  # it reads torch, and this process need not: it reads meanwhile what it will predict with
+    here = _begun()
     from rigwise.hardware.sensors import energy, joules_a_step
     from rigwise.layouts.layout import Layout
     from rigwise.layouts.runnable import check_layout
+    from rigwise.run.seats import once_a_host
     from rigwise.run.start import run as train
     from rigwise.run.task import locate
 
@@ -124,6 +121,19 @@ def run(
     joules = joules_a_step(before, after, time.monotonic() - began, result.step_s)
     kept = history if here is None or here.rank == 0 else "off"  # one run is one line of the history
     return _reported(result, predicted, why_not, joules, after.missing, kept)
+
+
+def _begun() -> Seat | None:
+    """This process's place among ranks that a launcher started; where there is none, the server of ranks is begun: it
+    reads torch, which this process need not, and meanwhile what a prediction is made with is read here.
+    """
+    from rigwise.run.seats import seat
+    from rigwise.run.server_process import begin
+
+    here = seat()
+    if here is None:
+        begin()
+    return here
 
 
 def _reported(

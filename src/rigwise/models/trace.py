@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -48,13 +47,13 @@ def trace_file(
     check_whole(seq=seq, batch=batch)
     if find_spec("torch") is None:
         raise LaunchError("tracing a module needs torch, which is not installed", nearest="pip install 'rigwise[run]'")
-    make = partial(function_of(path, function), **dict(settings))
+    make = function_of(path, function)
     failures: list[BaseException] = []
     for place in (_on_meta, _on_fake, _on_host):
         built = False
         try:
             with place():
-                module, inputs, loss, target, tokens = _asked(make(), f"{path.name}:{function}", batch)
+                module, inputs, loss, target, tokens = _asked(make(**dict(settings)), f"{path.name}:{function}", batch)
                 built = True
                 if seq is not None:
                     inputs, target, tokens = _with_length(inputs, seq), _with_length(target, seq), None
