@@ -21,6 +21,7 @@ from rigwise.models.model import Model
 from training import train
 
 DOUBLE = 8
+STEPS = 3
 WAYS = ("model", "turns", "slices")
 IMAGES: dict[str, Any] = {"kind": "conv", "channels": [4, 6], "groups": 4, "depthwise": False, "classes": 5}
 CASES: list[tuple[dict[str, Any], tuple[str, ...]]] = [
@@ -36,8 +37,8 @@ def layout(names: tuple[str, ...], way: str, **more: Any) -> Layout:
 
 def test_each_way_trains_as_one_process_does() -> None:
     cases = [(net, layout(names, way)) for net, names in CASES for way in WAYS]
-    for (net, how), (losses, weights, _) in zip(cases, train_each(cases, steps=6), strict=True):
-        expected, whole = alone(net, steps=6)
+    for (net, how), (losses, weights, _) in zip(cases, train_each(cases, STEPS), strict=True):
+        expected, whole = alone(net, STEPS)
         assert losses == pytest.approx(expected, rel=1e-12), how
         for name, weight in whole.items():
             assert float((weights[name] - weight).abs().max()) < 1e-13, (how, name)
@@ -73,7 +74,7 @@ def told(model: Model, blocks: tuple[str, ...], ranks: int, alone: bool) -> Coun
     return total
 
 
-@pytest.mark.parametrize("ranks", [2, 3])
+@pytest.mark.parametrize("ranks", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_each_way_sends_what_the_laws_say(ranks: int) -> None:
     cases = [(case, way) for case in LAWS_OF for way in WAYS]
     found = train_each(

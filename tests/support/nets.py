@@ -3,7 +3,8 @@
 {"kind": "mlp", "sizes": [..]}
 {"kind": "conv", "channels": [..], "groups": g, "depthwise": bool, "classes": n}; and "dense": [..] before the classes
 {"kind": "transformer", "heads": h, "kv": k, "width": d, "ffn": f, "layers": l, "vocab": v, "gated": b, "tied": b}
-A transformer may have "experts": e, of which a token meets two, in place of its feed-forward.
+A transformer may have "experts": e, of which a token meets two, in place of its feed-forward, and attention "by_hand",
+without torch's own.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Layer(nn.Module):
         self.queries = nn.Linear(hidden, hidden)
         self.pairs = nn.Linear(hidden, 2 * self.kv * self.width)
         self.out = nn.Linear(hidden, hidden)
-        self.gated, self.mixture = net["gated"], None
+        self.gated, self.mixture, self.by_hand = net["gated"], None, net.get("by_hand", False)
         if net.get("experts"):
             self.mixture = MixtureOfExperts(hidden, net["ffn"], net["experts"])
             return
@@ -68,9 +69,14 @@ class Layer(nn.Module):
         batch, tokens, hidden = x.shape
         queries = self.queries(x).view(batch, tokens, self.heads, self.width).transpose(1, 2)
         pairs = self.pairs(x).view(batch, tokens, 2, self.kv, self.width).permute(2, 0, 3, 1, 4)
-        mixed = nn.functional.scaled_dot_product_attention(
-            queries, pairs[0], pairs[1], is_causal=True, enable_gqa=self.kv != self.heads
-        )
+        if self.by_hand:
+            scores = queries @ pairs[0].transpose(-2, -1) / self.width**0.5
+            scores = scores.masked_fill(torch.ones(tokens, tokens, dtype=torch.bool).triu(1), float("-inf"))
+            mixed = nn.functional.dropout(scores.softmax(-1), 0.0) @ pairs[1]
+        else:
+            mixed = nn.functional.scaled_dot_product_attention(
+                queries, pairs[0], pairs[1], is_causal=True, enable_gqa=self.kv != self.heads
+            )
         return self.out(mixed.transpose(1, 2).reshape(batch, tokens, hidden))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

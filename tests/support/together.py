@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import faulthandler
 import multiprocessing as mp
+import os
 import tempfile
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
+from multiprocessing.forkserver import ensure_running
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 PRELOAD = [
     "torch",
@@ -20,6 +25,7 @@ PRELOAD = [
     "torch.export._trace",
     "sympy.tensor.tensor",
     "rigwise.run.parallel.parallel",
+    "warm",
 ]
 _LONGEST_S, _STUCK_S = 300.0, 240.0  # a slow machine is no failure
 
@@ -43,10 +49,19 @@ def _rank(pipe: Connection, meet: str, rank: int, world: int, function: Callable
         pipe.send((False, traceback.format_exc()))
 
 
-def together(world: int, function: Callable[..., Any], *args: Any) -> list[Any]:
-    """What `function(*args)` returns on each of `world` ranks; AssertionError with a rank's traceback if one fails."""
+def _server() -> ForkServerContext:
+    """The process to fork from, which also finds what lies in this folder."""
     context = mp.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
+    paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH", "")])]
+    with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(paths)):
+        ensure_running()
+    return context
+
+
+def together(world: int, function: Callable[..., Any], *args: Any) -> list[Any]:
+    """What `function(*args)` returns on each of `world` ranks; AssertionError with a rank's traceback if one fails."""
+    context = _server()
     with tempfile.TemporaryDirectory() as folder:
         pipes, ranks = [], []
         for rank in range(world):

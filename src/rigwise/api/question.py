@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rigwise.hardware.cluster import Cluster
     from rigwise.layouts.layout import Layout
     from rigwise.models.model import Model
+    from rigwise.run.settings import Told
     from rigwise.search.plan import Plan
     from rigwise.search.scale import Scaling
 
@@ -145,9 +146,15 @@ class Asked:
 
 
 def ask(
-    model: str | Model, cluster: str | Cluster, *, layout: str | Layout | None = None, **settings: Unpack[Settings]
+    model: str | Model,
+    cluster: str | Cluster,
+    *,
+    layout: str | Layout | None = None,
+    task: Told | None = None,
+    **settings: Unpack[Settings],
 ) -> Asked:
     """The question that estimate, plan and scale answer; layout: the one that it will be asked about, where it is one.
+    task: what the task says whose model it is; None asks it.
 
     Raises NotFoundError for names, UsageError for sizes.
     """
@@ -160,7 +167,8 @@ def ask(
     said: dict[str, Any] = {key: value for key, value in settings.items() if value is not None}
     _check(said)
     where, what = load_cluster(cluster), _model_of(model, said)
-    task = told(model) if isinstance(model, str) else None
+    if task is None and isinstance(model, str):
+        task = told(model)
     kind = said.get("precision") or ("float32" if task else default_precision(where))
     batch = said.get("batch") or (task.batch if task else default_batch(what, where))
     question = Question(

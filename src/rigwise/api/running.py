@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Any
 from rigwise.api.measuring import pace_now
 from rigwise.api.names import HERE, load_cluster
 from rigwise.api.question import ask
-from rigwise.errors import RigwiseError, check_whole
+from rigwise.errors import LaunchError, RigwiseError, check_whole
 
 if TYPE_CHECKING:
     from rigwise.calibration.comparison import Comparison
     from rigwise.calibration.diagnosis import Cause
     from rigwise.cost.record import Estimate
     from rigwise.layouts.layout import Layout
+    from rigwise.models.model import Model
     from rigwise.run.chosen import Value
     from rigwise.run.job import StepRecord
     from rigwise.run.output import Resume
     from rigwise.run.result import RunResult
+    from rigwise.run.seats import Seat
+    from rigwise.run.settings import Told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +91,14 @@ def run(
     UsageError (task, layout, sizes), NotFoundError (task), InfeasibleError (memory) and LaunchError (a rank died, torch
     missing; ToldElsewhere on a rank that a launcher started and that has nothing of its own to tell).
     """
+    here = _begun()
     from rigwise.hardware.sensors import energy, joules_a_step
     from rigwise.layouts.layout import Layout
     from rigwise.layouts.runnable import check_layout
-    from rigwise.run.seats import once_a_host, seat
+    from rigwise.run.seats import once_a_host
     from rigwise.run.start import run as train
     from rigwise.run.task import locate
 
-    here = seat()
     with once_a_host(here):
         locate(task)
         layout = layout or (f"dp={here.world}" if here else layout)
@@ -118,6 +121,19 @@ def run(
     joules = joules_a_step(before, after, time.monotonic() - began, result.step_s)
     kept = history if here is None or here.rank == 0 else "off"  # one run is one line of the history
     return _reported(result, predicted, why_not, joules, after.missing, kept)
+
+
+def _begun() -> Seat | None:
+    """This process's place among ranks that a launcher started; where there is none, the server of ranks is begun: it
+    reads torch, which this process need not, and meanwhile what a prediction is made with is read here.
+    """
+    from rigwise.run.seats import seat
+    from rigwise.run.server_process import begin
+
+    here = seat()
+    if here is None:
+        begin()
+    return here
 
 
 def _reported(
@@ -151,26 +167,44 @@ def _foretold(
     task: str, layout: str | Layout, batch: int | None, device: str, settings: Mapping[str, Value]
 ) -> tuple[Estimate | None, str]:
     """The estimate of a run before it is made, or why there is none."""
-    from rigwise.run.seats import seat
-    from rigwise.run.server_process import begin
-    from rigwise.run.settings import settled, told
+    import rigwise.cost.estimate
+    import rigwise.hardware.probe  # noqa: F401
+    from rigwise.run.answers import answered
+    from rigwise.run.settings import settled
 
-    if seat() is None:
-        begin()  # ranks' torch is read beside the prediction's
-    what = told(task, settings)
+    try:
+        what, model = answered(f"{__name__}:_told", task, dict(settings))
+    except LaunchError as error:
+        return None, str(error)
     if what is None:
         return None, f"{task} could not be asked for its batch and its optimizer"
     said = settled(layout, batch or what.batch)  # a batch that does not divide is refused before a rank starts
+    if isinstance(model, str):
+        return None, model
     try:
         where = load_cluster(f"{HERE}:{said.ranks}", probe=True)
         if device == "cpu" and where.device.kind != "cpu":
             return None, "the run took the CPU of a machine whose GPUs were planned for"
-        asked = ask(task, where, layout=said, batch=batch)
+        asked = ask(model, where, layout=said, batch=batch, task=what)
         if known := asked.question.here:
             known = known.at(pace_now(known.ranks, known.threads))
         return replace(asked, question=replace(asked.question, here=known)).foretold(said), ""
     except RigwiseError as error:
         return None, str(error)
+
+
+def _told(task: str, settings: Mapping[str, Value]) -> tuple[Told | None, Model | str]:
+    """What a task says of itself, and its model or why it is not known."""
+    from rigwise.models.trace import trace_file
+    from rigwise.run.settings import told
+    from rigwise.run.task import locate, packaged
+
+    what, (path, function) = told(task, settings), locate(task)
+    try:
+        model = trace_file(path, function, settings=settings)
+    except RigwiseError as error:
+        return what, str(error)
+    return what, replace(model, name=task) if task in packaged() else model
 
 
 def speaks() -> bool:

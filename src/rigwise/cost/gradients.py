@@ -54,7 +54,8 @@ def gradient_seconds(
     sent = np.minimum(sizes.gradient, fewest)
     dense = _exchange(held.dense_trained, sent, table, sizes, micros, among, over)
     apart = replace(among, data=among.expert_data, sharing=among.expert_data)
-    expert = _exchange(held.expert_trained, sent, table, sizes, micros, apart, over)
+    no_copies = replace(table, shard=np.zeros_like(table.shard))  # all ranks that hold the same experts share them
+    expert = _exchange(held.expert_trained, sent, no_copies, sizes, micros, apart, over)
     return summed(("gradients", 1, dense), ("experts' gradients", held.expert_trained > 0, expert))
 
 

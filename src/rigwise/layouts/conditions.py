@@ -101,7 +101,7 @@ def experts(table: LayoutTable, model: Model, cluster: Cluster, batch: int) -> B
 def hybrid(table: LayoutTable, model: Model, cluster: Cluster, batch: int) -> Bools:
     """Groups of equally many ranks that share a copy, of a model that is sharded."""
     divides = (table.dp * table.cp) % np.maximum(table.shard, 1) == 0
-    return np.asarray((table.shard == 0) | ((table.zero > 0) & divides & (table.ep == 1)))
+    return np.asarray((table.shard == 0) | ((table.zero > 0) & divides))
 
 
 def zero_pipeline(table: LayoutTable, model: Model, cluster: Cluster, batch: int) -> Bools:

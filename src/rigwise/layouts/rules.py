@@ -227,10 +227,9 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="shard",
-        why="hybrid sharding shares a copy out over some of the data- and context-parallel ranks, equally many each; "
-        "experts are shared out already",
+        why="hybrid sharding shares a copy out over some of the data- and context-parallel ranks, equally many each",
         holds=conditions.hybrid,
-        tells=lambda x, m, c, b: f"shard {x.shard} with zero {x.zero}, dp {x.dp} x cp {x.cp} and ep {x.ep}",
+        tells=lambda x, m, c, b: f"shard {x.shard} with zero {x.zero}, and dp {x.dp} x cp {x.cp}",
     ),
     Rule(
         name="zero_pipeline",

@@ -51,7 +51,7 @@ def _without_weights(offload: str) -> str:
 
 
 def _hybrid(layout: Layout) -> bool:
-    return layout.zero > 0 and layout.dp * layout.cp % layout.shard == 0 and layout.ep == 1
+    return layout.zero > 0 and layout.dp * layout.cp % layout.shard == 0
 
 
 LIMITS = (
@@ -62,8 +62,8 @@ LIMITS = (
     ),
     Limit(
         key="schedule",
-        broken=lambda layout: layout.schedule == "zero_bubble" and layout.zero > 1,  # a shard is there before W is done
-        instead=lambda layout: layout.but(schedule="1f1b"),
+        broken=lambda layout: layout.schedule == "zero_bubble" and layout.zero > 1 and layout.shard > 0,
+        instead=lambda layout: layout.but(schedule="1f1b"),  # copies wait for each other
     ),
     Limit(
         key="shard",

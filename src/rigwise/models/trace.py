@@ -33,14 +33,16 @@ TRACE_BATCH = 2  # samples of a traced batch: batch norm wants more than one
 _RETURNS = "the function returns (module, example inputs), a module with an attribute example_inputs, or rigwise.Task"
 
 
-def trace_file(path: Path, function: str, *, seq: int | None = None, batch: int | None = None) -> Model:
+def trace_file(
+    path: Path, function: str, *, seq: int | None = None, batch: int | None = None, settings: Any = ()
+) -> Model:
     """The model that a function of a Python file makes.
 
-    The function takes no arguments and returns a rigwise.Task, or a torch module with example inputs: (module, inputs),
-    inputs a tensor, a tuple or a dict of them, samples along the first dim. seq replaces the length (dim 1) of inputs
-    of token numbers [B, S] and of vectors [B, S, H]; batch the number of samples traced at once, which changes nothing
-    in what a sample costs. Raises UsageError with file, line and message where the file's code fails, LaunchError where
-    torch is missing.
+    The function takes no arguments but settings, and returns a rigwise.Task, or a torch module with example inputs:
+    (module, inputs), inputs a tensor, a tuple or a dict of them, samples along the first dim. seq replaces the length
+    (dim 1) of inputs of token numbers [B, S] and of vectors [B, S, H]; batch the number of samples traced at once,
+    which changes nothing in what a sample costs. Raises UsageError with file, line and message where the file's code
+    fails, LaunchError where torch is missing.
     """
     check_whole(seq=seq, batch=batch)
     if find_spec("torch") is None:
@@ -51,7 +53,7 @@ def trace_file(path: Path, function: str, *, seq: int | None = None, batch: int 
         built = False
         try:
             with place():
-                module, inputs, loss, target, tokens = _asked(make(), f"{path.name}:{function}", batch)
+                module, inputs, loss, target, tokens = _asked(make(**dict(settings)), f"{path.name}:{function}", batch)
                 built = True
                 if seq is not None:
                     inputs, target, tokens = _with_length(inputs, seq), _with_length(target, seq), None

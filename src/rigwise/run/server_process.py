@@ -96,6 +96,11 @@ class ServerProcess:
             self._process.wait()
         self._said.close()
 
+    def drop(self) -> None:
+        """End a server that has no ranks, at once."""
+        self._process.kill()
+        self.close()
+
     def _gone(self) -> LaunchError:
         code = self._process.wait()
         self._said.seek(0)
@@ -126,6 +131,13 @@ def begin() -> None:
             _idle[:] = [ServerProcess()]
 
 
+def waiting() -> bool:
+    """Is there a server for the next job, or one that will be ready soon?"""
+    with _lock:
+        _own()
+        return any(server.alive for server in _idle)
+
+
 def _own() -> None:
     """After a fork the servers that are known are another process's."""
     global _owner
@@ -154,6 +166,6 @@ def borrowed() -> Iterator[ServerProcess]:
 
 @atexit.register
 def close_servers() -> None:
-    """End the servers that wait for a next job."""
+    """End the servers that wait for a next job: they have no ranks, and may still be reading torch."""
     while _idle and _owner == os.getpid():
-        _idle.pop().close()
+        _idle.pop().drop()

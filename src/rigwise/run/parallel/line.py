@@ -2,13 +2,13 @@
 
 When the last backward pass is over, gradients are averaged over dp x cp, in buckets that are all under way at once, and
 those of tied weights added over their stages. Sharded stages (zero) exchange as fully_shard does, in the backward pass
-of the last micro-batch.
+of the last micro-batch, and under zero 2 and 3 of each; where weight gradients come late, when they are there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -57,11 +57,17 @@ class Line:
                 shard(module, mesh, [w for name, w in module.named_parameters() if name in self.experts])
                 if self.late:
                     keep_whole(module)
-                else:
-                    self.stages.wrap(number, module, partial(self._micro_batch, module))
+                self.stages.wrap(number, module, partial(self._late if self.late else self._micro_batch, module))
 
     def _micro_batch(self, module: nn.Module, last: bool) -> AbstractContextManager[None]:
         return micro_batch(module, self.mesh.layout.zero, last)
+
+    @contextmanager
+    def _late(self, module: nn.Module, last: bool) -> Iterator[None]:
+        """Around the weight gradients of a micro-batch that were put off."""
+        yield
+        if last or self.mesh.layout.zero > 1:
+            scatter(module, self.mesh.layout.zero, last)
 
     def book(self, book: Iterable[Held]) -> list[Held]:
         """What this rank holds, of the book of all stages."""
@@ -100,9 +106,6 @@ class Line:
             ]
         )
         self._lap("backward")
-        if self.sharded and self.late:
-            for module in stages.modules:
-                scatter(module)
         weights = stages.weights()
         dense = [weight for name, weight in weights.items() if name not in self.experts]
         if self.exchange:

@@ -119,29 +119,30 @@ def keep_whole(module: nn.Module) -> None:
     """From now on backward passes on a sharded module leave weights and gradients whole where they are, for `scatter`
     to share out.
     """
-    _after_backward(module, sharing=False)
+    _after_backward(module, sharing=False, giving_back=False)
 
 
-def _after_backward(module: nn.Module, *, sharing: bool) -> None:
+def _after_backward(module: nn.Module, *, sharing: bool, giving_back: bool) -> None:
     sharded: Any = module
     sharded.set_is_last_backward(sharing)
-    sharded.set_reshard_after_backward(sharing)
+    sharded.set_reshard_after_backward(giving_back)
     sharded.set_requires_gradient_sync(sharing)
 
 
-def scatter(module: nn.Module) -> None:
-    """Share out the whole gradients of a sharded module: fully_shard does so in the backward pass, which is over before
-    weight gradients that were put off are there; torch's own pipelines call the same three.
+def scatter(module: nn.Module, zero: int, last: bool) -> None:
+    """Share out the whole gradients of a sharded module after a micro-batch: fully_shard does so in the backward pass,
+    which is over before weight gradients that were put off are there; torch's own pipelines call the same three.
     """
     from torch.distributed.fsdp import fully_shard
 
-    _after_backward(module, sharing=True)
+    _after_backward(module, sharing=True, giving_back=last or zero == 3)
+    module.set_requires_all_reduce(last)  # type: ignore[operator]
     root = fully_shard.state(module)  # type: ignore[attr-defined]
     for state in root._state_ctx.all_states:
         for group in state._fsdp_param_groups:
             group.post_backward()
     root._root_post_backward_final_callback()
-    _after_backward(module, sharing=False)
+    keep_whole(module)
 
 
 def inner(module: nn.Module) -> nn.Module:
