@@ -30,6 +30,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 UNFINISHED = 75  # as predict.py leaves with what it was not asked to do
 _MARK = "<!-- part: {} -->"
+_TORN = "not measured to its end"
 _SLOW = 3.0  # times a part's minutes until it is stopped
 
 
@@ -105,7 +106,7 @@ def measure(part: Part, limit_s: float) -> tuple[str, bool]:
         text, errors = said.read().strip(), told.read().strip().splitlines()
     sound = code in (0, UNFINISHED)
     if not sound:
-        text += f"\n\nnot measured to its end: {why or (errors or ['it said nothing'])[-1]}"
+        text += f"\n\n{_TORN}: {why or (errors or ['it said nothing'])[-1]}"
     text = text or (errors or ["it said nothing"])[-1]  # as where something is missing here
     return (text if part.markdown else f"```text\n{text.strip()}\n```"), sound
 
@@ -161,9 +162,10 @@ def run(names: Sequence[str], path: Path | None, minutes: float) -> list[str]:
             unfinished.append(name)
         section = f"## {part.title}\n\n{text}"
         print(f"\n{section}\n", flush=True)
-        if path and (sound or name not in sections):
+        if path and (sound or _TORN in sections.get(name, _TORN)):
             sections[name] = section
             write(path, sections)
+            print(f"written to {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}", flush=True)
     return unfinished
 
 
@@ -183,12 +185,10 @@ def main(argv: list[str]) -> int:
         return 0
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     path = None if asked.no_write else RESULTS / f"{today}.md"
-    done = {name for name, text in (read(path) if path else {}).items() if "not measured to its end" not in text}
+    done = {name for name, text in (read(path) if path else {}).items() if _TORN not in text}
     names = asked.parts or [name for name, part in PARTS.items() if not part.asked_for and name not in done]
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     unfinished = run(names, path, asked.minutes)
-    if path:
-        print(f"written to {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
     if unfinished:
         print(f"no time, or no figures: {', '.join(unfinished)}; the same command goes on with them", file=sys.stderr)
     return 0
