@@ -20,13 +20,18 @@ def total(terms: Iterable[ArrayLike]) -> Floats:
     ours = False  # whether the array is one that was made here, to which the next term may be added in place
     for term in terms:
         more = np.asarray(term, dtype=np.float64)
-        if ours and np.broadcast_shapes(result.shape, more.shape) == result.shape:
+        if ours and _fits(more.shape, result.shape):
             result += more
         elif result.ndim == 0 and not ours and not result:
             result = more
         else:
             result, ours = np.asarray(result + more), True
     return result
+
+
+def _fits(small: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether an array of the small shape broadcasts to the other."""
+    return len(small) <= len(shape) and all(n in (1, m) for n, m in zip(small[::-1], shape[::-1], strict=False))
 
 
 def largest(terms: Iterable[ArrayLike]) -> Floats:
