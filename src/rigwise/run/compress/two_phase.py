@@ -81,7 +81,7 @@ class TwoPhase:
         gradients = [gradient for _, gradient in large]
         for part, gradient in zip(_split(unsent, gradients), gradients, strict=True):
             part.add_(gradient)
-        mean = _in_a_row(gradients)
+        mean = in_a_row(gradients)
         if mean is None:
             mean = torch.empty_like(unsent)
             self._finish.append(partial(_place, mean, gradients))
@@ -101,7 +101,7 @@ def _split(flat: torch.Tensor, like: list[torch.Tensor]) -> list[torch.Tensor]:
     return [part.view(tensor.shape) for part, tensor in zip(parts, like, strict=True)]
 
 
-def _in_a_row(gradients: list[torch.Tensor]) -> torch.Tensor | None:
+def in_a_row(gradients: list[torch.Tensor]) -> torch.Tensor | None:
     """The gradients as one tensor [n], if they are float32 and lie one behind the other in their bucket."""
     begin = gradients[0].data_ptr()
     for gradient in gradients:
