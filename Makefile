@@ -5,7 +5,8 @@
 #   make test-slow the tests that make test leaves out: the same proofs on more cases, some minutes
 #   make check     format, lint, types, floors, sizes
 #   make validate  the back-test over the tables it carries, written to docs/validation.md with its pictures
-#   make bench     the speed of the tool itself, and how well it predicts this machine, written to benchmarks/results/
+#   make bench     every benchmark, part by part, in 25 minutes, written to benchmarks/results/; goes on where it was
+#                  stopped; ARGS=--list shows the parts, ARGS="search mpi" runs some
 #   make page      build the page of `rigwise serve` (Node, or the one from the package index; npm's registry once)
 #   make serve     install, build the page, serve it on this machine
 #   make pictures  every room of the page as PNG, light and dark, wide and narrow, in out/pictures
@@ -79,10 +80,8 @@ validate: $(VENV)/run.stamp
 	@$(BIN)/rigwise validate --page docs/validation.md $(ARGS)
 
 bench: $(VENV)/dev.stamp
-	@$(BIN)/python benchmarks/run.py $(ARGS)
-	@$(BIN)/python benchmarks/predict.py
 	@$(BIN)/python web/build.py
-	@$(BIN)/python benchmarks/web.py
+	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 docs: $(VENV)/dev.stamp
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html

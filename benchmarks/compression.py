@@ -53,27 +53,28 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, nargs="+", default=[2, 3, 4])
     parser.add_argument("--rates", nargs="+", default=[None])
     parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--batch", type=int, default=BATCH, help="samples a rank, of speed")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--ways", nargs="+", default=list(WAYS))
     said = parser.parse_args()
     if said.table == "speed":
         for rate in said.rates:
             for ranks in said.ranks:
-                speed(ranks, rate, said.steps, said.ways)
+                speed(ranks, rate, said.steps, said.ways, said.batch)
     elif said.table == "losses":
         losses(said.ranks, said.seeds)
     else:
         {"codecs": codecs, "errors": errors}[said.table]()
 
 
-def speed(count: int, rate: str | None, steps: int, ways: Sequence[str]) -> None:
+def speed(count: int, rate: str | None, steps: int, ways: Sequence[str], batch: int) -> None:
     """Step times of every way on hosts of their own."""
     if why_not():
         sys.exit(f"speed: {why_not()}")
     with Hosts(count, rate) as hosts, tempfile.TemporaryDirectory() as folder:
         ranks = []
         for rank in range(count):
-            asked = {"rank": rank, "world": count, "steps": steps, "ways": ways, "out": f"{folder}/out"}
+            asked = {"rank": rank, "world": count, "steps": steps, "ways": ways, "batch": batch, "out": f"{folder}/out"}
             environment = {**rank_environment(), "OMP_NUM_THREADS": "1", "RIGWISE_BENCH": json.dumps(asked)}
             environment |= {"MASTER_ADDR": hosts.address(0), "MASTER_PORT": "29500"}
             command = [sys.executable, __file__]
@@ -83,13 +84,14 @@ def speed(count: int, rate: str | None, steps: int, ways: Sequence[str]) -> None
         if any(codes):
             sys.exit("".join(Path(folder, f"{rank}").read_text() for rank, code in enumerate(codes) if code))
         found = json.loads(Path(folder, "out").read_text())
-    print(f"\n{count} ranks, {rate or 'link not shaped'}:")
+    print(f"\n{count} ranks, {rate or 'link not shaped'}, {batch} samples a rank:")
     plain = found[0]["ms"]
     for row in found:
         took = f"{row['low']:.0f} to {row['high']:.0f}"
         print(
             f"  {row['way']:13s} {row['ms']:7.1f} ms ({took:>13s})  {plain / row['ms']:5.2f}x"
-            f"  {row['sent'] / MB:6.2f} MB sent  replicas {'equal' if row['equal'] else 'DIFFER'}  {row['took']}"
+            f"  {row['sent'] / MB:6.2f} MB sent  replicas {'equal' if row['equal'] else 'DIFFER'}  {row['took']}",
+            flush=True,
         )
 
 
@@ -99,21 +101,21 @@ def be_rank(asked: dict[str, Any]) -> None:
     rank, world = asked["rank"], asked["world"]
     dist.init_process_group("gloo", rank=rank, world_size=world)
     ranks = Ranks(rank=rank, world=world, device=CPU)
-    found = [trained(way, ranks, asked["steps"]) for way in asked["ways"]]
+    found = [trained(way, ranks, asked["steps"], asked["batch"]) for way in asked["ways"]]
     if rank == 0:
         Path(asked["out"]).write_text(json.dumps(found))
     dist.barrier()
     os._exit(0)
 
 
-def trained(way: str, ranks: Ranks, steps: int) -> dict[str, Any]:
+def trained(way: str, ranks: Ranks, steps: int, batch: int) -> dict[str, Any]:
     """Some steps one way."""
     torch.manual_seed(0)
     model = nn.Sequential(*(layer for _ in range(DEPTH) for layer in (nn.Linear(WIDTH, WIDTH), nn.ReLU())))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     torch.manual_seed(ranks.rank)
-    inputs, targets = torch.randn(BATCH, WIDTH), torch.randn(BATCH, WIDTH)
-    layout = Layout(dp=ranks.world, micro=BATCH, compress=way, precision="float32")
+    inputs, targets = torch.randn(batch, WIDTH), torch.randn(batch, WIDTH)
+    layout = Layout(dp=ranks.world, micro=batch, compress=way, precision="float32")
     loss = nn.functional.mse_loss
     parallel = parallelize(model, layout, inputs=inputs, targets=targets, loss=loss)
     sent: int | None = 0

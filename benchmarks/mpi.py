@@ -60,11 +60,11 @@ def _rank(store: str) -> None:
             took: list[float] = []
             start_s, repeats = time.perf_counter(), _MOST
             while len(took) < repeats:
-                dist.barrier()
+                dist.barrier(group=group)
                 begun = time.perf_counter()
                 dist.all_reduce(tensor, group=group)
                 slowest = torch.tensor([time.perf_counter() - begun, time.perf_counter() - start_s])
-                dist.all_reduce(slowest, op=dist.ReduceOp.MAX)
+                dist.all_reduce(slowest, op=dist.ReduceOp.MAX, group=group)
                 took.append(float(slowest[0]))
                 if len(took) >= _FEWEST and float(slowest[1]) > _ENOUGH_S:
                     repeats = len(took)  # all ranks have read the same clock

@@ -1,216 +1,138 @@
-"""The speed of rigwise itself: `make bench` prints this table and writes it to benchmarks/results/.
+"""Every benchmark, part by part: `make bench` prints them and writes benchmarks/results/DATE.md.
 
-Every figure is a median over repeats in a fresh process where it says "process". Nothing here is a test: a slow machine
-is slow. Options: --quick (fewer repeats, one search), --peer (installs a peer beside it, a minute),
---no-convolution and --no-training (some minutes each), --no-write. Hosts need root.
+    python benchmarks/run.py              every part that today's file does not have yet
+    python benchmarks/run.py search mpi   these, again if they are there
+    python benchmarks/run.py --list       the parts and the minutes that they take on two free cores
+
+A part is a process of its own, with three times its minutes to end; the file is written anew after each. All together
+end within --minutes (25): what finds no time any more is left for the next call, which goes on with it. The scripts do
+more by themselves: see the head of each. Nothing here is a test: a slow machine is slow. Hosts need root.
 """
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import os
 import platform
-import statistics
+import re
+import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-RESULTS = Path(__file__).parent / "results"
-PLAN = ["plan", "gpt3-175b", "--cluster", "512xa100-sxm-80gb", "--batch", "1536", "--seq", "2048"]
-SEARCHES = (64, 512, 4096)
-TRAINING = {
-    "Training beside loops by hand": ["loops.py"],
-    "Start of a run": ["starts.py"],
-    "Loading beside computing": ["loading.py"],
-    "Compressed gradients": [
-        "compression.py",
-        "speed",
-        "--rates",
-        "100mbit",
-        "1gbit",
-        "--ways",
-        "none",
-        "8bit",
-        "1bit",
-    ],
-    "Compressed gradients: loss": ["compression.py", "losses", "--seeds", "1"],
-    "Data against tensor parallel over a slow link": ["breakeven.py"],
-    "Fifty kills": ["kills.py"],
-}
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+UNFINISHED = 75  # as predict.py leaves with what it was not asked to do
+_MARK = "<!-- part: {} -->"
+_TORN = "not measured to its end"
+_SLOW = 3.0  # times a part's minutes until it is stopped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One line of the table."""
+class Part:
+    """A script of this folder with its words. minutes: on two free cores. asked_for: left out unless it is named.
+    markdown: it prints tables, else plain lines.
+    """
 
-    what: str
-    value: float
-    unit: str
-    note: str = ""
-
-
-def seconds(work: Callable[[], object], repeats: int) -> float:
-    """Median wall seconds of one call."""
-    took = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - start)
-    return statistics.median(took)
+    title: str
+    minutes: float
+    words: Sequence[str]
+    asked_for: bool = False
+    markdown: bool = False
 
 
-def process(*words: str) -> Callable[[], object]:
-    """A whole process: this Python with `words`."""
-    return lambda: subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
+PARTS = {
+    "start": Part(title="Starting, loading, estimating", minutes=0.5, words=["figures.py", "start"], markdown=True),
+    "search": Part(title="Search", minutes=0.5, words=["figures.py", "search"], markdown=True),
+    "advise": Part(
+        title="Advice, the brain's draws", minutes=1.0, words=["figures.py", "advise", "brain"], markdown=True
+    ),
+    "rig": Part(title="Whole machines", minutes=0.4, words=["figures.py", "rig"], markdown=True),
+    "peer": Part(title="A peer", minutes=1.5, words=["figures.py", "peer"], markdown=True, asked_for=True),
+    "mpi": Part(title="All-reduce over gloo and MPI", minutes=1.0, words=["figures.py", "mpi"], markdown=True),
+    "starts": Part(title="Start of a run", minutes=1.0, words=["starts.py"]),
+    "loading": Part(title="Loading beside computing", minutes=1.0, words=["loading.py"]),
+    "loops": Part(title="Training beside loops by hand", minutes=1.5, words=["loops.py"]),
+    "compression": Part(
+        title="Compressed gradients",
+        minutes=2.5,
+        words=["compression.py", "speed", "--rates", "100mbit", "1gbit", "--ways", "none", "8bit", "1bit"],
+    ),
+    "losses": Part(title="Compressed gradients: loss", minutes=2.5, words=["compression.py", "losses", "--seeds", "1"]),
+    "breakeven": Part(title="Data against tensor parallel over a slow link", minutes=0.8, words=["breakeven.py"]),
+    "kills": Part(title="Kills", minutes=2.5, words=["kills.py", "20"]),
+    "convolution": Part(
+        title="Convolution, one thread",
+        minutes=2.0,
+        words=["convolution.py", "--parts", "layers,small,scipy,network", "--budget", "100"],
+    ),
+    "convolution-threads": Part(
+        title="Convolution, two threads",
+        minutes=1.0,
+        words=["convolution.py", "--parts", "layers", "--threads", "2", "--budget", "40"],
+    ),
+    "convolution-errors": Part(
+        title="Errors of convolutions, seen / bound, in roundoffs", minutes=0.5, words=["convolution_errors.py"]
+    ),
+    "predict": Part(
+        title="Predicted from measurements of the machine",
+        minutes=3.0,
+        words=["predict.py", "--only", "dp=1x1", "--no-write"],
+    ),
+    "web": Part(title="The page and its server", minutes=1.5, words=["web.py"]),
+}
 
 
-def start_up(repeats: int) -> list[Figure]:
-    """What a person waits for before anything happens."""
-    bare = seconds(process("-c", "pass"), repeats)
-    face = seconds(process("-c", "import rigwise"), repeats)
-    return [
-        Figure(what="python -c pass", value=bare * 1e3, unit="ms", note="process; the floor under the next lines"),
-        Figure(what="import rigwise", value=(face - bare) * 1e3, unit="ms", note="process, less the floor"),
-        Figure(what="rigwise --help", value=seconds(process("-m", "rigwise", "--help"), repeats) * 1e3, unit="ms"),
-        Figure(what="rigwise plan gpt3-175b", value=seconds(process("-m", "rigwise", *PLAN), repeats), unit="s"),
-    ]
+def measure(part: Part, limit_s: float) -> tuple[str, bool]:
+    """What a part said, and whether it came to its end. Its processes are gone afterwards."""
+    command = [sys.executable, str(HERE / part.words[0]), *part.words[1:]]
+    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as told:
+        process = subprocess.Popen(command, stdout=said, stderr=told, start_new_session=True)
+        why = ""
+        try:
+            code = process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            code, why = 1, f"stopped after {limit_s / 60:.1f} minutes"
+        finally:
+            _end(process)
+        said.seek(0)
+        told.seek(0)
+        text, errors = said.read().strip(), told.read().strip().splitlines()
+    sound = code in (0, UNFINISHED)
+    if not sound:
+        text += f"\n\n{_TORN}: {why or (errors or ['it said nothing'])[-1]}"
+    text = text or (errors or ["it said nothing"])[-1]  # as where something is missing here
+    return (text if part.markdown else f"```text\n{text.strip()}\n```"), sound
 
 
-def loading(repeats: int) -> list[Figure]:
-    """Every model of the zoo, built from its row."""
-    import rigwise
-    from rigwise.api import model_names
-
-    names = model_names()
-    whole = seconds(lambda: [rigwise.load_model(name) for name in names], repeats)
-    return [Figure(what="models built a second", value=len(names) / whole, unit="/s", note=f"{len(names)} of the zoo")]
+def _end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
+    """End whatever a part left behind."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
-def estimating(repeats: int) -> list[Figure]:
-    """One layout at a time, as a person or a page asks."""
-    import rigwise
-
-    model, cluster = rigwise.load_model("gpt3-175b", seq=2048), rigwise.load_cluster("512xa100-sxm-80gb")
-    layout = rigwise.Layout(dp=8, tp=8, pp=8, sp="on", recompute="selective")
-    one = seconds(lambda: rigwise.estimate(model, layout, cluster, batch=1536), repeats)
-    return [Figure(what="estimates of one layout", value=1 / one, unit="/s", note="gpt3-175b on 512 A100, every part")]
+def read(path: Path) -> dict[str, str]:
+    """Each part's section in a file of results."""
+    if not path.exists():
+        return {}
+    pieces = re.split(_MARK.format(r"([a-z-]+)"), path.read_text("utf-8"))
+    return {name: text.strip() for name, text in zip(pieces[1::2], pieces[2::2], strict=True)}
 
 
-def advising(repeats: int) -> list[Figure]:
-    """Which GPUs to get: every device x number x way to get it x coarse layout, after a first call that reads files."""
-    from rigwise import api
+def write(path: Path, sections: Mapping[str, str]) -> None:
+    """The file anew, its parts in their order."""
+    from rigwise.files import replace_text
 
-    figures = []
-    for name, most in (("resnet50", None), ("bert-large", None), ("llama-3-8b", 64), ("mixtral-8x7b", None)):
-        ask = partial(api.advise, name, budget=500_000.0, most=most)
-        found = ask()
-        took = seconds(ask, repeats)
-        note = (
-            f"{len(found.verdicts):,} machines, {len(found.every):,} ways to get them; up to {found.need.most} devices"
-        )
-        figures.append(Figure(what=f"advise {name}", value=took, unit="s", note=note))
-    return figures
-
-
-def drawing(repeats: int) -> list[Figure]:
-    """The brain's estimate with its percentiles, from draws of every input."""
-    import rigwise
-
-    took = seconds(lambda: rigwise.brain_estimate(draws=100_000).quantities, repeats)
-    return [Figure(what="100,000 draws of the brain's estimate", value=took * 1e3, unit="ms", note="five quantities")]
-
-
-def beside() -> list[Figure]:
-    """The same question to a peer."""
-    from peer import PEER, calls_a_second
-
-    rate, why = calls_a_second()
-    if rate is None:
-        print(f"{PEER} was not measured: {why}", file=sys.stderr)
-        return []
-    return [Figure(what=f"{PEER}, one layout", value=rate, unit="/s", note="no bubble, no search; in its own venv")]
-
-
-def exchanging() -> list[Figure]:
-    """An all-reduce over gloo against MPI, ranks of this machine."""
-    from mpi import RANKS, measure
-
-    figures = []
-    for ranks in RANKS:
-        rows, why_not = measure(ranks)
-        if why_not:
-            print(f"MPI was not measured on {ranks} ranks: {why_not}", file=sys.stderr)
-        for row in rows:
-            note = f"MPI {row['mpi'] * 1e6:,.0f} µs: {row['gloo'] / row['mpi']:.1f} x as quick"
-            what = f"all-reduce of {row['bytes'] / 1024:,.0f} KiB on {ranks} ranks, gloo"
-            figures.append(Figure(what=what, value=row["gloo"] * 1e6, unit="µs", note=note))
-    return figures
-
-
-def convolving(quick: bool) -> str:
-    """Convolution beside torch and SciPy, in processes of one thread and of two."""
-    script = str(Path(__file__).parent / "convolution.py")
-    parts = "small" if quick else "layers,small,grid,scipy,network,digits"
-    texts = []
-    for threads in (1,) if quick else (1, 2):
-        words = [sys.executable, script, "--threads", str(threads), "--parts", parts]
-        done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
-        texts.append(f"## Convolution, {threads} thread{'s' * (threads > 1)}\n\n{done.stdout}")
-    errors = [sys.executable, str(Path(__file__).parent / "convolution_errors.py")]
-    done = subprocess.run(errors, stdout=subprocess.PIPE, text=True, check=False)
-    return "\n".join([*texts, f"## Errors of convolutions, seen / bound, in roundoffs\n\n{done.stdout}"])
-
-
-def training() -> str:
-    """What a run costs, sends, waits for and survives, each beside its peer, in processes of their own."""
-    texts = []
-    for title, words in TRAINING.items():
-        command = [sys.executable, str(Path(__file__).parent / words[0]), *words[1:]]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        said = done.stdout if not done.returncode else f"not measured: {last}\n"
-        texts.append(f"## {title}\n\n```text\n{said.strip()}\n```\n")
-    return "\n".join(texts)
-
-
-def searching(sizes: tuple[int, ...]) -> list[Figure]:
-    """The exact search of GPT-3 175B, batch 1536, over every axis."""
-    import rigwise
-
-    figures = []
-    for devices in sizes:
-        found = rigwise.plan("gpt3-175b", f"{devices}xa100-sxm-80gb", batch=1536, seq=2048, top=1, full=True)
-        best = found.layouts[0]
-        note = f"{found.legal:,} legal of {found.considered:,} combinations, {found.feasible:,} fit, in "
-        note += f"{found.seconds:.2f} s; best {best.layout} {best.step_s:.2f} s"
-        rate = found.legal / found.seconds
-        figures.append(Figure(what=f"search on {devices} A100", value=rate, unit="legal layouts/s", note=note))
-    return figures
-
-
-def rigging(repeats: int) -> list[Figure]:
-    """Whole machines: the search of the catalogue, and the check of what it found."""
-    import rigwise
-    from rigwise.report.partslist import parts_csv
-
-    found = parts_csv(rigwise.rig("4xrtx-3090"))
-    works = (
-        ("rigwise rig, four RTX 3090", lambda: rigwise.rig("4xrtx-3090")),
-        ("the same, the shortest step of resnet50", _fastest),
-        ("rigwise rig check of its list", lambda: rigwise.check_rig(found)),
-    )
-    return [Figure(what=what, value=seconds(work, repeats), unit="s", note="under 2 s") for what, work in works]
-
-
-def _fastest() -> object:
-    """The search with the cost model in it."""
-    import rigwise
-
-    return rigwise.rig("4xrtx-3090", model="resnet50", data="imagenet-jpeg", objective="time", budget=7000)
+    path.parent.mkdir(exist_ok=True)
+    parts = [f"{_MARK.format(name)}\n{sections[name]}\n" for name in PARTS if name in sections]
+    replace_text(path, "\n".join([f"# rigwise {path.stem}\n\n{machine()}, one thread.\n", *parts]))
 
 
 def machine() -> str:
@@ -222,37 +144,53 @@ def machine() -> str:
     return f"{cpu}, {cores()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
-def table(figures: list[Figure]) -> str:
-    """The figures as Markdown."""
-    rows = [f"| {f.what} | {f.value:,.{0 if f.value >= 100 else 2}f} {f.unit} | {f.note} |" for f in figures]
-    return "\n".join(["| what | median | note |", "|---|---:|---|", *rows])
+def run(names: Sequence[str], path: Path | None, minutes: float) -> list[str]:
+    """Measure the parts, print and write each; those that found no time, or not enough."""
+    begin, unfinished = time.monotonic(), []
+    sections = read(path) if path else {}
+    for number, name in enumerate(names, 1):
+        part, left_s = PARTS[name], minutes * 60 - (time.monotonic() - begin)
+        if left_s < part.minutes * 60:
+            unfinished.append(name)
+            continue
+        print(f"[{number}/{len(names)}] {name}: {part.title}, about {part.minutes:g} min", file=sys.stderr, flush=True)
+        started = time.monotonic()
+        text, sound = measure(part, min(left_s, _SLOW * part.minutes * 60))
+        took = (time.monotonic() - started) / 60
+        print(f"[{number}/{len(names)}] {name}: {'done' if sound else 'NOT DONE'} in {took:.1f} min", file=sys.stderr)
+        if not sound:
+            unfinished.append(name)
+        section = f"## {part.title}\n\n{text}"
+        print(f"\n{section}\n", flush=True)
+        if path and (sound or _TORN in sections.get(name, _TORN)):
+            sections[name] = section
+            write(path, sections)
+            print(f"written to {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}", flush=True)
+    return unfinished
 
 
 def main(argv: list[str]) -> int:
-    """Measure, print, write."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    quick = "--quick" in argv
-    figures = start_up(3 if quick else 9)
-    figures += loading(1 if quick else 5)
-    figures += estimating(3 if quick else 50)
-    figures += advising(2 if quick else 5)
-    figures += drawing(3 if quick else 9)
-    figures += beside() if "--peer" in argv else []
-    figures += exchanging()
-    figures += rigging(1 if quick else 3)
-    figures += searching(SEARCHES[:1] if quick else SEARCHES)
+    """The parts that were asked for, or those that are not done today."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help="see --list")
+    parser.add_argument("--list", action="store_true", help="the parts and their minutes")
+    parser.add_argument("--minutes", type=float, default=25.0, help="until nothing new is begun and all is stopped")
+    parser.add_argument("--no-write", action="store_true", help="print only")
+    asked = parser.parse_args(argv)
+    if unknown := [name for name in asked.parts if name not in PARTS]:
+        parser.error(f"no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    if asked.list:
+        for name, part in PARTS.items():
+            print(f"{name:20s}{part.minutes:4g} min  {part.title}{' (only if named)' if part.asked_for else ''}")
+        return 0
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    text = f"# rigwise {today}\n\n{machine()}, one thread.\n\n{table(figures)}\n"
-    text += f"\n{training()}" if not quick and "--no-training" not in argv else ""
-    text += "" if "--no-convolution" in argv else f"\n{convolving(quick)}"
-    print(text)
-    if "--no-write" not in argv:
-        from rigwise.files import replace_text
-
-        RESULTS.mkdir(exist_ok=True)
-        target = RESULTS / f"{today}.md"
-        replace_text(target, text)
-        print(f"written to {target.relative_to(Path.cwd()) if target.is_relative_to(Path.cwd()) else target}")
+    path = None if asked.no_write else RESULTS / f"{today}.md"
+    done = {name for name, text in (read(path) if path else {}).items() if _TORN not in text}
+    names = asked.parts or [name for name, part in PARTS.items() if not part.asked_for and name not in done]
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    unfinished = run(names, path, asked.minutes)
+    if unfinished:
+        print(f"no time, or no figures: {', '.join(unfinished)}; the same command goes on with them", file=sys.stderr)
     return 0
 
 

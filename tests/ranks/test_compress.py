@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from rigwise.errors import UsageError
 from rigwise.layouts.layout import Layout
 from rigwise.run.compress.codecs import codec
 from rigwise.run.compress.pieces import Cut, piece_of
+from rigwise.run.compress.prepare import warnings
 from rigwise.run.keeping.filling import whole
 from rigwise.run.result import RunResult
 from rigwise.run.start import run
@@ -26,17 +28,14 @@ def watched(layout: str, **other: object) -> RunResult:
     return run(WATCHED, layout, **{"steps": 6, "device": "cpu", **other})
 
 
-@pytest.mark.parametrize(
-    ("ranks", "way"),
-    [(2, "8bit-dynamic"), (3, "8bit"), (4, "1bit")],
-)
+@pytest.mark.parametrize(("ranks", "way"), [(2, "8bit-dynamic"), (3, "8bit")])  # and in all that is watched
 def test_replicas_are_equal_to_the_last_bit_after_every_step(ranks: int, way: str) -> None:
     result = watched(f"dp={ranks},compress={way}")
     assert len(result.losses) == 6
     assert result.layout.compress == way
 
 
-@pytest.mark.parametrize(("ranks", "way"), [(3, "1bit"), (2, "powersgd")])
+@pytest.mark.parametrize(("ranks", "way"), [(4, "1bit"), (2, "powersgd")])
 def test_what_was_applied_and_what_is_left_are_all_gradients(ranks: int, way: str) -> None:
     result = watched(f"dp={ranks},compress={way}")
     applied = torch.load(compressing.APPLIED)
@@ -52,15 +51,12 @@ def test_what_was_applied_and_what_is_left_are_all_gradients(ranks: int, way: st
 
 
 @pytest.mark.parametrize("way", ["1bit", "powersgd"])
-def test_a_resumed_run_goes_on_bit_for_bit(way: str) -> None:
+def test_a_resumed_run_goes_on_bit_for_bit_and_on_other_ranks_anew(way: str) -> None:
     undisturbed = watched(f"dp=2,compress={way}", steps=5)
     watched(f"dp=2,compress={way}", steps=3, output="parts")
+    shutil.copytree("parts", "others")
     assert watched(f"dp=2,compress={way}", steps=5, output="parts", resume=True).losses == undisturbed.losses
-
-
-def test_one_bit_goes_on_with_other_ranks() -> None:
-    watched("dp=2,compress=1bit", steps=3, output="out")
-    resumed = watched("dp=3,compress=1bit", steps=5, output="out", resume=True)
+    resumed = watched(f"dp=3,compress={way}", steps=5, output="others", resume=True)
     assert np.isfinite(resumed.losses).all()
     assert any("exchange begins anew" in says for says in resumed.warnings)
 
@@ -93,7 +89,8 @@ def test_the_log_counts_the_bytes_of_one_exchange_a_step() -> None:
 
 
 def test_adam_beside_one_bit_is_warned_of() -> None:
-    assert any("compress=1bit beside Adam" in says for says in train(":dropout", "dp=2,compress=1bit").warnings)
+    adam = torch.optim.Adam([torch.zeros(1)])
+    assert any("compress=1bit beside Adam" in says for says in warnings("1bit", "1bit", adam, torch.device("cpu")))
 
 
 def test_one_rank_has_nothing_to_compress() -> None:

@@ -16,6 +16,7 @@ from rigwise.run.compress.auto import Tried, choose
 from rigwise.run.compress.codecs import CODECS, codec
 from rigwise.run.compress.report import codec_errors
 from rigwise.run.compress.residual import Residuals
+from rigwise.run.compress.two_phase import in_a_row
 
 CPU = torch.device("cpu")
 ULP = 2.0**-23
@@ -173,3 +174,16 @@ def test_residuals_survive_other_buckets() -> None:
     again = Residuals({id(one): "one", id(two): "two"})
     again.load_state_dict(kept.state_dict())
     assert again.of([two, one]).tolist() == [6, 7, 8, 9, 0, 1, 2, 3, 4, 5]
+
+
+def test_gradients_that_lie_in_a_row_take_their_mean_as_one() -> None:
+    bucket = torch.arange(12.0)
+    first, between, last = bucket[:4].view(2, 2), bucket[4:5], bucket[5:]
+    row = in_a_row([first, between, last])
+    assert row is not None
+    row.mul_(2)
+    assert torch.equal(bucket, 2 * torch.arange(12.0))
+    assert in_a_row([first, last]) is None
+    assert in_a_row([last, first]) is None
+    assert in_a_row([bucket[:4].double()]) is None
+    assert in_a_row([bucket.view(3, 4).T]) is None

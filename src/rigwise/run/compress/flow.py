@@ -26,10 +26,16 @@ class Piece:
     cut: Cut
     where: tuple[int, int]
 
-    def wires(self, codec: Codec) -> torch.Tensor:
-        """A message to or from every rank, bytes [world, size]; zero, as what is not written travels too."""
-        size = codec.size(self.where[1] - self.where[0])
-        return torch.zeros(self.cut.world, size, dtype=torch.uint8, device=self.numbers.device)
+    def leaving(self, codec: Codec) -> torch.Tensor:
+        """A message to every rank, bytes [world, size]; zero, as what is not written travels too."""
+        return torch.zeros(self._shape(codec), dtype=torch.uint8, device=self.numbers.device)
+
+    def coming(self, codec: Codec) -> torch.Tensor:
+        """Room for a message from every rank, bytes [world, size]."""
+        return torch.empty(self._shape(codec), dtype=torch.uint8, device=self.numbers.device)
+
+    def _shape(self, codec: Codec) -> tuple[int, int]:
+        return self.cut.world, codec.size(self.where[1] - self.where[0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +84,7 @@ class Flow:
 
     def _scatter(self, piece: Piece) -> _Underway:
         """Send every other rank its part."""
-        leaving, coming = piece.wires(self.codec), piece.wires(self.codec)
+        leaving, coming = piece.leaving(self.codec), piece.coming(self.codec)
         for rank in range(self.world):
             if rank != self.rank:
                 self._pack(piece.numbers[piece.cut.span(rank, piece.where)], leaving[rank])
@@ -94,13 +100,20 @@ class Flow:
             if rank != self.rank:
                 self.codec.add(came.messages[rank], own)
         own.mul_(1 / self.world)
-        all_of_it = piece.wires(self.codec)
-        message = all_of_it[self.rank].clone()
-        self._pack(own, message)
+        leaving, coming = piece.leaving(self.codec), piece.coming(self.codec)
+        self._pack(own, leaving[0])
         if self.codec.feedback:
             own.mul_(self.world)
-        work = dist.all_gather_single(all_of_it.view(-1), message, group=self.group, async_op=True)
-        return _Underway(piece=piece, messages=all_of_it, work=work)
+        return _Underway(piece=piece, messages=coming, work=self._to_all(leaving, coming))
+
+    def _to_all(self, leaving: torch.Tensor, coming: torch.Tensor) -> Any:
+        """Send the first message to every rank. gloo gathers in a ring, rank after rank, and at every hop threads must
+        wake; sent to each at once, the same bytes take one hop.
+        """
+        if leaving.device.type != "cpu":
+            return dist.all_gather_single(coming.view(-1), leaving[0], group=self.group, async_op=True)
+        leaving[1:] = leaving[0]
+        return dist.all_to_all_single(coming.view(-1), leaving.view(-1), group=self.group, async_op=True)
 
     def _read(self) -> None:
         """Put the means that are under way in place."""

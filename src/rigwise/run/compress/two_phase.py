@@ -81,8 +81,10 @@ class TwoPhase:
         gradients = [gradient for _, gradient in large]
         for part, gradient in zip(_split(unsent, gradients), gradients, strict=True):
             part.add_(gradient)
-        mean = torch.empty_like(unsent)
-        self._finish.append(partial(_place, mean, gradients))
+        mean = in_a_row(gradients)
+        if mean is None:
+            mean = torch.empty_like(unsent)
+            self._finish.append(partial(_place, mean, gradients))
         return self.flow.send(unsent, mean)
 
     def state_dict(self) -> dict[str, Any]:
@@ -97,6 +99,16 @@ class TwoPhase:
 def _split(flat: torch.Tensor, like: list[torch.Tensor]) -> list[torch.Tensor]:
     parts = flat.split([tensor.numel() for tensor in like])
     return [part.view(tensor.shape) for part, tensor in zip(parts, like, strict=True)]
+
+
+def in_a_row(gradients: list[torch.Tensor]) -> torch.Tensor | None:
+    """The gradients as one tensor [n], if they are float32 and lie one behind the other in their bucket."""
+    begin = gradients[0].data_ptr()
+    for gradient in gradients:
+        if gradient.dtype != torch.float32 or not gradient.is_contiguous() or gradient.data_ptr() != begin:
+            return None
+        begin += gradient.nbytes
+    return gradients[0].as_strided((sum(gradient.numel() for gradient in gradients),), (1,))
 
 
 def _place(mean: torch.Tensor, gradients: list[torch.Tensor]) -> None:

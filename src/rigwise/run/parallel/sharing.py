@@ -31,11 +31,11 @@ from rigwise.run.parallel.exchanges import count
 from rigwise.run.parallel.held import Held
 from rigwise.run.parallel.mesh import Mesh
 
-# MB a bucket. Over gloo, small buckets start early and hide most; NCCL's launches make torch's own 25 the better.
-_BUCKET_MB = {"cpu": 4, "cuda": 25}
-# Codes are short, so that the link waits for the first bucket more than it carries: over gloo 3 MB a bucket was quicker
-# than 25. PowerSGD orthogonalises once a bucket.
-_CODED_BUCKET_MB = {("1bit", "cpu"): 3, ("powersgd", "cpu"): 25}
+# MB a bucket. Over gloo, small buckets start early and hide most, codes more than plain gradients: a link waits for the
+# first bucket of codes longer than it carries it. NCCL's launches make torch's own 25 the better, and PowerSGD
+# orthogonalises once a bucket.
+_BUCKET_MB = {"cpu": 3, "cuda": 25}
+_CODED_BUCKET_MB = {("powersgd", "cpu"): 25}
 _ONE_BUCKET_MB = 1_000_000  # everything in one bucket: nothing overlaps
 
 
