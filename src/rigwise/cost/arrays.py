@@ -20,13 +20,18 @@ def total(terms: Iterable[ArrayLike]) -> Floats:
     ours = False  # whether the array is one that was made here, to which the next term may be added in place
     for term in terms:
         more = np.asarray(term, dtype=np.float64)
-        if ours and np.broadcast_shapes(result.shape, more.shape) == result.shape:
+        if ours and _inside(more.shape, result.shape):
             result += more
         elif result.ndim == 0 and not ours and not result:
             result = more
         else:
             result, ours = np.asarray(result + more), True
     return result
+
+
+def _inside(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether an array of a shape broadcasts to another shape; asked thousands of times, mostly of equal ones."""
+    return not shape or shape == other or np.broadcast_shapes(shape, other) == other
 
 
 def largest(terms: Iterable[ArrayLike]) -> Floats:
