@@ -17,7 +17,7 @@ from rigwise.hardware.device import Device
 from rigwise.models.adapt import adapt
 from rigwise.units import show_bytes, show_seconds, time_unit
 
-_LARGE = 12  # devices that a model is tried on
+_LARGE = 4  # devices that a model is tried on: those with the most memory
 _MORE = 64  # devices that are tried where fewer do not hold a model
 _LIMITS: Mapping[str, Any] = {
     "budget": None,
@@ -85,7 +85,7 @@ def lifting(need: Need, devices: Sequence[Device]) -> Iterator[str]:
 def _holds(need: Need, devices: Sequence[Device]) -> bool:
     """Whether the model fits on some number of the devices with the most memory."""
     large = sorted(devices, key=lambda device: -device.memory)[:_LARGE]
-    return any(verdict.fits for verdict in judge(need, large).values())
+    return any(verdict.fits for verdict in judge(need, large, "none").values())
 
 
 def _limits_bind(need: Need, fitting: Sequence[Choice]) -> InfeasibleError:

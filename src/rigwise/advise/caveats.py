@@ -14,6 +14,7 @@ from rigwise.advise.candidates import Candidate
 from rigwise.advise.judge import Verdict
 from rigwise.advise.needs import Need
 from rigwise.advise.prices import left_behind
+from rigwise.advise.rank import undated
 from rigwise.cost.datakinds import Loading, supply
 from rigwise.cost.loader import STAGES, feed
 from rigwise.units import GIGA
@@ -47,7 +48,8 @@ def caveats(candidate: Candidate, verdict: Verdict, need: Need, today: date) -> 
     if verdict.fits and verdict.memory > _FULL * candidate.device.memory:
         yield "memory nearly full: more than nine tenths; allocators retry near the limit"
     if doubt := candidate.card.doubt(today):
-        yield f"price: {doubt}"
+        after = "; it stands after all whose price has a date" if undated(candidate.card, need) else ""
+        yield f"price: {doubt}{after}"
     if candidate.device.weak:
         yield f"catalogue: unsure of {candidate.device.weak}"
 
@@ -111,12 +113,12 @@ def _loader(verdict: Verdict, need: Need) -> Iterator[str]:
     if need.model.unit != "image":
         return
     host = supply(Loading(data="imagenet-jpeg"), need.model, verdict.cluster)
-    fed = feed(host, verdict.batch, verdict.layout.dp)
-    wait = float(fed.waits(verdict.step_s))
-    if wait > _WAIT * verdict.step_s:
+    fed, step = feed(host, verdict.batch, verdict.layout.dp), verdict.batch / verdict.samples_per_s
+    wait = float(fed.waits(step))
+    if wait > _WAIT * step:
         stage = max(fed.stages, key=lambda name: float(fed.stages[name]))
         yield (
             f"loader: {STAGES[stage]} ImageNet JPEGs on {host.cores} cores a machine feeds "
-            f"{verdict.batch / (verdict.step_s + wait):,.0f} of {verdict.samples_per_s:,.0f} images/s: more cores, "
+            f"{verdict.batch / (step + wait):,.0f} of {verdict.samples_per_s:,.0f} images/s: more cores, "
             "images stored small, or decoding on the device"
         )

@@ -105,6 +105,8 @@ def choose(candidate: Candidate, verdict: Verdict, need: Need) -> Choice:
     Of a given amount of work the money is that until it is done and the machine sold, and what is rented is paid from
     before its first step; else the money is that of the years.
     """
+    if not verdict.fits:
+        return _unfit(candidate, verdict)
     low, high, basis, warnings = verdict.spread(need)
     speed = verdict.samples_per_s
     kept = speed * candidate.useful
@@ -132,6 +134,22 @@ def choose(candidate: Candidate, verdict: Verdict, need: Need) -> Choice:
         samples=samples,
         fit=tuple(makes_fit(verdict.layout)),
         warnings=warnings,
+    )
+
+
+def _unfit(candidate: Candidate, verdict: Verdict) -> Choice:
+    """A candidate that does not hold the model: nothing is trained on it, and nothing paid."""
+    return Choice(
+        candidate=candidate,
+        verdict=verdict,
+        interval=(0.0, 0.0),
+        basis="it does not fit",
+        owning={},
+        total=0.0,
+        spend=0.0,
+        time_s=None,
+        samples=0.0,
+        fit=(),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from rigwise.advise.fleet import Fleet, Floats, fleets
 from rigwise.advise.needs import Need
 from rigwise.advise.space import Coarse, allowed, coarse
 from rigwise.cost.efficiencies import Efficiencies
-from rigwise.cost.estimate import Question
+from rigwise.cost.estimate import Answer, Question
 from rigwise.cost.interval import interval
 from rigwise.hardware.cluster import Cluster
 from rigwise.hardware.device import Device
@@ -19,19 +20,22 @@ from rigwise.hardware.fabrics import default_node
 from rigwise.layouts.layout import Layout
 from rigwise.search.scale import part_of
 
+Timed = Literal["none", "fitting", "all"]
 _NODE = 8
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a machine makes of the need. step_s, memory: of the fastest layout that fits, else of the one that needs
-    least memory. watts: drawn on average, all devices and their share of the host; None where nobody knows.
+    """What a machine makes of the need. memory: of the fastest layout that fits, else of the one that needs least.
+
+    step_s: of that layout, None where it was not asked for, as of what does not fit. watts: drawn on average, all
+    devices and their share of the host; None where nobody knows.
     """
 
     cluster: Cluster
     layout: Layout
-    step_s: float
+    step_s: float | None
     batch: int
     memory: float
     fits: bool
@@ -40,8 +44,8 @@ class Verdict:
 
     @property
     def samples_per_s(self) -> float:
-        """Samples a second."""
-        return self.batch / self.step_s
+        """Samples a second; none of a step that was not timed, as of what does not fit."""
+        return self.batch / self.step_s if self.step_s else 0.0
 
     def spread(self, need: Need) -> tuple[float, float, str, tuple[str, ...]]:
         """Factors on the step within which 80 % lie, how they came about, and what to warn of."""
@@ -72,21 +76,21 @@ def _most_inside(device: Device) -> int:
     return usual if usual in (1, 2, 4, 8, 16) and device.form != "pcie" else _NODE
 
 
-def judge(need: Need, devices: Iterable[Device]) -> dict[tuple[str, int], Verdict]:
+def judge(need: Need, devices: Iterable[Device], timed: Timed = "fitting") -> dict[tuple[str, int], Verdict]:
     """A verdict for each device and each number of devices, by (name, count).
 
     Devices without a rate for the precision are left out. What fits nowhere is judged again with states in host memory.
+    timed: of which machines the step is timed: none, those that hold the model, or all, as if they held it.
     """
-    wanted = list(devices)
-    small, large = ([n for n in sizes(need.most) if (n > _NODE) is several] for several in (False, True))
-    found = _of(need, [machine(d, max(small)) for d in wanted], small)
-    if large:
-        whole = [d for d in wanted if large[0] % _most_inside(d) == 0]
-        found |= _of(need, [machine(d, large[-1]) for d in whole], large)
-    return found
+    wanted, counts = list(devices), sizes(need.most)
+    largest = {d.name: counts[-1] for d in wanted}
+    beyond = [n for n in counts if n > _NODE]
+    if beyond:  # machines are taken whole: of a device whose do not make up such a number one machine's worth is judged
+        largest |= {d.name: _NODE for d in wanted if beyond[0] % _most_inside(d)}
+    return _of(need, [machine(d, largest[d.name]) for d in wanted], counts, timed)
 
 
-def _of(need: Need, clusters: Sequence[Cluster], counts: Sequence[int]) -> dict[tuple[str, int], Verdict]:
+def _of(need: Need, clusters: Sequence[Cluster], counts: Sequence[int], timed: Timed) -> dict[tuple[str, int], Verdict]:
     """The verdicts of clusters, each with `counts` of its devices; one that has fewer answers for what it has."""
     found: dict[tuple[str, int], Verdict] = {}
     by_most: dict[int, list[Cluster]] = {}
@@ -96,11 +100,11 @@ def _of(need: Need, clusters: Sequence[Cluster], counts: Sequence[int]) -> dict[
         here = [n for n in counts if n <= most]
         tables = [coarse(need.model, need.batch, here, spill=spill) for spill in (False, True)]
         for fleet in fleets(alike, need.stack, need.precision):
-            first = _best(_judged(need, fleet, space, here) for space in tables[0])
+            first = _best(_judged(need, fleet, space, here, timed) for space in tables[0])
             rest = {key for key, verdict in first.items() if not verdict.fits}
             if rest:
                 spilt = _members(fleet, {name for name, _ in rest})
-                more = _best(_judged(need, spilt, space, here) for space in tables[1])
+                more = _best(_judged(need, spilt, space, here, timed) for space in tables[1])
                 first |= {key: min(first[key], more[key], key=_order) for key in rest if key in more}
             found |= first
     return found
@@ -117,7 +121,7 @@ def _best(tables: Iterable[Mapping[tuple[str, int], Verdict]]) -> dict[tuple[str
 
 
 def _order(verdict: Verdict) -> tuple[bool, float]:
-    return not verdict.fits, verdict.step_s if verdict.fits else verdict.memory
+    return not verdict.fits, verdict.step_s if verdict.fits and verdict.step_s is not None else verdict.memory
 
 
 def _members(fleet: Fleet, names: set[str]) -> Fleet:
@@ -127,17 +131,20 @@ def _members(fleet: Fleet, names: set[str]) -> Fleet:
     )
 
 
-def _judged(need: Need, fleet: Fleet, space: Coarse, counts: Sequence[int]) -> dict[tuple[str, int], Verdict]:
+def _judged(
+    need: Need, fleet: Fleet, space: Coarse, counts: Sequence[int], timed: Timed
+) -> dict[tuple[str, int], Verdict]:
     first = fleet.members[0]
     question = Question(model=need.model, cluster=first, batch=need.batch, optimizer=need.optimizer, stack=need.stack)
     legal = allowed(space, need.model, first, need.batch, fleet.precision)
     answer = fleet.evaluate(question, space.table)
     shape = (len(fleet.members), *space.table.shape)
-    seconds, memory = (np.broadcast_to(values, shape) for values in (answer.seconds, answer.memory))
-    joules = None if answer.joules is None else np.broadcast_to(answer.joules, shape)
+    memory = np.broadcast_to(answer.memory, shape)
     fits = np.broadcast_to(answer.fits, shape) & legal
-    score = np.where(fits, seconds, np.inf)
     least = np.where(legal, memory, np.inf)
+    asked = timed == "all" or (timed == "fitting" and bool(fits.any()))
+    seconds, joules = _step(answer, shape) if asked else (memory, None)
+    score = np.where(fits, seconds, np.inf)
     found: dict[tuple[str, int], Verdict] = {}
     known: dict[tuple[int, int], Layout] = {}
     for count in counts:
@@ -150,14 +157,22 @@ def _judged(need: Need, fleet: Fleet, space: Coarse, counts: Sequence[int]) -> d
             found[member.device.name, count] = Verdict(
                 cluster=member if member.devices == count else part_of(member, count),
                 layout=_layout(space, at, fleet.precision, known),
-                step_s=float(seconds[(i, *at)]),
+                step_s=float(seconds[(i, *at)]) if asked and (some or timed == "all") else None,
                 batch=need.batch,
                 memory=float(memory[(i, *at)]),
                 fits=some,
-                watts=None if joules is None else _watts(joules[(i, *at)], seconds[(i, *at)], count, first.devices),
+                watts=_watts(joules[(i, *at)], seconds[(i, *at)], count, first.devices)
+                if some and joules is not None
+                else None,
                 efficiencies=fleet.machines[i][0],
             )
     return found
+
+
+def _step(answer: Answer, shape: tuple[int, ...]) -> tuple[Floats, Floats | None]:
+    """Seconds of a step, and its joules where the power is known."""
+    joules = answer.joules
+    return np.broadcast_to(answer.seconds, shape), None if joules is None else np.broadcast_to(joules, shape)
 
 
 def _layout(space: Coarse, at: tuple[int, int], precision: str, known: dict[tuple[int, int], Layout]) -> Layout:

@@ -94,7 +94,7 @@ def mix(owned: Sequence[tuple[Device, int]], need: Need, known: Asked | None = N
     known = known or Asked()
     new = {card.name: card for card in cards if (card.name, precision) not in known.verdicts}
     if new:
-        found = judge(asked, list(new.values()))
+        found = judge(asked, list(new.values()), "all")
         known.verdicts.update({(name, precision): verdict for (name, _), verdict in found.items()})
     alone = [known.verdicts[card.name, precision] for card in cards]
     why: list[str] = []

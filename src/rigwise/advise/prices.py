@@ -35,12 +35,17 @@ class Price:
     source: str
     estimated: bool = False
 
-    def age(self, today: Day) -> int | None:
-        """Days since the price was seen; None where nobody wrote the day down."""
+    @property
+    def seen(self) -> Day | None:
+        """The day on which it was seen; None where nobody wrote it down."""
         try:
-            return max((today - Day.fromisoformat(self.date)).days, 0)
+            return Day.fromisoformat(self.date)
         except ValueError:
             return None
+
+    def age(self, today: Day) -> int | None:
+        """Days since the price was seen; None where nobody wrote the day down."""
+        return None if self.seen is None else max((today - self.seen).days, 0)
 
     def doubt(self, today: Day) -> str:
         """What to mark the price with; empty for a fresh one that was seen."""
@@ -175,14 +180,15 @@ class PriceBook:
         return Price(usd=usd, condition="used", date=self.today.isoformat(), source=says, estimated=True)
 
     def hour(self, device: Device, count: int, *, spot: bool) -> Price | None:
-        """The least that a device's hour costs in a machine of `count`; dated offers of this year go before others."""
+        """The least that a device's hour costs in a machine of `count`; fresh offers go before old ones, and those
+        before offers without a date.
+        """
         own = self.own.get((device.name, "spot" if spot else "rent"))
         if own:
             return own
         fitting = [o for o in self._by_device.get((device.name, spot), ()) if o.serves(count)]
         prices = [offer.price() for offer in fitting]
-        fresh = [p for p in prices if not p.doubt(self.today)]
-        return min(fresh or prices, key=lambda p: p.usd, default=None)
+        return min(prices, key=lambda p: (p.seen is None, bool(p.doubt(self.today)), p.usd), default=None)
 
 
 def price_book(

@@ -7,6 +7,7 @@ from math import inf
 
 from rigwise.advise.choice import Choice
 from rigwise.advise.needs import Need
+from rigwise.advise.prices import Price
 from rigwise.units import show_bytes, show_seconds
 
 
@@ -47,6 +48,11 @@ def late(choice: Choice, need: Need) -> bool:
     return choice.time_s > need.deadline * choice.assured
 
 
+def undated(price: Price, need: Need) -> bool:
+    """Whether money decides, and a price has no date: nobody can tell whether it still holds."""
+    return need.goal != "soonest" and price.seen is None
+
+
 def score(choice: Choice, need: Need) -> tuple[float, float]:
     """What the goal has least of, and what decides between equals.
 
@@ -59,13 +65,17 @@ def score(choice: Choice, need: Need) -> tuple[float, float]:
         return (soon / sure if soon > 0 else soon * sure), choice.total
     if need.goal == "most":
         return -choice.samples * sure, choice.total
-    return choice.per_sample / sure, choice.verdict.step_s
+    return choice.per_sample / sure, -choice.throughput
 
 
 def ranked(choices: Iterable[Choice], need: Need) -> list[Choice]:
-    """Best first, the best number of each device in each condition; what may miss the deadline after what will not."""
+    """Best first, the best number of each device in each condition.
+
+    What may miss the deadline stands after what will not, and where money decides a price without a date after all that
+    have one.
+    """
     best: dict[tuple[str, str], Choice] = {}
-    for choice in sorted(choices, key=lambda c: (late(c, need), score(c, need))):
+    for choice in sorted(choices, key=lambda c: (late(c, need), undated(c.candidate.card, need), score(c, need))):
         best.setdefault((choice.candidate.device.name, choice.candidate.condition), choice)
     return list(best.values())
 

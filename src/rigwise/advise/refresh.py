@@ -11,7 +11,7 @@ import logging
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
@@ -86,14 +86,29 @@ def refresh(
         if progress:
             progress(f"{name}: {failed.get(name) or f'{len(found)} prices'}")
     if not offers:
-        says = "; ".join(f"{name}: {why}" for name, why in failed.items())
-        raise LaunchError(f"no source answered: {says}", rule="the prices that were there stay as they are")
+        raise LaunchError(
+            f"no source answered: {_together(failed)}",
+            rule="the prices that were there stay as they are",
+            nearest="look at the network and ask again; GPUHUNT_CATALOG_DIR=FOLDER reads gpuhunt's catalogues as files",
+        )
     answered = {offer.provider for offer in offers}
     before = read_offers(where) if where.is_file() else []
     text = to_csv([*offers, *(offer for offer in before if offer.provider not in answered)])
     where.parent.mkdir(parents=True, exist_ok=True)
     replace_text(where, text)
     return {"path": str(where), "prices": len(offers), "providers": sorted(answered), "failed": failed}
+
+
+def _together(failed: Mapping[str, str]) -> str:
+    """What kept sources from answering, each reason once with all that it kept.
+
+    >>> _together({"aws": "no network", "gcp": "no network", "oci": "no answer within 60 s"})
+    'aws, gcp: no network; oci: no answer within 60 s'
+    """
+    names: dict[str, list[str]] = {}
+    for name, why in failed.items():
+        names.setdefault(why, []).append(name)
+    return "; ".join(f"{', '.join(kept)}: {why}" for why, kept in names.items())
 
 
 def _within(ask: Ask, name: str, patience: float) -> list[Item]:

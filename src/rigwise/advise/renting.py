@@ -60,6 +60,6 @@ def _rental(
     hired = [other for other in order if other.candidate.condition == ("spot" if spot else "rent")]
     if not hired:
         return None
-    near = min(hired, key=lambda other: other.candidate.hourly / other.throughput)
+    near = min(hired, key=lambda c: (c.candidate.card.seen is None, c.candidate.hourly / c.throughput))
     times = owned.throughput / near.throughput / useful
     return near.candidate.hourly * times, f"{near.candidate.name}, for as much work"

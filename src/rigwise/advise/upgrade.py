@@ -104,7 +104,7 @@ def _how(found: Mixed) -> str:
 
 def slower(choice: Choice, there: Now | None) -> str:
     """Why a choice is no upgrade: what is there does more; empty where it is one."""
-    if there is None or not there.fits:
+    if there is None or not (there.fits and choice.verdict.fits):
         return ""
     times = choice.throughput * choice.candidate.useful / there.throughput
     return "" if times > 1 else f"it is {times:.2g} times as fast as what is there, {there.what}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rigwise.advise.advice import Advice
-from rigwise.advise.choice import makes_fit
+from rigwise.advise.choice import Choice, makes_fit
 from rigwise.advise.judge import Verdict
-from rigwise.advise.rank import late, ranked
+from rigwise.advise.needs import Need
+from rigwise.advise.rank import late, ranked, undated
 from rigwise.cost.estimate import Question
 from rigwise.hardware.device import Device
 from rigwise.layouts.layout import Layout
@@ -31,12 +32,18 @@ def lines(advice: Advice, device: Device) -> list[str]:
         if why:
             says.append(f"{name}: {why}")
         elif name in places:
-            after = ", after all that keep the deadline at the low end of their interval"
-            says.append(f"{name}: place {places[name]} of {len(order)}{after if late(choice, advice.need) else ''}")
+            says.append(f"{name}: place {places[name]} of {len(order)}{_after(choice, advice.need)}")
         else:
             says.append(f"{name}: another number of the same card does better")
     short = next((choice.verdict for choice in own if not choice.verdict.fits), None)
     return [*says, *(f"what would make it fit: {way}" for way in (remedies(advice, short) if short else ()))]
+
+
+def _after(choice: Choice, need: Need) -> str:
+    """What else a choice stands after than those that are better."""
+    says = "after all that keep the deadline at the low end of their interval" if late(choice, need) else ""
+    dated = "after all whose price has a date" if undated(choice.candidate.card, need) else ""
+    return "".join(f", {words}" for words in (says, dated) if words)
 
 
 def remedies(advice: Advice, verdict: Verdict) -> Iterator[str]:

@@ -20,6 +20,7 @@ from typing import Any
 
 from rigwise.calibration.cardorder import CardOrder, card_orders
 from rigwise.calibration.cases import Case, case_of
+from rigwise.calibration.impossible import marked
 from rigwise.calibration.machines import device_of
 from rigwise.calibration.outcomes import Outcome, Summary, refusals, summaries, summarise, sweep_summary, sweeps
 from rigwise.calibration.predict import Predictor
@@ -167,6 +168,7 @@ def name_of(path: str | Path | None) -> str:
 
 def predict_rows(rows: Sequence[Row], progress: Progress | None = None) -> list[Outcome]:
     """One outcome a row, in the rows' order; models, clusters and questions that rows share are worked out once."""
+    rows = marked(rows)
     parents = {row.id: row for row in rows}
     cases = [_case(row, parents) for row in rows]
     predictor = Predictor(case for case in cases if not isinstance(case, RigwiseError))

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from rigwise.calibration.cases import Case, KernelCase, StepCase, TransferCase, case_of
+from rigwise.calibration.impossible import marked
 from rigwise.calibration.outcomes import Outcome
 from rigwise.calibration.patterns import table
 from rigwise.errors import RigwiseError
@@ -21,7 +22,7 @@ _KEPT = {"kernel": 24, "step": 60}  # rows a group: enough to see a trend, few e
 
 def sample(rows: Iterable[Row]) -> tuple[list[Case], list[Case]]:
     """The cases that a fit asks, and those that it leaves for judging it, both in the order of their ids."""
-    cases = [case for row in rows if not Outcome(row=row).flag and (case := _case(row)) is not None]
+    cases = [case for row in marked(rows) if not Outcome(row=row).flag and (case := _case(row)) is not None]
     groups: dict[tuple[object, ...], list[Case]] = defaultdict(list)
     for case in cases:
         if not _unfitted(case):

@@ -7,7 +7,7 @@ the layout is not told, several layouts are given, of which the fastest that fit
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from rigwise import units
 from rigwise.calibration.patterns import find
 from rigwise.calibration.subjects import Subject
+from rigwise.cost.efficiencies import efficiencies
 from rigwise.errors import UsageError
 from rigwise.hardware.device import Device
 from rigwise.layouts.layout import Layout
@@ -189,8 +190,23 @@ class _Reading:
                 f"no usual layout of {self.row.n_devices} devices takes a global batch of {batch}",
                 rule="the layout is not given",
             )
+        self._refuse_unheld(made)
         untold = not self.row.zero_stage_or_fsdp and "layout" not in self.unsaid
         return tuple(self._holdable(layout) for layout in made) if untold else tuple(made)
+
+    def _refuse_unheld(self, made: Sequence[Layout]) -> None:
+        """Refuse a single device that is told to hold more states than it has memory: nothing there can be sharded."""
+        words_say = (words.read("states", self.row.text) or {}).get("states")
+        held = states(words_say or efficiencies(self.device, self.stack).stack.states)
+        model = self.subject.model
+        stepped = held.master + find_optimizer(self.optimizer()).state_bytes * held.moments
+        bytes_ = model.trainable_parameters * (held.weight + held.gradient + stepped)
+        alone = all(layout.ranks == 1 and layout.offload == "none" for layout in made)
+        if alone and self.precision in _SHORT and bytes_ > self.device.memory:
+            raise UsageError(
+                f"weights, gradients and optimizer take {bytes_ / units.GIBI:.1f} GiB of a {self.device.name}",
+                rule="one device does not hold its states, and nothing is said of offload",
+            )
 
     def _holdable(self, layout: Layout) -> Layout:
         """The layout with the least sharding under which a device holds its states, where the row tells of none.

@@ -52,7 +52,7 @@ def _draw(screen: Console, rows: list[tuple[Price, str]]) -> None:
     lines = []
     for price, doubt in rows:
         hour = " an hour" if price.condition in ("rent", "spot") else ""
-        mark = "estimated" if price.estimated else "old" if doubt else ""
+        mark = "estimated" if price.estimated else "no date" if price.seen is None else "old" if doubt else ""
         lines.append([price.condition, units.show_usd(price.usd) + hour, price.date, mark])
     screen.print(table(screen, columns, lines))
     screen.print()

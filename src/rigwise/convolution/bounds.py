@@ -63,6 +63,8 @@ def error_bound(algorithm: str, which: Pass, shape: Geometry, dtype: type | str 
     count = terms(which, shape)
     if algorithm.startswith("winograd"):
         return _winograd(int(algorithm[-1]), which, shape, count, roundoff)
+    if algorithm == "plane":
+        return _fourier("fft", which, shape, roundoff)
     if algorithm in ("fft", "dft", "overlap-save", "overlap-add", "overlap-dft"):
         return _fourier(algorithm, which, shape, roundoff)
     return gamma(count, roundoff)

@@ -20,7 +20,7 @@ def total(terms: Iterable[ArrayLike]) -> Floats:
     ours = False  # whether the array is one that was made here, to which the next term may be added in place
     for term in terms:
         more = np.asarray(term, dtype=np.float64)
-        if ours and _inside(more.shape, result.shape):
+        if ours and _fits(more.shape, result.shape):
             result += more
         elif result.ndim == 0 and not ours and not result:
             result = more
@@ -29,9 +29,9 @@ def total(terms: Iterable[ArrayLike]) -> Floats:
     return result
 
 
-def _inside(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Whether an array of a shape broadcasts to another shape; asked thousands of times, mostly of equal ones."""
-    return not shape or shape == other or np.broadcast_shapes(shape, other) == other
+def _fits(small: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether an array of the small shape broadcasts to the other."""
+    return len(small) <= len(shape) and all(n in (1, m) for n, m in zip(small[::-1], shape[::-1], strict=False))
 
 
 def largest(terms: Iterable[ArrayLike]) -> Floats:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from rigwise.cost.arrays import Floats, total
-from rigwise.cost.collective import wires
+from rigwise.cost.collective import Wires, wires
 from rigwise.cost.compute import BlockTimes, Machine, block_times
 from rigwise.cost.efficiencies import Efficiencies
-from rigwise.cost.exchange import BlockExchange, block_exchange, groups
+from rigwise.cost.exchange import BlockExchange, Groups, block_exchange, groups
 from rigwise.cost.host import launch_seconds, with_host
 from rigwise.cost.ledger import summed, tell, told
 from rigwise.hardware.cluster import Cluster
@@ -26,14 +26,19 @@ BLOCK_PARTS = ("compute", "recompute", "host", "tensor_exchange", "context_excha
 
 @told("block")
 def block_parts(
-    block: Block, table: LayoutTable, machine: Machine, cluster: Cluster, eff: Efficiencies
+    block: Block,
+    table: LayoutTable,
+    machine: Machine,
+    cluster: Cluster,
+    eff: Efficiencies,
+    joined: tuple[Groups, Wires] | None = None,
 ) -> dict[str, Floats]:
-    """Seconds of one repetition of a block for one micro-batch by part.
+    """Seconds of one repetition of a block for one micro-batch by part. joined: what `links` says of the table.
 
     Beside the parts: "forward", its forward pass alone, and "forward_share", what share of the exchanges it has.
     """
     seen = table_for(block, table)
-    among, over = groups(cluster, seen), wires(cluster, eff)
+    among, over = joined if joined and seen is table else links(cluster, seen, eff)
     device = block_times(block, seen, machine)
     apart = portions(block, table) if by_model(block, table) else 0
     moved = block_exchange(block, seen, among, over, machine.other.activation, apart)
@@ -81,6 +86,11 @@ def _portioned(exchanged: Floats, device: BlockTimes, count: Floats) -> Floats:
     """
     hidden = np.minimum(exchanged, device.forward + device.backward) * (count - 1) / count
     return summed(("exchanged", 1, exchanged), ("hidden under the layers", -1, hidden))
+
+
+def links(cluster: Cluster, table: LayoutTable, eff: Efficiencies) -> tuple[Groups, Wires]:
+    """The groups of every axis of a table, and what joins their ranks."""
+    return groups(cluster, table), wires(cluster, eff)
 
 
 def tensor_exposed(table: LayoutTable, eff: Efficiencies) -> Floats:

@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from rigwise.cost.efficiencies import Efficiencies, Value
 from rigwise.cost.ledger import heard, tell, told
 from rigwise.errors import UsageError
-from rigwise.hardware.cluster import Cluster
+from rigwise.hardware.cluster import Cluster, Node
 from rigwise.hardware.device import Link
 from rigwise.hardware.meshes import ring_shares
 
@@ -109,7 +109,7 @@ class Wires:
     tree: Value = 1.0
     multicast: Value = 0.0
     multicast_fill: Value = 0.0
-    protocols: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
+    protocols: tuple[tuple[Value, Value], ...] = ((1.0, 1.0),)
     rings: bool = False
 
 
@@ -117,7 +117,7 @@ class Wires:
 def wires(cluster: Cluster, eff: Efficiencies) -> Wires:
     """What the links of a cluster reach in collectives. UsageError: nodes that nothing joins."""
     node = cluster.node
-    if cluster.devices > node.fast_domain and not node.network:
+    if cluster.devices > node.fast_domain and not np.all(node.network):
         raise UsageError(
             f"{cluster.nodes} nodes of {cluster.name} have no network card",
             rule="ranks in several nodes exchange over network cards",
@@ -152,11 +152,16 @@ def _network(cluster: Cluster, cards: Value, eff: Efficiencies) -> Floats:
     node = cluster.node
     domain = node.fast_domain / node.count
     reach = cards * domain / max(cluster.oversubscription, 1.0)
-    kind = node.nic.kind if node.nic else "none"
-    if kind == "omni-path" or (kind == "rdma" and node.link.kind == "pcie-host"):
-        staged = eff.link(kind).staged * domain
+    if node.nic and through_host(node):
+        staged = eff.link(node.nic.kind).staged * domain
         reach = reach * staged / (reach + staged)
     return np.asarray(reach * eff.stack.network)
+
+
+def through_host(node: Node) -> bool:
+    """Whether what a node's cards carry passes the host's memory first, as they do not reach the devices'."""
+    kind = node.nic.kind if node.nic else "none"
+    return kind == "omni-path" or (kind == "rdma" and node.link.kind == "pcie-host")
 
 
 @told("all-reduce")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ class BlockTimes:
 @told("operation")
 def passes(operation: Operation, table: LayoutTable, on: Machine) -> Passes:
     """Device seconds of one operation under every layout: the law of its kind at the rank's share of its shape."""
-    key = (id(table), replace(operation, name=""))
+    key = (id(table), _work(operation))
     if key not in on.known:
         micro, part = table.micro.astype(np.float64), share(operation, table)
         timed = rated(operation, part, micro, on.rates) if on.rates else None
@@ -82,6 +83,12 @@ def passes(operation: Operation, table: LayoutTable, on: Machine) -> Passes:
         found = _LAWS[operation.kind](operation, part, micro, table, on)
         on.known[key] = _slowed(found, on.stack.experts) if operation.split in _EXPERTS else found
     return on.known[key]
+
+
+@lru_cache(maxsize=4096)
+def _work(operation: Operation) -> Operation:
+    """An operation without its name: those that do the same are equal."""
+    return replace(operation, name="")
 
 
 def _slowed(one: Passes, factor: Value) -> Passes:
@@ -112,7 +119,7 @@ def prepare(blocks: Iterable[Block], table: LayoutTable, on: Machine) -> None:
     """
     if heard() or on.rates:
         return
-    found = {(id(table), replace(o, name="")): o for block in blocks for o in block.operations if o.kind == "conv"}
+    found = {(id(table), _work(o)): o for block in blocks for o in block.operations if o.kind == "conv"}
     missing = {key: o for key, o in found.items() if key not in on.known}
     together = max(1, _AT_ONCE // np.broadcast(table.micro, table.tp).size)
     keys = list(missing)

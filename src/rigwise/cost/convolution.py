@@ -12,7 +12,7 @@ G products side by side. Source: cuDNN's implicit GEMM (arXiv 1410.0759); Winogr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -28,6 +28,7 @@ PASSES = ("forward", "input_gradient", "weight_gradient")
 _ALIGNED = 8  # channels that tensor cores want a multiple of
 _THIN = 4  # channels a group below which a direct kernel is worth its while
 _DEEP = 16  # channels from which Winograd's transforms are worth theirs
+_FLOAT32 = 4.0  # bytes of an operand
 _SIDE = 32  # of the windows of a Fourier transform
 _FOURIER_FROM = 5  # kernel size from which libraries take it
 
@@ -111,7 +112,8 @@ def conv_seconds(
 
     which: "forward", "input_gradient" or "weight_gradient". cut_out, cut_in: over how many ranks the output and the
     input channels are divided. The least of the implicit product, a direct kernel bound by bytes (depthwise), and
-    on vector units Winograd's and Fourier's forms.
+    on vector units Winograd's and Fourier's forms. Products in TF32 have operands of float32, so that a library may
+    give them to the vector units as well: where those are as fast as the tensor cores, as GeForce's are, it does.
 
     >>> from rigwise.cost.efficiencies import efficiencies
     >>> from rigwise.cost.matmul import engine
@@ -128,6 +130,17 @@ def conv_seconds(
     k = s.k / np.asarray(cut_out, dtype=np.float64)
     c = s.c / np.asarray(cut_in, dtype=np.float64)
     moved = on.activation * images * (s.reads * c / s.c + s.writes * k / s.k)
+    seconds = _soonest(s, images, k, c, moved, which, on)
+    if on.tensor and on.element == _FLOAT32:
+        vector = replace(on, tensor=False, rate=on.vector)
+        seconds = np.minimum(seconds, _soonest(s, images, k, c, moved, which, vector))
+    tell(N=images, K=k, C=c, taps=s.taps, positions=s.there, flop=s.work * images * (k / s.k) * (c / s.c))
+    tell(T_math=seconds, T_mem=moved / on.bandwidth, t_kernel=on.eff.kernel_s, bandwidth=on.bandwidth)
+    return np.asarray(seconds)
+
+
+def _soonest(s: Convs, images: Floats, k: Floats, c: Floats, moved: Floats, which: str, on: Engine) -> Floats:
+    """Seconds by the soonest algorithm on an engine's own units, tensor cores or vector units."""
     seconds = implicit_seconds(s, images, k, c, moved, which, on)
     if s.thin.any():
         work = s.work * images * (k / s.k) * (c / s.c)
@@ -138,8 +151,6 @@ def conv_seconds(
         seconds = np.where(s.winograd, np.minimum(seconds, fewer), seconds)
     if s.fourier.any() and not on.tensor:
         seconds = np.where(s.fourier, np.minimum(seconds, _fourier(s, images, k, c, moved, on)), seconds)
-    tell(N=images, K=k, C=c, taps=s.taps, positions=s.there, flop=s.work * images * (k / s.k) * (c / s.c))
-    tell(T_math=seconds, T_mem=moved / on.bandwidth, t_kernel=on.eff.kernel_s, bandwidth=on.bandwidth)
     seconds = np.maximum(seconds, moved / on.bandwidth + on.eff.kernel_s)
     if on.tensor:  # they want channels last: activations that are not are laid out anew, read once and written once
         seconds = seconds + 2 * on.transposed * moved / on.bandwidth

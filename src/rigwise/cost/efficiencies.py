@@ -90,8 +90,8 @@ class Protocol:
     """One of the library's ways to hand a message on: its seconds a step and its bandwidth against the plain one's."""
 
     name: str
-    step: float
-    share: float
+    step: Value
+    share: Value
     links: tuple[str, ...]
 
 
@@ -170,6 +170,7 @@ class Efficiencies:
     power: PowerShares
     interval: Mapping[str, float]
     novelty: str  # what about the device or the stack the fit never saw, for the interval
+    device_novelty: str  # the same of the device alone, in whatever stack it was measured
     slow_link: float
     measured: Measured | None = None  # the machine's own profile, where its rates go before the laws
 
@@ -177,7 +178,7 @@ class Efficiencies:
         """The efficiencies of a kind of link."""
         return self.links.get(kind, self.links["default"])
 
-    def ways(self, kind: str) -> tuple[tuple[float, float], ...]:
+    def ways(self, kind: str) -> tuple[tuple[Value, Value], ...]:
         """The protocols of a kind of link: seconds a step and bandwidth, each against the plain protocol's."""
         return ((1.0, 1.0), *((p.step, p.share) for p in self.protocols if kind in p.links))
 
@@ -232,6 +233,13 @@ def _novelty(data: Mapping[str, Any], family: str, device: str, stack: str) -> s
     return "family" if family == "default" else "device"
 
 
+def _device_novelty(data: Mapping[str, Any], family: str, device: str) -> str:
+    """Whether a device, or its family, was never measured in any stack."""
+    if any(device in devices for devices in data["measured"]["stacks"].values()):
+        return "layout"
+    return "family" if family == "default" else "device"
+
+
 def efficiencies(device: Device, stack: str = "modern") -> Efficiencies:
     """The record for a device and a stack.
 
@@ -259,5 +267,6 @@ def efficiencies(device: Device, stack: str = "modern") -> Efficiencies:
         power=PowerShares(**data["power"]),
         interval=data["interval"],
         novelty=_novelty(data, family, device.name, stack),
+        device_novelty=_device_novelty(data, family, device.name),
         slow_link=data["pipeline"]["slow_link"],
     )

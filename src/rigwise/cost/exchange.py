@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rigwise.cost.arrays import total
 from rigwise.cost.collective import Group, Wires, all_reduce_seconds, all_to_all_seconds, gather_seconds, group
-from rigwise.cost.ledger import summed, told
+from rigwise.cost.ledger import heard, summed, told
 from rigwise.hardware.cluster import Cluster
 from rigwise.layouts.layout import RECOMPUTE, SEQUENCE, LayoutTable
 from rigwise.layouts.traffic import Passage, passages, tensor_sums
@@ -81,6 +81,9 @@ def block_exchange(
         tensor, count = _passed(ways, micro * activation, among.tensor, over), len(ways) * np.asarray(apart)
         none = np.zeros(())
         return BlockExchange(tensor=tensor, context=none, expert=none, collectives=count * (table.tp > 1))
+    alone = not heard() and all(np.all(axis == 1) for axis in (table.tp, table.cp, table.ep))
+    if alone:
+        return BlockExchange(**dict.fromkeys(("tensor", "context", "expert", "collectives"), np.zeros(())))
     sums = list(tensor_sums(block.operations))
     parts = [(f"{s.name} {s.of}", again - 1 if s.repeated else 1.0, s.elements, s.of == "backward") for s in sums]
     count = total(times for _, times, *_ in parts)
@@ -155,6 +158,8 @@ def _expert(block: Block, table: LayoutTable, among: Group, over: Wires, activat
     Where the sequence is cut, each tensor rank sends its own tokens; elsewhere all of them send the same.
     """
     sent = max((o.batch * o.m * o.k for o in block.operations if o.split == "expert_column"), default=0.0)
+    if not sent and not heard():
+        return np.zeros(())
     cut = table.cp * np.where(table.sp > SEQUENCE.index("off"), table.tp, 1)
     size = sent * activation * table.micro / cut
     return summed(("tokens to their experts and back", 2 * again * (sent > 0), all_to_all_seconds(size, among, over)))

@@ -72,18 +72,29 @@ def doubts(
 
     novelty: None for what a user asks, see Efficiencies.novelty.
     """
-    device = cluster.device
-    own = stack_doubts(
-        eff.stack_name, spread(step_classes(model.family, eff.stack_name, cluster), novelty or eff.novelty)
-    )
-    weak = eff.interval["weak_device"] * bool(device.weak)
+    own = _doubts(model, cluster, eff, novelty)
     return {
         f"stack {eff.stack_name}": own["stack"],
-        f"device {device.name}": hypot(own["device"], weak),
+        f"device {cluster.device.name}": own["device"],
         f"model of {show_count(model.parameters)} parameters": own["model"],
         f"precision {precision}".rstrip(): own["precision"],
         RUN: own[RUN],
     }
+
+
+def _doubts(model: Model, cluster: Cluster, eff: Efficiencies, novelty: str | None) -> dict[str, float]:
+    """The deviations of a step by their kind.
+
+    A device that was never measured has more of its own where its figures are not sure, and where what is asked for,
+    the usual stack, may be any software: what leaving devices out of the fit costs beyond leaving layouts out.
+    """
+    classes = step_classes(model.family, eff.stack_name, cluster)
+    own = stack_doubts(eff.stack_name, spread(classes, novelty or eff.novelty))
+    weak = eff.interval["weak_device"] * bool(cluster.device.weak and eff.device_novelty != "layout")
+    new = 0.0
+    if novelty is None and eff.novelty == "source":
+        new = sqrt(max(spread(classes, eff.device_novelty) ** 2 - spread(classes, "layout") ** 2, 0.0))
+    return own | {"device": hypot(own["device"], weak, new)}
 
 
 def stack_doubts(stack: str, whole: float) -> dict[str, float]:
@@ -117,7 +128,7 @@ def interval(
         basis = f"measured here ({eff.measured.name}, {eff.measured.date}{_paced(eff.measured.slower)})"
         return Interval(low=exp(-Z80 * sigma), high=exp(Z80 * sigma), basis=basis)
     unknown = eff.family == "default"
-    open_ = hypot(*doubts(model, cluster, eff, novelty=novelty).values())
+    open_ = hypot(*_doubts(model, cluster, eff, novelty).values())
     sigma = max(known.spread if known else open_, eff.interval["floor"])
     says = (
         (f"{cluster.device.arch} was never measured: its efficiencies are those of other devices",) if unknown else ()

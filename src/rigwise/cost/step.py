@@ -24,13 +24,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rigwise.cost.arrays import Floats, largest, total
-from rigwise.cost.block import BLOCK_PARTS, block_parts, tensor_exposed
+from rigwise.cost.block import BLOCK_PARTS, block_parts, links, tensor_exposed
 from rigwise.cost.collective import Wires, send_seconds, wires
 from rigwise.cost.compute import Machine, prepare
 from rigwise.cost.efficiencies import Efficiencies
 from rigwise.cost.exchange import Groups, groups
 from rigwise.cost.gradients import gradient_seconds, sharded_seconds
-from rigwise.cost.ledger import summed, tell, told
+from rigwise.cost.ledger import heard, summed, tell, told
 from rigwise.cost.memory import ELEMENTS, Elements, MemoryLaw
 from rigwise.cost.rated import optimizer_call, optimizer_seconds
 from rigwise.cost.replicas import one_interpreter, replicate_seconds
@@ -102,7 +102,8 @@ class StepLaw:
         """Seconds by part of each kind of block, once."""
         prepare([kind for kind in self.plan.kinds if not by_model(kind, self.table)], self.table, self.machine)
         eff = one_interpreter(self.eff, self.table)
-        return [block_parts(kind, self.table, self.machine, self.cluster, eff) for kind in self.plan.kinds]
+        joined = None if heard() else links(self.cluster, self.table, eff)  # of all blocks, where none tells its own
+        return [block_parts(kind, self.table, self.machine, self.cluster, eff, joined) for kind in self.plan.kinds]
 
     def _stages(self) -> tuple[dict[str, Floats], dict[str, Floats]]:
         """Seconds by part of one micro-batch on the slowest stage, and summed over all stages."""

@@ -222,7 +222,7 @@ def _choice(word: str) -> tuple[str, str]:
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LayoutTable:
     """Many layouts as one array an axis. The arrays broadcast against each other: a search keeps the degrees in a
     column (n, 1) and the options in a row (1, k), so that a law that reads only degrees is worked out n times and not

@@ -20,6 +20,7 @@ e ranks for them, so the rows an expert works on grow by e and the work of a ran
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,9 +60,14 @@ def share(operation: Operation, table: LayoutTable) -> Share:
     where it is off or `keep` (Korthikanti et al., arXiv 2205.05198, section 4.2.2). Experts keep the tokens that were
     sent to them whole: nobody gathers those again.
     """
+    return _share(operation.split, operation.kind == "linear", table)
+
+
+@lru_cache(maxsize=16)
+def _share(split: Split, linear: bool, table: LayoutTable) -> Share:
+    """The divisors of a split; a law asks for those of one table again and again."""
     t, c, e = (axis.astype(np.float64) for axis in (table.tp, table.cp, table.ep))
     one = np.ones(())
-    split = operation.split
     tensor = t if split in _TENSOR else one
     along = np.where(table.sp > SEQUENCE.index("off"), t, 1.0)
     expert = e if split in _EXPERT else one
@@ -69,7 +75,7 @@ def share(operation: Operation, table: LayoutTable) -> Share:
     row = split in ("row", "expert_row")
     if split == "sequence":
         stream = saved = c * along
-    elif split == "column" or (split == "vocab" and operation.kind == "linear"):
+    elif split == "column" or (split == "vocab" and linear):
         stream, saved = c * one, c * np.where(table.sp == SEQUENCE.index("on"), t, 1.0)
     else:
         stream, saved = c * tensor, c * (one if split == "expert_column" else tensor)

@@ -104,6 +104,22 @@ def _softmax_loss(size: float) -> Operation:
     )
 
 
+def _smoothed_loss(size: float) -> Operation:
+    """Cross entropy with smoothed labels, step by step: logarithms of the softmax, their mean over the vocabulary, the
+    word's own. Both gradients are spread over the whole vocabulary and added before they go through the softmax.
+    """
+    return operations.stream(
+        "loss",
+        reads=2 * size,
+        writes=size,
+        reads_backward=4 * size,
+        writes_backward=4 * size,
+        saved_bytes=FLOAT_BYTES * size,
+        kernels=3,
+        kernels_backward=5,
+    )
+
+
 def language_model(
     *,
     vocab: int,
@@ -192,6 +208,7 @@ def gnmt(
 
     The first encoder layer is bidirectional, layers from the third on have residual connections; the decoder's first
     layer asks the attention (additive), and every further decoder layer reads its context beside what comes from below.
+    Labels are smoothed; loss and attention are a kernel after another, as in NVIDIA's public PyTorch code (GNMT v2).
     seq, target: words of the source and of the target sentence (default: equal). A token is a word of either.
     """
     check_sizes(vocab=vocab, hidden=hidden, encoder_layers=encoder_layers, decoder_layers=decoder_layers)
@@ -214,24 +231,30 @@ def gnmt(
         made += (_residual(target * hidden),) if number >= 2 else ()
         append(blocks, Block(name="decoder", operations=made, boundary=2.0 * target * hidden))
     logits = operations.linear("logits", m=target, n=vocab, k=hidden, bias=True)
-    head = (logits, _softmax_loss(float(target * vocab)))
+    head = (logits, _smoothed_loss(float(target * vocab)))
     blocks.append(Block(name="head", operations=head, boundary=float(target * vocab), role="last"))
     tied = float(vocab * hidden * shared_embedding)
     return _model(name, blocks, tokens=seq + target, hidden=hidden, vocab=vocab, tied=tied)
 
 
 def _asked(seq: int, target: int, hidden: int) -> tuple[Operation, ...]:
-    """Additive attention: tanh(query + key) for every pair of words, weighed by a vector; then the context."""
+    """Additive attention: tanh(query + key + bias) for every pair of words, weighed by a vector; then the context.
+
+    Forward the sum, the bias and the tanh write all pairs; backward all of it is read for the tanh (its gradient and
+    its result) and for the gradients of bias, query and key.
+    """
     pairs = float(seq * target)
     wide = pairs * hidden
     both = operations.stream(
         "attention.tanh",
-        reads=wide,
-        writes=2 * wide,
-        reads_backward=2 * wide,
+        reads=2 * wide,
+        writes=3 * wide,
+        reads_backward=5 * wide,
         writes_backward=wide,
         saved=wide,
         parameters=float(hidden),
+        kernels=3,
+        kernels_backward=4,
     )
     softmax = operations.stream(
         "attention.softmax", reads=pairs, writes=pairs, reads_backward=2 * pairs, writes_backward=pairs, saved=pairs

@@ -30,12 +30,14 @@ CARDS = (
 )
 
 
-@pytest.mark.parametrize("name", ["resnet18", "bert-base", "lstm-ptb-medium"])
-def test_every_member_is_what_it_is_alone(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "count"), [("resnet18", 8), ("bert-base", 8), ("bert-base", 16), ("lstm-ptb-medium", 8)]
+)
+def test_every_member_is_what_it_is_alone(name: str, count: int) -> None:
     model = load_model(name)
-    (space,) = coarse(model, 64, (1, 2, 4, 8))
-    question = Question(model=model, cluster=machine(device("rtx-3090"), 8), batch=64)
-    for fleet in fleets([machine(device(card), 8) for card in CARDS], "modern"):
+    (space,) = coarse(model, 64, sizes(count))
+    question = Question(model=model, cluster=machine(device("rtx-3090"), count), batch=64)
+    for fleet in fleets([machine(device(card), count) for card in CARDS], "modern"):
         answer = fleet.evaluate(question, space.table)
         shape = (len(fleet.members), *space.table.shape)
         table = replace(space.table, precision=np.full((1, 1), PRECISIONS.index(fleet.precision)))
@@ -50,6 +52,23 @@ def test_every_member_is_what_it_is_alone(name: str) -> None:
 def test_a_fleet_joins_what_one_evaluation_can_answer_for() -> None:
     cards = [d for d in devices().values() if d.kind == "gpu" and d.form == "pcie"]
     assert len(fleets([machine(card, 8) for card in cards], "modern")) < len(cards) / 5
+
+
+def test_machines_with_other_networks_are_one_fleet() -> None:
+    cards = ("rtx-4090", "a40", "a100-pcie-80gb", "h100-pcie-80gb")  # Ethernet and InfiniBand, one card and more
+    (fleet,) = fleets([machine(device(card), 16) for card in cards], "modern")
+    assert len(fleet.members) == len(cards)
+    assert len({member.node.nic.name for member in fleet.members}) > 1
+
+
+def test_only_what_fits_is_timed_unless_all_is_asked_for() -> None:
+    need, small = Need(model=load_model("llama-3-8b", seq=512), batch=8, most=1), [device("gtx-1060-6gb")]
+    ((key, found),) = judge(need, small).items()
+    assert (found.fits, found.step_s, found.samples_per_s) == (False, None, 0.0)
+    alike = judge(need, small, "all")[key]
+    assert (alike.layout, alike.memory) == (found.layout, found.memory)
+    assert alike.samples_per_s > 0
+    assert judge(need, [device("h100-sxm-80gb")], "none")["h100-sxm-80gb", 1].step_s is None
 
 
 def test_a_type_that_a_card_lacks_leaves_it_out() -> None:

@@ -353,3 +353,38 @@ def test_a_picture_of_a_piece_of_work_is_money_over_time(today) -> None:
     years = advice_svg(advise(today, budget=3000, **need))
     assert "EUR spent" in years
     assert "images a second" in years
+
+
+# --- prices that nobody can date
+
+
+def test_a_price_without_a_date_stands_after_all_that_have_one(today) -> None:
+    found = advise(today, "bert-base", most=1, get=["rent", "spot"], top=50)
+    undated = [choice.candidate.card.seen is None for choice in found.choices]
+    assert undated == sorted(undated)
+    assert any(undated)
+    assert any("without a date" in says for says in found.choices[-1].warnings)
+    assert any(
+        "after all whose price has a date" in says
+        for says in api.why_not(found, found.choices[-1].candidate.device.name)
+    )
+
+
+def test_where_time_decides_a_price_without_a_date_may_stand_first(today) -> None:
+    found = advise(today, "bert-base", most=8, get=["rent", "spot"], work="1e9 tokens", budget=1000, top=50)
+    times = [choice.time_s / choice.assured for choice in found.choices]
+    assert times == sorted(times)
+
+
+def test_a_fresh_offer_goes_before_a_cheaper_one_without_a_date(today) -> None:
+    price = price_book(today=today).hour(device("h100-sxm-80gb"), 1, spot=False)
+    assert price.age(today) < 180
+
+
+# --- what was never measured
+
+
+def test_a_card_that_was_never_measured_is_less_sure_than_its_like(today) -> None:
+    found = advise(today, "bert-base", most=1, get=["new", "used"], top=100)
+    width = {c.candidate.device.name: c.interval[1] / c.interval[0] for c in found.choices}
+    assert width["rtx-4070-ti-super"] > width["rtx-4090"]

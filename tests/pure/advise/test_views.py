@@ -23,7 +23,7 @@ from rigwise.advise.mixed import shares
 from rigwise.advise.money import break_even, useful_share
 from rigwise.advise.needs import personas
 from rigwise.advise.prices import packaged_offers, price_book
-from rigwise.advise.refresh import refresh
+from rigwise.advise.refresh import refresh, sources
 from rigwise.advise.terms import term, terms, worked
 from rigwise.errors import LaunchError, NotFoundError, UsageError
 from rigwise.hardware.catalog import device, devices
@@ -214,6 +214,26 @@ def test_a_refresh_without_any_answer_keeps_what_there_was(tmp_path) -> None:
     assert not path.exists()
     with pytest.raises(UsageError):
         refresh(["nobody"], ask=lambda name: [], path=path)
+
+
+@pytest.mark.parametrize("dead", sources())
+def test_each_source_may_fail(tmp_path, dead: str) -> None:
+    def ask(name: str) -> list[Item]:
+        if name == dead:
+            raise OSError("no network")
+        return [Item("L4", 0.3)]
+
+    found = refresh(ask=ask, path=tmp_path / "p.csv")
+    assert (list(found["failed"]), found["prices"]) == ([dead], len(sources()) - 1)
+
+
+def test_where_all_fail_each_reason_is_told_once(tmp_path) -> None:
+    def ask(name: str) -> list[Item]:
+        raise OSError("no network" if name != "aws" else "no key")
+
+    with pytest.raises(LaunchError, match=r"aws: OSError: no key; azure, gcp.*: OSError: no network") as error:
+        refresh(ask=ask, path=tmp_path / "p.csv")
+    assert "network" in error.value.nearest
 
 
 FAKE = """

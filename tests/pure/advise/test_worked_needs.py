@@ -97,10 +97,11 @@ def test_the_page_says_how_cards_are_ordered() -> None:
     assert MISSED.search(text)[2] == missed(), "rewrite the page with this file run as a script"
 
 
-def test_most_groups_of_cards_keep_the_aim_and_none_is_far_from_it() -> None:
+def test_each_group_of_lambdas_table_keeps_the_aim_and_none_is_far_from_it() -> None:
+    assert len(orders()) >= 25
     short = [where(order) for order in orders() if order.correlation < LEAST - 1e-9]
-    assert sum(source == "Lambda" for source, *_ in short) <= 1
-    assert len(short) <= 5
+    assert not [order for order in short if order[0] == "Lambda"]
+    assert len(short) <= 3
     assert all(order.correlation > 0.85 for order in orders())
 
 

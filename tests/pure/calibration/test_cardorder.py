@@ -1,4 +1,4 @@
-"""Cards are ordered as they were measured: Lambda's rows of one device each, with at least five cards a model."""
+"""Cards are ordered as they were measured: here two networks of Lambda's table; tests/pure/advise has all of them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rigwise.calibration.outcomes import Outcome
 from rigwise.measurements.published import rows
 
 LEAST = 0.95  # rank correlation across cards, on each model
-MISSED = {("GNMT", "mixed fp16 (AMP)"): 0.93}  # A10, V100 and RTX 3090 lie 27 % apart, and are predicted within 6 %
 
 
 @pytest.fixture(scope="module")
 def outcomes() -> list[Outcome]:
-    return predict_rows([row for row in rows() if row.prefix == "lambda" and row.n_devices == 1])
+    own = [row for row in rows() if row.prefix == "lambda" and row.n_devices == 1]
+    return predict_rows([row for row in own if row.model.startswith(("GNMT", "BERT-Base"))])
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +27,11 @@ def orders(outcomes: list[Outcome]) -> list[CardOrder]:
 
 def test_each_model_has_its_cards(orders: list[CardOrder]) -> None:
     assert all(len(order.devices) >= 5 for order in orders)
-    assert len(orders) >= 12
+    assert len(orders) == 4
 
 
 def test_cards_are_ordered_as_measured_on_each_model(orders: list[CardOrder]) -> None:
-    short = {order.group[1:3]: order.correlation for order in orders if order.correlation < LEAST - 1e-9}
-    assert short.keys() == MISSED.keys()  # one that is met again is struck off
-    assert all(correlation >= MISSED[group] for group, correlation in short.items())
+    assert not {order.group[1:3]: order.correlation for order in orders if order.correlation < LEAST - 1e-9}
 
 
 def test_an_order_turned_round_is_seen(outcomes: list[Outcome]) -> None:

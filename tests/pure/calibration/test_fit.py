@@ -21,6 +21,7 @@ from rigwise.calibration.sample import sample
 from rigwise.calibration.sensitivity import candidate_residuals, residuals, sensitivities
 from rigwise.calibration.write import written
 from rigwise.cost.efficiencies import current, shipped, using
+from rigwise.cost.interval import Z80
 from rigwise.errors import UsageError
 from rigwise.measurements.tables import Row, read_table
 
@@ -198,6 +199,9 @@ def test_a_spread_is_the_deviation_that_has_four_in_five_inside() -> None:
     assert covering(errors, np.full(4000, 0.15)) == pytest.approx(np.sqrt(0.2**2 - 0.15**2), rel=0.1)
     assert covering(errors, np.full(4000, 0.3)) == 0.0
     assert covering(np.array([np.nan]), np.zeros(1)) == 0.0
+    few = np.linspace(0.1, 0.9, 9)  # a tenth may lie anywhere among nine: 80 % of ten are eight
+    assert covering(few, np.zeros(9)) * Z80 == pytest.approx(0.8)
+    assert covering(few[:3], np.zeros(3)) * Z80 == pytest.approx(0.3)  # of three there is no wider one to take
 
 
 def test_a_class_with_few_cases_is_left_to_a_wider_one() -> None:

@@ -13,6 +13,7 @@ from machines import A100
 from rigwise.cost.convolution import PASSES, Convs, conv_seconds
 from rigwise.cost.efficiencies import efficiencies
 from rigwise.cost.matmul import engine
+from rigwise.hardware.catalog import device
 from rigwise.models.operations import Conv
 
 EFF = efficiencies(A100)
@@ -91,3 +92,14 @@ def test_wide_kernels_may_go_through_frequencies() -> None:
     wide = replace(WIDE, kernel=(11, 11), pad=(5, 5))
     without = engine(A100, "float32", replace(EFF.device, fourier=0.0))
     assert seconds(wide, 64, "forward", VECTOR) < seconds(wide, 64, "forward", without)
+
+
+@pytest.mark.parametrize("which", PASSES)
+def test_tf32_takes_vector_units_where_those_are_as_fast(which: str) -> None:
+    shape = Convs.of([Conv(c=64, k=64, size=(56, 56), kernel=(3, 3), stride=(1, 1), pad=(1, 1))])
+    for name, sooner in (("rtx-3090", True), ("a100-sxm-80gb", False)):
+        card = device(name)
+        eff = efficiencies(card).device
+        tf32, plain = (conv_seconds(shape, 64, which, engine(card, kind, eff)).item() for kind in ("tf32", "float32"))
+        assert tf32 <= plain
+        assert (tf32 == plain) is (sooner and which != "weight_gradient")

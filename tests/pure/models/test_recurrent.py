@@ -78,6 +78,25 @@ def test_gnmt_is_the_translator_of_its_paper() -> None:
     assert model.tokens == 50
 
 
+def test_gnmt_moves_what_its_loss_and_its_attention_write_step_by_step() -> None:
+    model = recurrent.gnmt(vocab=100, hidden=16, encoder_layers=2, decoder_layers=2, seq=10, target=12)
+    found = {o.name: o for o, _ in model.operations()}
+    loss, pairs, words = found["loss"], 10 * 12 * 16, 12 * 100
+    assert (loss.reads, loss.writes, loss.reads_backward, loss.writes_backward) == (
+        2 * words,
+        words,
+        4 * words,
+        4 * words,
+    )
+    tanh = found["attention.tanh"]
+    assert (tanh.reads, tanh.writes, tanh.reads_backward, tanh.writes_backward) == (
+        2 * pairs,
+        3 * pairs,
+        5 * pairs,
+        pairs,
+    )
+
+
 def test_attention_grows_with_both_sentences() -> None:
     def pairs(seq: int, target: int) -> float:
         model = recurrent.gnmt(vocab=100, hidden=16, encoder_layers=2, decoder_layers=2, seq=seq, target=target)

@@ -54,6 +54,10 @@ def test_gradients_are_torchs(algorithm, transposed, groups, c, k):
         with pytest.raises(UsageError, match="larger than the window"):
             conv(x, w, b, padding=1, groups=groups, algorithm=algorithm, transposed=transposed)
         return
+    if algorithm == "plane":
+        with pytest.raises(UsageError, match="one image of one channel"):
+            conv(x, w, b, padding=1, groups=groups, algorithm=algorithm, transposed=transposed)
+        return
     z = conv(x, w, b, padding=1, groups=groups, algorithm=algorithm, transposed=transposed)
     for found, wanted in zip([z, *torch.autograd.grad(z, (x, w, b), g)], expected):
         assert torch.allclose(found, wanted, atol=1e-9)
@@ -96,6 +100,18 @@ def test_a_convolution_is_the_correlation_with_the_turned_kernel():
     assert torch.allclose(
         conv(x, w, padding="full", kind="convolution"), F.conv2d(x, w.flip(2, 3), padding=3), atol=1e-4
     )
+
+
+@pytest.mark.parametrize("kind", ["convolution", "cross-correlation"])
+@pytest.mark.parametrize("padding", ["full", "same", "valid"])
+def test_a_plain_image_goes_through_numpys_transform(kind, padding):
+    torch.manual_seed(0)
+    x = torch.randn(1, 1, 17, 12, dtype=torch.float64, requires_grad=True)
+    w = torch.randn(1, 1, 5, 4, dtype=torch.float64, requires_grad=True)
+    plane, direct = (conv(x, w, padding=padding, kind=kind, algorithm=name) for name in ("plane", "direct"))
+    assert torch.allclose(plane, direct, atol=1e-12)
+    for found, wanted in zip(*(torch.autograd.grad(y.square().sum(), (x, w)) for y in (plane, direct))):
+        assert torch.allclose(found, wanted, atol=1e-10)
 
 
 def test_only_what_asks_for_a_gradient_gets_one():

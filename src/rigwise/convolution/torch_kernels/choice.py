@@ -23,9 +23,9 @@ from torch import Tensor
 
 from rigwise.convolution import choose, remembered
 from rigwise.convolution.algorithms import PASSES, Pass
-from rigwise.convolution.choose import LIBRARY, PADDED, SPECTRAL
+from rigwise.convolution.choose import LIBRARY, PADDED, SPECTRAL, TORCH
 from rigwise.convolution.geometry import Geometry
-from rigwise.convolution.torch_kernels.passes import OWN, cannot, even_pad, library_backward, run_pass, transform
+from rigwise.convolution.torch_kernels.passes import OWN, PLANE, cannot, even_pad, library_backward, run_pass, transform
 from rigwise.convolution.torch_kernels.transforms import Transform
 
 HOPELESS = 8.0
@@ -92,10 +92,12 @@ def candidates(which: Pass, shape: Geometry, element: int, threads: int, device:
     if shape.strided or small(shape.w_shape):  # strided: every position would be computed to throw most away
         return [LIBRARY]
     padded = max(max(pair) for pair in shape.pad) >= _MUCH_PADDING
-    names = [name for name in OWN if (padded or name != PADDED) and not cannot(name, shape)]
+    names = [name for name in TORCH if (padded or name != PADDED) and not cannot(name, shape)]
     found = choose.ranked(names, which, shape, element, "torch", threads)
     if device != "cpu":
         return [name for _, name in found]
+    if which == "forward" and not cannot(PLANE, shape):
+        return [name for _, name in found] + [PLANE]  # one image is soon timed
     best = found[0][0]
     spectral = min((seconds for seconds, name in found if name in SPECTRAL), default=float("inf"))
     if spectral > _NOT_NEAR * best:
@@ -200,6 +202,8 @@ def time_all(shape: Geometry, dtype: torch.dtype, device: torch.device, worth: d
         for which, names in worth.items():
             best = float("inf")
             for name in names:
+                if name == PLANE:
+                    run_pass(which, name, *given[which], shape)  # the first one imports its transforms
                 took = _timed(partial(run_pass, which, name, *given[which], shape), best, device)
                 times[which, name] = took
                 best = min(best, took)

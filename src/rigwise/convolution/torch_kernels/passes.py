@@ -1,4 +1,8 @@
-"""The three passes of a tensor's convolution by name: torch's own, spectra, and the NumPy algorithms on CPU tensors."""
+"""The three passes of a tensor's convolution by name: torch's own, spectra, and the NumPy algorithms on CPU tensors.
+
+"plane" is the forward pass of one plain image by NumPy's transform of the whole, whose calls cost less than torch's;
+its gradients are "fft"'s.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +17,15 @@ from rigwise.convolution import algorithms, choose
 from rigwise.convolution.algorithms import Pass
 from rigwise.convolution.choose import LIBRARY, PADDED, SPECTRAL, TORCH
 from rigwise.convolution.counts import window_of
+from rigwise.convolution.fourier import plain, whole_transform
 from rigwise.convolution.geometry import Geometry
-from rigwise.convolution.kernels import inside
+from rigwise.convolution.kernels import inside, turn
 from rigwise.convolution.torch_kernels.transforms import Dft, Fast, Transform
 from rigwise.convolution.torch_kernels.windows import Windows
 from rigwise.errors import UsageError, not_found
 
-OWN = TORCH
+PLANE = "plane"
+OWN = (*TORCH, PLANE)
 NAMES = (*OWN, *(name for name in algorithms.NAMES if name not in OWN))
 
 
@@ -39,7 +45,26 @@ def cannot(name: str, shape: Geometry) -> str:
     """Why an algorithm cannot do a geometry, or ""."""
     if name not in NAMES:
         raise not_found("algorithm", name, NAMES, hint=", ".join(("auto", *NAMES)))
+    if name == PLANE:
+        return "" if _transform_of(shape) else "a plane is one image of one channel under one kernel, without steps"
     return choose.cannot(name, shape) if name in OWN else algorithms.ALGORITHMS[name].cannot(shape)
+
+
+@lru_cache(maxsize=512)
+def _transform_of(shape: Geometry) -> tuple[tuple[int, ...], ...] | None:
+    """What NumPy's one transform takes, or None where the geometry is more than one plain image."""
+    alone = shape.batch == shape.c == shape.k == shape.groups == 1 and set(shape.stride + shape.dilation) == {1}
+    return whole_transform(shape) if alone else None
+
+
+def plane(x: Tensor, w: Tensor, shape: Geometry) -> Tensor:
+    """The cross-correlation of one plain image on the CPU, (1, 1, sizes), in one transform; no gradients."""
+    how = _transform_of(shape)
+    assert how is not None, f"{PLANE} cannot do {shape}"
+    if x.device.type != "cpu":
+        raise UsageError(f"{PLANE} on {x.device}", rule="NumPy's algorithms run on the CPU", nearest="auto")
+    y = plain(x.detach().numpy()[0, 0], turn(w.detach().numpy()[0, 0], shape.dims), *how)
+    return torch.from_numpy(y[None, None])
 
 
 def even_pad(shape: Geometry) -> tuple[int, ...] | None:
@@ -104,6 +129,10 @@ def run_pass(which: Pass, name: str, first: Tensor, second: Tensor, shape: Geome
         result = found[0] if asks_input else found[1]
         assert result is not None
         return result
+    if name == PLANE:
+        if which == "forward":
+            return plane(first, second, shape)
+        name = "fft"
     if name not in SPECTRAL:
         return in_numpy(which, name, first, second, shape)
     by = transform(name, shape)
