@@ -5,7 +5,8 @@
 slider: the page in a real Chromium; from the input event to the painted answer, step after step over values that were
 never asked for, three times a second, on three models; what the page itself foresees is there as it is for a person.
 view: bytes over the wire until the first answer is there. load: 50 people who each ask `plan`, look for a second or
-two, and ask again with another batch or number of GPUs; and the same without looking, which is what the cores can do.
+two, and ask again with another batch or number of GPUs; the same without looking, which is what the cores can do; and
+both again with questions of which no two are the same, so that nothing is answered from memory.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from importlib.util import find_spec
+from itertools import product
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 MODELS = ("llama-3-8b", "gpt2", "gpt2-xl", "resnet50", "bert-large", "mistral-7b")
 DEVICES = ("h100-sxm-80gb", "a100-sxm-80gb", "rtx-4090", "rtx-3090")
 USERS, QUESTIONS = 50, 10  # of each user
+BATCHES, COUNTS = (32, 64, 128, 256, 512), (4, 8, 16)
+MORE_BATCHES, MORE_COUNTS = (32, 48, 64, 96, 128, 192, 256, 512), (2, 4, 8, 16, 24, 32)  # where no two are the same
 READY_S = 8.0  # from the server's address to the first question of many people: its helpers are there then
 SLIDERS = ("batch", "gpus", "seq")
 STATES = ("plan", "plan?model=gpt2-xl&cluster=16xa100-sxm-80gb", "plan?model=mixtral-8x7b&cluster=32xh100-sxm-80gb")
@@ -128,31 +132,58 @@ def slid(page: Page, address: str) -> dict[str, list[float]]:
     return {**took, **models, "any of them": [ms for some in took.values() for ms in some]}
 
 
-def load(looking: tuple[float, float]) -> None:
-    """Fifty people; looking: seconds between an answer and the next question."""
+def load(looking: tuple[float, float], *, different: bool) -> None:
+    """Fifty people; looking: seconds between an answer and the next question. different: no question is asked twice."""
+    asked = unlike() if different else [asking(random.Random(n)) for n in range(USERS)]
     took: list[float] = []
     wrong: list[int] = []
     with served() as (port, token):
         time.sleep(READY_S)
         start = time.monotonic()
-        people = [threading.Thread(target=_person, args=(n, port, token, looking, took, wrong)) for n in range(USERS)]
+        people = [
+            threading.Thread(target=_person, args=(n, port, token, asked[n], looking, took, wrong))
+            for n in range(USERS)
+        ]
         for person in people:
             person.start()
         for person in people:
             person.join()
         lasted = time.monotonic() - start
-    told(f"{USERS} people on plan, looking {looking[0]:g} to {looking[1]:g} s", took)
+    kind = "no two questions the same" if different else "common questions"
+    told(f"{USERS} people on plan, looking {looking[0]:g} to {looking[1]:g} s, {kind}", took)
     print(f"  {len(took) / lasted:.0f} answers/s, {len(wrong)} of them errors")
 
 
+Question = tuple[str, str, int, int]  # model, device, how many, batch
+
+
+def asking(chance: random.Random) -> list[Question]:
+    """What somebody asks of one network and one GPU, batch and number by chance."""
+    model, device = chance.choice(MODELS), chance.choice(DEVICES)
+    later = [(model, device, chance.choice(COUNTS), chance.choice(BATCHES)) for _ in range(QUESTIONS - 1)]
+    return [(model, device, 8, 64), *later]
+
+
+def unlike() -> list[list[Question]]:
+    """Questions of which no two are the same, dealt out."""
+    pack = list(product(MODELS, DEVICES, MORE_COUNTS, MORE_BATCHES))
+    random.Random(7).shuffle(pack)
+    return [pack[n * QUESTIONS : (n + 1) * QUESTIONS] for n in range(USERS)]
+
+
 def _person(
-    number: int, port: int, token: str, looking: tuple[float, float], took: list[float], wrong: list[int]
+    number: int,
+    port: int,
+    token: str,
+    asked: list[Question],
+    looking: tuple[float, float],
+    took: list[float],
+    wrong: list[int],
 ) -> None:
     chance = random.Random(number)
     link = HTTPConnection("127.0.0.1", port, timeout=60)
-    model, device, batch, count = chance.choice(MODELS), chance.choice(DEVICES), 64, 8
     time.sleep(chance.uniform(0, looking[1]))
-    for _ in range(QUESTIONS):
+    for model, device, count, batch in asked:
         body = json.dumps({"model": model, "cluster": f"{count}x{device}", "batch": batch})
         start = time.perf_counter()
         link.request("POST", "/api/plan", body, {"x-rigwise-token": token, "content-type": "application/json"})
@@ -161,8 +192,6 @@ def _person(
         took.append((time.perf_counter() - start) * 1e3)
         if answer.status not in (200, 409):  # that a model does not fit is an answer
             wrong.append(answer.status)
-        batch = chance.choice((32, 64, 128, 256, 512))
-        count = chance.choice((4, 8, 16))
         time.sleep(chance.uniform(*looking))
     link.close()
 
@@ -179,8 +208,9 @@ def main() -> None:
     if what & {"slider", "view"}:
         browse(what)
     if "load" in what:
-        load((1.0, 2.0))
-        load((0.0, 0.0))
+        for different in (False, True):
+            load((1.0, 2.0), different=different)
+            load((0.0, 0.0), different=different)
 
 
 if __name__ == "__main__":

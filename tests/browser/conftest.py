@@ -29,7 +29,7 @@ def address() -> Iterator[str]:
 
     from rigwise.web.app import create_app
 
-    place = socket.socket()
+    place = socket.socket(proto=socket.IPPROTO_TCP)  # as the server's own: no answer waits for an acknowledgement
     place.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(create_app(token=TOKEN), log_level="warning", ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [place]}, daemon=True)

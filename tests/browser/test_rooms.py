@@ -159,6 +159,17 @@ def test_a_run_is_watched_and_its_link_shows_it_again(visit, monkeypatch, tmp_pa
     assert view.locator("tbody tr").count() == 20
 
 
+def test_measuring_tells_what_it_is_at_and_can_be_cancelled(visit, monkeypatch, tmp_path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: pip install rigwise[run]")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))  # where a history would be written
+    page = visit.go("run?seconds=5")
+    page.get_by_role("button", name="Measure", exact=True).click()
+    page.wait_for_url("**measured=**")
+    page.locator("#measure-progress").wait_for()
+    page.locator("[data-measuring]").get_by_role("button", name="Cancel").click()
+    page.get_by_text("Cancelled: settings that were not finished").wait_for()
+
+
 def test_an_output_pixel_is_chosen_by_keys_and_by_pointing(visit) -> None:
     page = visit.go("convolution?at=3.3")
     out = page.locator("[data-output]")

@@ -57,9 +57,9 @@ def app(tmp_path_factory):
 def server(app) -> Iterator[Server]:
     import uvicorn
 
-    place = socket.socket()
+    place = socket.socket(proto=socket.IPPROTO_TCP)  # as the server's own: no answer waits for an acknowledgement
     place.bind(("127.0.0.1", 0))
-    running = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none"))
+    running = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none", timeout_keep_alive=600))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [place]}, daemon=True)
     thread.start()
     while not running.started:

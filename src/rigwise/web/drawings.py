@@ -108,7 +108,9 @@ def topology(found: Rig) -> dict[str, Any]:
 
 
 def _seat(seats: list[Seat], i: int) -> dict[str, Any]:
-    """Where a card sits; nothing where no slot is known."""
+    """Where a card sits, and what its lanes carry; nothing where no slot is known."""
+    from rigwise.rig.wiring import direct_link
+
     if i >= len(seats):
         return {}
     here = seats[i]
@@ -116,6 +118,7 @@ def _seat(seats: list[Seat], i: int) -> dict[str, Any]:
         "slot": here.place.position,
         "lanes": here.lanes,
         "gen": here.gen,
+        "bytes_per_s": direct_link(here.gen, here.lanes).bandwidth,
         "socket": here.place.socket,
         "switch": here.place.port if here.place.switched else "",
         "chipset": here.place.chipset,

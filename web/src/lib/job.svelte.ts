@@ -5,6 +5,8 @@ interface Told {
   id: string;
   state: 'running' | 'done' | 'failed' | 'cancelled';
   progress: [number, number] | null;
+  /** What it is at, in words. */
+  stage?: string;
   problem: Problem | null;
   steps?: unknown[];
 }

@@ -264,6 +264,7 @@ export interface DrawingNic {
   slot?: number | null;
   lanes?: number | null;
   gen?: number | null;
+  bytes_per_s?: number | null;
   socket?: number | null;
   switch?: string | null;
   chipset?: boolean | null;
@@ -789,12 +790,13 @@ export interface ScalePoint {
   speedup: number;
 }
 
-/** Where a card sits in a machine; what is not known is not there. */
+/** Where a card sits in a machine; what is not known is not there. bytes_per_s: what its lanes carry one way. */
 export interface Seat {
   name: string;
   slot?: number | null;
   lanes?: number | null;
   gen?: number | null;
+  bytes_per_s?: number | null;
   socket?: number | null;
   switch?: string | null;
   chipset?: boolean | null;

@@ -120,12 +120,13 @@ class Bar(Told):
 
 
 class Seat(Told):
-    """Where a card sits in a machine; what is not known is not there."""
+    """Where a card sits in a machine; what is not known is not there. bytes_per_s: what its lanes carry one way."""
 
     name: str
     slot: float | None = None
     lanes: float | None = None
     gen: float | None = None
+    bytes_per_s: float | None = None
     socket: float | None = None
     switch: str | None = None
     chipset: bool | None = None

@@ -1,15 +1,18 @@
 // Where the boxes and lines of a topology lie.
 import type { Drawing, Seat } from '../../lib/types';
+import { rate } from '../../lib/units';
 
-const STEP = 124;
-const EDGE = 66;
+const STEP = 132;
+const EDGE = 70;
 export interface Card {
   kind: 'gpu' | 'nic';
   x: number;
   title: string;
   name: string;
   says: string;
+  /** Of its slot, and what they carry. */
   lanes: string;
+  carries: string;
 }
 
 const clip = (text: string, most: number) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
@@ -30,7 +33,7 @@ export function place(drawing: Drawing) {
   const cards = seats.map(([seat, kind, i], place): Card => {
     const title = kind === 'gpu' ? `GPU ${i}` : 'network';
     const name = clip(seat.name.replace('GeForce ', ''), 17);
-    return { kind, x: start + place * STEP, title, name, says: where(seat), lanes: lanesOf(seat) };
+    return { kind, x: start + place * STEP, title, name, says: where(seat), lanes: lanesOf(seat), carries: seat.bytes_per_s ? rate(seat.bytes_per_s) : '' };
   });
   const under = (wanted: (seat: Seat) => boolean) => cards.filter((_, i) => wanted(seats[i]![0]));
   const groups = [...new Set(seats.map(([seat]) => seat.switch).filter(Boolean))];
