@@ -129,7 +129,7 @@ def by_trial(
     if all(len(names) == 1 for names in worth.values()):
         best = tuple(names[0] for names in worth.values())
         return plan_of(shape, best, "closed forms: nothing else comes near")
-    key = f"{dtype} {device.type} {threads} threads {torch.__version__} {gradients} {shape}"
+    key = f"{dtype} {device.type} {threads} threads {torch.__version__} {gradients} of {len(OWN)} {shape}"
     known = remembered.recall(key)
     if known is None or any(name not in OWN or cannot(name, shape) for name in known):
         times = time_all(shape, dtype, device, worth)
