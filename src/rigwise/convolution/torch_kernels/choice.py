@@ -117,11 +117,17 @@ Whole = Callable[[], Callable[[Plan], Work]]
 
 
 def by_trial(
-    shape: Geometry, dtype: torch.dtype, device: torch.device, gradients: bool, whole: Whole | None = None
+    shape: Geometry,
+    dtype: torch.dtype,
+    device: torch.device,
+    gradients: bool,
+    whole: Whole | None = None,
+    turned: bool = False,
 ) -> Plan:
     """The measured choice: from memory, from the file, or timed now.
 
     whole: makes what makes the whole step of a plan, through autograd; without it the sums of the passes decide.
+    turned: whether it turns the kernels first.
     """
     threads, element = torch.get_num_threads(), torch.empty((), dtype=dtype).element_size()
     passes: tuple[Pass, ...] = PASSES if gradients else PASSES[:1]
@@ -129,7 +135,7 @@ def by_trial(
     if all(len(names) == 1 for names in worth.values()):
         best = tuple(names[0] for names in worth.values())
         return plan_of(shape, best, "closed forms: nothing else comes near")
-    key = f"{dtype} {device.type} {threads} threads {torch.__version__} {gradients} of {len(OWN)} {shape}"
+    key = f"{dtype} {device.type} {threads} threads {torch.__version__} {gradients} {turned} of {len(OWN)} {shape}"
     known = remembered.recall(key)
     if known is None or any(name not in OWN or cannot(name, shape) for name in known):
         times = time_all(shape, dtype, device, worth)

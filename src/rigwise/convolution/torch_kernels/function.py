@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,10 +23,12 @@ from rigwise.convolution.torch_kernels.choice import Plan, by_model, by_trial, f
 from rigwise.convolution.torch_kernels.memory import KERNELS, Kept
 from rigwise.convolution.torch_kernels.passes import (
     NAMES,
+    PLANE,
     cannot,
     even_pad,
     library_backward,
     library_forward,
+    plane,
     run_pass,
     transform,
 )
@@ -55,11 +58,13 @@ def conv(
     geometry and keeps the soonest; "model" takes the closed forms' choice; else a name of `passes.NAMES`."""
     if not isinstance(w, Tensor):
         raise UsageError(f"kernels of type {type(w).__name__} for a tensor", rule="both tensors, or both arrays")
-    if kind == "convolution":
-        w = w.flip(tuple(range(2, w.ndim)))
     gradients = _asked(x, w)
     sizes = (stride, padding, dilation, groups)
     plan = plan_of(x, w, bias, sizes, gradients, algorithm, kind, transposed, output_padding)
+    if kind == "convolution":
+        if plan.forward == PLANE and not gradients and not transposed:
+            return _with_bias(plane(x, w, plan.shape, turned=True), bias)
+        w = w.flip(tuple(range(2, w.ndim)))
     if transposed:
         return apply_transposed(x, w, bias, plan, gradients)
     if kind == "cross-correlation":
@@ -99,7 +104,7 @@ def plan_of(
         shape = transposed_geometry(x.shape, w.shape, output_padding=output_padding, kind=kind, **named)
     else:
         shape = geometry(x.shape, w.shape, kind=kind, **named)
-    plan = plan_for(shape, x, algorithm, gradients)
+    plan = plan_for(shape, x, algorithm, gradients, turned=kind == "convolution" and not transposed)
     if not cast:
         _keep(key, plan)
     return plan
@@ -146,8 +151,11 @@ def _check(x: Tensor, w: Tensor, bias: Tensor | None) -> None:
         raise UsageError(f"a bias of {bias.ndim} dims", rule="one number a channel of the output")
 
 
-def plan_for(shape: Geometry, x: Tensor, algorithm: str, gradients: bool) -> Plan:
-    """The algorithms for a geometry; what is not float32 or float64 is torch's own business."""
+def plan_for(shape: Geometry, x: Tensor, algorithm: str, gradients: bool, turned: bool = False) -> Plan:
+    """The algorithms for a geometry; what is not float32 or float64 is torch's own business.
+
+    turned: the kernels are turned for each call, so that their spectrum is never that of the last one.
+    """
     if algorithm not in ("auto", "model"):
         if algorithm not in NAMES:
             raise not_found("algorithm", algorithm, NAMES, hint=", ".join(("auto", *NAMES)))
@@ -160,17 +168,21 @@ def plan_for(shape: Geometry, x: Tensor, algorithm: str, gradients: bool) -> Pla
         return forced(LIBRARY, shape)
     if algorithm == "model":
         return by_model(shape, x.element_size(), torch.get_num_threads())
-    return by_trial(shape, x.dtype, x.device, gradients, lambda: steps(shape, x, gradients))
+    whole = partial(steps, shape, x, gradients, turned)
+    return by_trial(shape, x.dtype, x.device, gradients, whole, turned)
 
 
-def steps(shape: Geometry, like: Tensor, gradients: bool) -> Callable[[Plan], Callable[[], object]]:
+def steps(
+    shape: Geometry, like: Tensor, gradients: bool, turned: bool = False
+) -> Callable[[Plan], Callable[[], object]]:
     """Makes the whole step of a plan, through autograd where gradients are asked for; all on the same random tensors,
     since where in memory they lie is felt."""
     x, w, g = (
         torch.rand(size, dtype=like.dtype, device=like.device) for size in (shape.x_shape, shape.w_shape, shape.y_shape)
     )
     if not gradients:
-        return lambda plan: lambda: apply(x, w, None, plan, False)
+        dims = tuple(range(2, w.ndim)) if turned else ()
+        return lambda plan: lambda: apply(x, w.flip(dims) if dims else w, None, plan, False)
     x.requires_grad_()
     w.requires_grad_()
     return lambda plan: lambda: torch.autograd.grad(apply(x, w, None, plan, True), (x, w), g)

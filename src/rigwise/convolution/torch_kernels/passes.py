@@ -57,13 +57,17 @@ def _transform_of(shape: Geometry) -> tuple[tuple[int, ...], ...] | None:
     return whole_transform(shape) if alone else None
 
 
-def plane(x: Tensor, w: Tensor, shape: Geometry) -> Tensor:
-    """The cross-correlation of one plain image on the CPU, (1, 1, sizes), in one transform; no gradients."""
+def plane(x: Tensor, w: Tensor, shape: Geometry, turned: bool = False) -> Tensor:
+    """The cross-correlation of one plain image on the CPU, (1, 1, sizes), in one transform; no gradients.
+
+    turned: the true convolution, for which the kernel is taken as it is.
+    """
     how = _transform_of(shape)
     assert how is not None, f"{PLANE} cannot do {shape}"
     if x.device.type != "cpu":
         raise UsageError(f"{PLANE} on {x.device}", rule="NumPy's algorithms run on the CPU", nearest="auto")
-    y = plain(x.detach().numpy()[0, 0], turn(w.detach().numpy()[0, 0], shape.dims), *how)
+    kernel = w.detach().numpy()[0, 0]
+    y = plain(x.detach().numpy()[0, 0], kernel if turned else turn(kernel, shape.dims), *how)
     return torch.from_numpy(y[None, None])
 
 
