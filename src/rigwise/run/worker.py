@@ -112,9 +112,21 @@ def _train(job: Job, rank: int, reporter: Reporter, stop: Stop, group: AbstractC
         task.model.to(ranks.device).train()
         with asking("data"):
             feed = Feed(task.data, job.seed, data_place(job.layout, rank))
+        _same_everywhere(ranks.gather(feed.seen))
         batch = job.batch or feed.own_batch or task.batch
         mesh = Mesh.join(settle(job.layout, batch, job.whole), ranks.device)
         _train_task(job, task, ranks, feed, mesh, batch, base, reporter, stop)
+
+
+def _same_everywhere(seen: list[str]) -> None:
+    """Refuse data that differ from rank to rank: each would train on its part of another batch."""
+    other = next((rank for rank, what in enumerate(seen) if what != seen[0]), 0)
+    if other:
+        raise UsageError(
+            f"rank 0 has {seen[0]}, rank {other} has {seen[other]}",
+            rule="every rank takes its part of one and the same global batch",
+            nearest="a seed for what shuffles them, and the same files on every host",
+        )
 
 
 def data_place(layout: Layout, rank: int) -> int:
@@ -139,6 +151,7 @@ def _train_task(
     parallel = _parallel(task, mesh, feed, batch, share, job.seed, clock)
     layout = parallel.layout
     own = {"task": job.task, "batch": batch, "seed": job.seed, "settings": dict(job.settings)}
+    own |= {"data": feed.seen} if feed.indexed else {}
     setting = Setting(
         layout=layout,
         batch=batch,
