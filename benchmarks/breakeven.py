@@ -3,9 +3,9 @@
     python benchmarks/breakeven.py [100mbit 1gbit ...]     (root: network namespaces)
 
 Two hosts with a cable of a known rate train two square dense layers. Data parallel ranks send the gradients,
-whose size the batch does not change; tensor parallel ranks send activations, which grow with it. The two take turns, step
-by step, so that what else the machine does strikes both. A batch's time is the median of its steps; between two batches
-the ratio is interpolated on logarithmic scales.
+whose size the batch does not change; tensor parallel ranks send activations, which grow with it. The two take turns,
+step by step, so that what else the machine does strikes both. A batch's time is the median of its steps; between two
+batches the ratio is interpolated on logarithmic scales.
 """
 
 from __future__ import annotations

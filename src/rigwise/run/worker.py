@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import sys
 import traceback
 from collections.abc import Mapping
@@ -52,6 +53,9 @@ _LOST = (
     "Gloo connectFullMesh failed",
     "NCCL communicator was aborted",
 )
+_PLACES = re.compile(
+    r"Got the following error when running the callback: |\b(Dist\w+|Runtime)Error: |\[[^][ ]*/[^][ ]*:\d+\] "
+)
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
@@ -86,7 +90,7 @@ def _report(error: Exception, job: Job, rank: int) -> dict[str, Any]:
     if isinstance(inner, (dist.DistNetworkError, dist.DistBackendError, dist.DistStoreError)) or any(
         words in text for words in _LOST
     ):
-        return {"error": "lost", "says": text, "rule": "", "nearest": ""}
+        return {"error": "lost", "says": _plain(text), "rule": "", "nearest": ""}
     if isinstance(inner, RigwiseError):
         return inner.to_dict()
     if isinstance(inner, MemoryError) or any(words in text for words in _NO_MEMORY):
@@ -98,6 +102,15 @@ def _report(error: Exception, job: Job, rank: int) -> dict[str, Any]:
     if isinstance(error, TaskCodeError):
         return blame(inner, locate(job.task)[0], f"{who}: the task's {error}").to_dict()
     return RigwiseError(f"{who}: {type(inner).__name__}: {text}").to_dict()
+
+
+def _plain(text: str) -> str:
+    """What gloo says, without the lines of its source and its advice.
+
+    >>> _plain("[/a/gloo/pair.cc:537] Read error [10.0.0.1]:16: Connection reset by peer. This is typically caused by")
+    'Read error [10.0.0.1]:16: Connection reset by peer'
+    """
+    return re.split(r"\.? This is typically| Check the logs| Exception raised from", _PLACES.sub("", text))[0]
 
 
 def _train(job: Job, rank: int, reporter: Reporter, stop: Stop, group: AbstractContextManager[Ranks]) -> None:
