@@ -65,7 +65,7 @@ def move(page, name: str, kind: str) -> None:
     if kind == "select-one":
         one.locator("option").nth(1).wait_for(state="attached")
         values = one.locator("option").evaluate_all("(some) => some.map((option) => option.value)")
-        one.select_option([value for value in values if value not in (one.input_value(), "own", "cuda")][0])
+        one.select_option(next(value for value in values if value not in (one.input_value(), "own", "cuda")))
     elif kind == "range":
         one.focus()
         page.keyboard.press("ArrowRight")
