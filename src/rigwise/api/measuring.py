@@ -25,6 +25,9 @@ SCHEMA_VERSION = 1
 SECONDS, THOROUGH_SECONDS = 20.0, 150.0
 _LEAST_S, _BESIDES_S = 0.5, 1.5  # of a setting's share for its small networks, and for what is measured beside them
 _PARTS = ("memory", "optimizers", "probes")
+_FIRST = (
+    0.6  # share of the seconds of the first setting, at which all networks are timed; the others say how it differs
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +112,7 @@ def measure(
     end = time.monotonic() + whole
     for number, (ranks, threads) in enumerate(asked):
         begun = time.monotonic()
-        own = begun + (end - begun) / (len(asked) - number)
+        own = begun + (end - begun) * (_FIRST if number == 0 < len(asked) - 1 else 1 / (len(asked) - number))
         loop = _loop(ranks, threads, device, on_part)
         says = f"{ranks} rank{'s' * (ranks > 1)} of {threads} thread{'s' * (threads > 1)}"
         once = partial(
@@ -136,10 +139,10 @@ def _steadier(once: Callable[[], Found], until: float) -> Found:
 
 
 def pace_spread(rows: Sequence[Row]) -> float:
-    """How far the middle 80 % of the times of the machine's fixed piece of work lie apart, over their median."""
+    """How far the middle 80 % of the times of the machine's fixed product lie apart, over their median."""
     from rigwise.measure.sums import PACE
 
-    return max((row.spread or 0.0 for row in rows if row.kind == PACE), default=0.0)
+    return max((row.spread or 0.0 for row in rows if row.kind == PACE and row.which == "product"), default=0.0)
 
 
 def parts_of(ranks: int, *, first: bool) -> tuple[str, ...]:
@@ -147,12 +150,13 @@ def parts_of(ranks: int, *, first: bool) -> tuple[str, ...]:
     return (*(("heap", "host") if first else ()), *_PARTS, *(("links",) if ranks > 1 else ()))
 
 
-_LOOP_STEPS = 60
+_LOOP_STEPS = 300
 
 
 def _loop(ranks: int, threads: int, device: str, on_part: Callable[[str, float], None] | None) -> list[Row]:
     """What a step of `rigwise run` costs besides the model and the optimizer, by training next to nothing."""
     from rigwise.measure.rows import row
+    from rigwise.measure.sums import loop_heap
     from rigwise.run.launch import Place
     from rigwise.run.start import run
 
@@ -169,16 +173,19 @@ def _loop(ranks: int, threads: int, device: str, on_part: Callable[[str, float],
             output=folder,
             place=Place(threads=threads, environment=threaded),
         )
-    return [row("step", [done.parts["loader"] + done.parts["other"]])]
+    found = [row("step", [done.parts["loader"] + done.parts["other"]])]
+    if not done.on_gpu and ranks == threads == 1:
+        found.append(loop_heap(done.peak_memory - done.base_memory))
+    return found
 
 
-def pace_now(ranks: int, threads: int) -> float:
-    """Seconds of the machine's fixed piece of work on so many ranks at once; a third of a second."""
+def pace_now(ranks: int, threads: int) -> dict[str, float]:
+    """Seconds of the machine's fixed pieces of work on so many ranks at once, by part; half a second."""
     from rigwise.measure.start import found
     from rigwise.measure.sums import PACE
 
     rows = found(("pace",), world=ranks, threads=threads, device="cpu").rows
-    return next(row.value for row in rows if row.kind == PACE)
+    return {row.which: row.value for row in rows if row.kind == PACE}
 
 
 def _of_setting(on_part: Callable[[str, float], None], says: str, part: str, share: float) -> None:
@@ -258,7 +265,7 @@ def _timed(rows: Sequence[Row]) -> list[Any]:
     from rigwise.calibration.curves import Timed
 
     return [
-        Timed(kind=row.kind, which=row.which, sizes=row.sizes, seconds=row.value)
+        Timed(kind=row.kind, which=row.which, sizes=row.sizes, seconds=row.value, spread=row.spread or 0.0)
         for row in rows
         if row.metric == "kernel_s"
     ]
@@ -269,7 +276,7 @@ def calibrate_here(*, name: str = "this", history: str | Path | None = None) -> 
 
     Raises NotFoundError where the history has no measurement of this machine.
     """
-    from rigwise.calibration.here import heap_fit, profile
+    from rigwise.calibration.here import heap_fit, profile, transferred
     from rigwise.calibration.store import save
     from rigwise.errors import NotFoundError
     from rigwise.measurements.history import History
@@ -281,17 +288,20 @@ def calibrate_here(*, name: str = "this", history: str | Path | None = None) -> 
             latest.setdefault((int(session.settings["ranks"]), int(session.settings["threads"])), session)
     if not latest:
         raise NotFoundError(f"no measurement of {machine} in {kept.path}", nearest="rigwise measure")
-    profiles, heaps = [], dict[tuple[int, int], tuple[float, float]]()
+    profiles, heaps = [], dict[tuple[int, int], tuple[float, float, float]]()
+    usually: list[Any] = []
     for (ranks, threads), session in sorted(latest.items()):
         rows = [one.measured for one in kept.measurements(session.id)]
+        timed = [_timed_of(one) for one in rows if one.metric == "kernel_s"]
         made = profile(
-            [_timed_of(one) for one in rows if one.metric == "kernel_s"],
+            transferred(timed, usually),
             name=name,
             machine=machine,
             ranks=ranks,
             threads=threads,
             date=session.date[:10],
         )
+        usually = usually or timed
         if (held := heap_fit(_heaps(rows))) is not None:
             heaps[ranks, threads] = held
         profiles.append(made)
@@ -305,13 +315,15 @@ def _timed_of(one: Measurement) -> Any:
     from rigwise.calibration.curves import Timed
 
     told: Any = one.settings
-    return Timed(kind=told["kind"], which=told["which"], sizes=told["sizes"], seconds=one.value)
+    spread = told.get("spread") or 0.0
+    return Timed(kind=told["kind"], which=told["which"], sizes=told["sizes"], seconds=one.value, spread=spread)
 
 
-def _heaps(rows: Sequence[Measurement]) -> list[tuple[float, float]]:
-    """Bytes that came and went, and bytes that the process took for them."""
+def _heaps(rows: Sequence[Measurement]) -> list[tuple[float, float, float]]:
+    """Bytes that came and went, bytes of blocks, and bytes that the process took for them."""
     told: list[tuple[Any, float]] = [(one.settings, one.value) for one in rows if one.metric == "peak_memory"]
-    return [(settings["sizes"]["moving"], value) for settings, value in told if "moving" in settings["sizes"]]
+    sizes = [(settings["sizes"], value) for settings, value in told if "moving" in settings["sizes"]]
+    return [(one["moving"], one.get("blocks", 0.0), value) for one, value in sizes]
 
 
 def profile_here(cluster: Cluster, threads: int | None = None) -> Profile | None:
