@@ -15,19 +15,15 @@ from rigwise.errors import UsageError
 
 if TYPE_CHECKING:
     from rigwise.calibration.here import LinkFit
-    from rigwise.cost.profile import Profile
-    from rigwise.hardware.cluster import Cluster
     from rigwise.measure.rows import Row
     from rigwise.measure.start import Found
-    from rigwise.measurements.record import Measurement
+    from rigwise.run.seats import Seat
 
 SCHEMA_VERSION = 1
 SECONDS, THOROUGH_SECONDS = 20.0, 150.0
 _LEAST_S, _BESIDES_S = 0.5, 1.5  # of a setting's share for its small networks, and for what is measured beside them
 _PARTS = ("memory", "optimizers", "probes")
-_FIRST = (
-    0.6  # share of the seconds of the first setting, at which all networks are timed; the others say how it differs
-)
+_FIRST = 0.6  # share of the seconds of the first setting, where all networks are timed; the others tell ratios
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +90,14 @@ def measure(
     """Measure this machine and write it to the history: about `seconds` in all, over all settings.
 
     settings: pairs of ranks and threads; by default one thread, all cores, and a rank a core. history: a file in place
-    of the user's own. on_part: called with what is measured and what of it is done, 0 to 1. Raises UsageError,
-    LaunchError (torch missing, a rank died).
+    of the user's own. on_part: called with what is measured and what of it is done, 0 to 1. A rank that a launcher
+    started measures together with the others, on however many hosts, and rank 0 writes; the others return nothing.
+    Raises UsageError, LaunchError (torch missing, a rank died).
     """
     from rigwise.hardware.detect import cores
     from rigwise.measure.start import found
     from rigwise.measurements.history import History
+    from rigwise.run.seats import once_a_host, seat
 
     whole = seconds if seconds is not None else THOROUGH_SECONDS if thorough else SECONDS
     if not 1 <= whole <= 24 * 3600:
@@ -107,6 +105,9 @@ def measure(
     asked = list(settings or settings_here(cores()))
     if any(ranks < 1 or threads < 1 for ranks, threads in asked):
         raise UsageError(f"settings {asked}", rule="at least 1 rank of at least 1 thread")
+    if here := seat():
+        with once_a_host(here):
+            return _between(here, asked if settings else [], whole, thorough, device, history, on_part)
     kept = History(history)
     done: list[Measured] = []
     end = time.monotonic() + whole
@@ -128,6 +129,43 @@ def measure(
         one = _steadier(once, own + (own - begun) / 2)
         done.append(_kept(replace(one, rows=[*one.rows, *loop]), kept))
     return done
+
+
+def _between(
+    here: Seat,
+    asked: Sequence[tuple[int, int]],
+    seconds: float,
+    thorough: bool,
+    device: str,
+    history: str | Path | None,
+    on_part: Callable[[str, float], None] | None,
+) -> list[Measured]:
+    """What the ranks of a launcher find together: on rank 0 that, elsewhere nothing."""
+    from rigwise.measure.job import PARTS, MeasureJob
+    from rigwise.measure.joined import joined
+    from rigwise.measurements.history import History
+
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    ranks, threads = (here.world, int(said) if said.isdigit() else 1)
+    if asked:
+        ranks, threads = asked[0]
+    if ranks not in (1, here.world):
+        rule = "the launcher says how many ranks measure"
+        raise UsageError(f"ranks={ranks}, {here.launcher} started {here.world}", rule=rule, nearest="no --ranks")
+    job = MeasureJob(
+        world=here.world,
+        threads=threads,
+        parts=PARTS,
+        seconds=max(_LEAST_S, seconds / 2),
+        output="",
+        device=device,
+        rendezvous=here.rendezvous,
+        thorough=thorough,
+    )
+    hosts = here.world // here.near
+    says = f"{here.world} ranks on {hosts} host{'s' * (hosts > 1)}"
+    one = joined(here, job, partial(_of_setting, on_part, says) if on_part and here.rank == 0 else None)
+    return [_kept(one, History(history), hosts)] if here.rank == 0 else []
 
 
 def _steadier(once: Callable[[], Found], until: float) -> Found:
@@ -192,8 +230,8 @@ def _of_setting(on_part: Callable[[str, float], None], says: str, part: str, sha
     on_part(f"{says}: {part}", share)
 
 
-def _kept(one: Found, history: Any) -> Measured:
-    """Write what was found to the history."""
+def _kept(one: Found, history: Any, hosts: int = 1) -> Measured:
+    """Write what was found to the history. hosts: that the ranks are on."""
     from rigwise.calibration.here import link_fits
     from rigwise.measurements.history import Beside, Session
     from rigwise.measurements.record import Measurement
@@ -205,9 +243,9 @@ def _kept(one: Found, history: Any) -> Measured:
     skipped = skipped_of(one.rows)
     session = Session(
         kind="measure",
-        name=f"{one.world} x {one.threads}",
+        name=f"{one.world} x {one.threads}" + (f" on {hosts} hosts" if hosts > 1 else ""),
         machine=machine_facts(),
-        settings={"ranks": one.world, "threads": one.threads, "precision": "float32"},
+        settings={"ranks": one.world, "threads": one.threads, "precision": "float32", "hosts": hosts},
         findings={"spread": spread, "others": one.others, "doubts": doubts, "skipped": skipped},
     )
     measurements = [
@@ -269,74 +307,6 @@ def _timed(rows: Sequence[Row]) -> list[Any]:
         for row in rows
         if row.metric == "kernel_s"
     ]
-
-
-def calibrate_here(*, name: str = "this", history: str | Path | None = None) -> list[Profile]:
-    """Fit this machine's profile to the last measurement of each number of ranks and threads, and keep it under a name.
-
-    Raises NotFoundError where the history has no measurement of this machine.
-    """
-    from rigwise.calibration.here import heap_fit, profile, transferred
-    from rigwise.calibration.store import save
-    from rigwise.errors import NotFoundError
-    from rigwise.measurements.history import History
-
-    kept, machine = History(history), machine_name()
-    latest: dict[tuple[int, int], Any] = {}
-    for session in kept.sessions("measure"):
-        if session.machine.get("name") == machine:
-            latest.setdefault((int(session.settings["ranks"]), int(session.settings["threads"])), session)
-    if not latest:
-        raise NotFoundError(f"no measurement of {machine} in {kept.path}", nearest="rigwise measure")
-    profiles, heaps = [], dict[tuple[int, int], tuple[float, float, float]]()
-    usually: list[Any] = []
-    for (ranks, threads), session in sorted(latest.items()):
-        rows = [one.measured for one in kept.measurements(session.id)]
-        timed = [_timed_of(one) for one in rows if one.metric == "kernel_s"]
-        made = profile(
-            transferred(timed, usually),
-            name=name,
-            machine=machine,
-            ranks=ranks,
-            threads=threads,
-            date=session.date[:10],
-        )
-        usually = usually or timed
-        if (held := heap_fit(_heaps(rows))) is not None:
-            heaps[ranks, threads] = held
-        profiles.append(made)
-    usual = next(iter(heaps.values()), None)
-    profiles = [replace(made, heap=heaps.get((made.ranks, made.threads), usual)) for made in profiles]
-    save(profiles, name)
-    return profiles
-
-
-def _timed_of(one: Measurement) -> Any:
-    from rigwise.calibration.curves import Timed
-
-    told: Any = one.settings
-    spread = told.get("spread") or 0.0
-    return Timed(kind=told["kind"], which=told["which"], sizes=told["sizes"], seconds=one.value, spread=spread)
-
-
-def _heaps(rows: Sequence[Measurement]) -> list[tuple[float, float, float]]:
-    """Bytes that came and went, bytes of blocks, and bytes that the process took for them."""
-    told: list[tuple[Any, float]] = [(one.settings, one.value) for one in rows if one.metric == "peak_memory"]
-    sizes = [(settings["sizes"], value) for settings, value in told if "moving" in settings["sizes"]]
-    return [(one["moving"], one.get("blocks", 0.0), value) for one, value in sizes]
-
-
-def profile_here(cluster: Cluster, threads: int | None = None) -> Profile | None:
-    """What was measured of this machine for a cluster that is this machine; None where nothing was."""
-    from rigwise.api.names import HERE
-    from rigwise.calibration.store import matching
-    from rigwise.hardware.detect import cores
-
-    if cluster.name != HERE or cluster.device.kind != "cpu":
-        return None
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    of = threads or (int(said) if said.isdigit() else max(1, cores() // cluster.devices))
-    return matching(machine_name(), cluster.devices, of)
 
 
 def machine_name() -> str:

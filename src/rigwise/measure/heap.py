@@ -23,11 +23,11 @@ from rigwise.measure.rows import Row
 from rigwise.measure.sums import HEAP
 from rigwise.run import memory
 
-_STEPS = 8
+_STEPS = 5
 _CPU = torch.device("cpu")
 
 
-def measure_heap() -> Iterator[Row]:
+def measure_heap(seconds: float) -> Iterator[Row]:
     """A row a network: bytes beyond weights and states; sizes: the bytes of them that were tensors ("moving"), and of
     the greatest convolution in blocks ("blocks", convolution/blocks.py).
 
@@ -36,7 +36,7 @@ def measure_heap() -> Iterator[Row]:
     if not sys.platform.startswith("linux") or memory.marked() == 0:
         return
     made({"input": [1, 1], "layers": ["dense 1"]}, _CPU)  # what torch reads for it is read before the forks
-    networks, at_once = deep(), cores()
+    networks, at_once = deep(seconds), cores()
     for first in range(0, len(networks), at_once):
         forks = [_fork(words) for words in networks[first : first + at_once]]  # bytes, not seconds: they may disturb
         for told in [_told(*fork) for fork in forks]:

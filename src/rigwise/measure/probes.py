@@ -24,9 +24,10 @@ from rigwise.measure.rows import Row, row
 from rigwise.measurements.pace import part_of
 
 _MANY = 8  # steps of a round at most, with and without a listener in turns, of a short network; else one with
-_ROUND_S = 0.05  # seconds that a very short one may take of a round, twice
+_ROUND_S = 0.04  # seconds that a very short one may take of a round, twice
 _NEAR = 2  # samples of the pace on either side of a step that say at what pace it ran
 _SHORT_S = 5e-5  # up to here a call's time is mostly the call's
+_LITTLE_S = 1.0  # seconds, of which those of memory take more
 _BRIEF_S = 5.0  # seconds that one round over all networks takes on one core
 _LEAST = 1  # round; each network has run once before it
 
@@ -81,9 +82,9 @@ def listed(thorough: bool, seconds: float = inf) -> list[Mapping[str, Any]]:
     return [probe for probe in told if probe.get("brief")] if seconds < _BRIEF_S else told
 
 
-def deep() -> list[Mapping[str, Any]]:
-    """Those that tell what a process takes beyond its tensors."""
-    return list(_told()["heap"])
+def deep(seconds: float = inf) -> list[Mapping[str, Any]]:
+    """Those that tell what a process takes beyond its tensors; of few seconds three."""
+    return [heap for heap in _told()["heap"] if seconds >= _LITTLE_S or heap.get("brief")]
 
 
 def _told() -> Mapping[str, Any]:
