@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rigwise.hardware.cluster import Cluster
     from rigwise.measurements.record import Measurement
 
+LOOP = "heap loop"
+
 
 def calibrate_here(*, name: str = "this", history: str | Path | None = None) -> list[Profile]:
     """Fit this machine's profile to the last measurement of each number of ranks and threads, and keep it under a name.
@@ -35,6 +37,7 @@ def calibrate_here(*, name: str = "this", history: str | Path | None = None) -> 
         raise NotFoundError(f"no measurement of {machine} in {kept.path}", nearest="rigwise measure")
     profiles, heaps = [], dict[tuple[int, int], tuple[float, float, float]]()
     usually: list[Any] = []
+    loops = dict[tuple[int, int], float]()
     for (ranks, threads), session in sorted(latest.items()):
         rows = [one.measured for one in kept.measurements(session.id)]
         timed = [_timed_of(one) for one in rows if one.metric == "kernel_s"]
@@ -49,9 +52,15 @@ def calibrate_here(*, name: str = "this", history: str | Path | None = None) -> 
         usually = usually or timed
         if (held := heap_fit(_heaps(rows))) is not None:
             heaps[ranks, threads] = held
+        loops[ranks, threads] = next((one.value for one in rows if one.id == LOOP), 0.0)
         profiles.append(made)
-    usual = next(iter(heaps.values()), None)
-    profiles = [replace(made, heap=heaps.get((made.ranks, made.threads), usual)) for made in profiles]
+    usual = next(iter(heaps.items()), None)
+    for number, made in enumerate(profiles):
+        held = heaps.get(where := (made.ranks, made.threads))
+        if held is None and usual:  # what the loop takes more there, as the exchange does
+            more = max(0.0, loops[where] - loops[usual[0]]) if loops[where] and loops[usual[0]] else 0.0
+            held = (usual[1][0] + more, *usual[1][1:])
+        profiles[number] = replace(made, heap=held)
     save(profiles, name)
     return profiles
 

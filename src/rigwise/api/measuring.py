@@ -212,7 +212,7 @@ def _loop(ranks: int, threads: int, device: str, on_part: Callable[[str, float],
             place=Place(threads=threads, environment=threaded),
         )
     found = [row("step", [done.parts["loader"] + done.parts["other"]])]
-    if not done.on_gpu and ranks == threads == 1:
+    if not done.on_gpu:
         found.append(loop_heap(done.peak_memory - done.base_memory))
     return found
 

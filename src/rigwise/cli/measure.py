@@ -74,12 +74,24 @@ def measure(
             )
         look.answer(done.to_dict, lambda screen: _draw_replay(screen, done))
         return 0
-    from rigwise.run.failures import ToldElsewhere
-
     if batch is not None or layout:
         raise UsageError("batch or layout without --replay", rule="only a task has a batch and a layout")
     said = ranks is not None or threads is not None
     settings = [(1 if ranks is None else ranks, 1 if threads is None else threads)] if said else None
+    return _measure(seconds, thorough, device, output, settings, look)
+
+
+def _measure(
+    seconds: float | None,
+    thorough: bool,
+    device: str,
+    output: Path | None,
+    settings: list[tuple[int, int]] | None,
+    look: Look,
+) -> int:
+    """All settings of this machine, or what the ranks of a launcher find together; the exit code."""
+    from rigwise.run.failures import ToldElsewhere
+
     try:
         with _progress(look) if api.speaks() else nullcontext() as on_part:
             found = api.measure(

@@ -293,7 +293,8 @@ class MemoryLaw:
         if not self.walks:
             return None
         grads, acts, works = fullest(self.walks, counts)
-        there = np.where(self.micros > 1, gradients, grads)
+        kept = (self.micros > 1) | (self.table.dp > 1)  # the exchange's buckets stay, and gradients lie in them
+        there = np.where(kept, gradients, grads)
         stepping = largest(np.where(counts[..., j] > 0, one, 0.0) for j, one in enumerate(self.steps))
         instant = fuller((there, acts, works + copies), (gradients, np.zeros(()), stepping + copies))
         return dict(zip(("gradients", "activations", "temporary"), instant, strict=True))
