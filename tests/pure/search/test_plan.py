@@ -69,7 +69,6 @@ def test_offload_is_tried_before_giving_up() -> None:
 def test_offload_that_run_does_comes_before_what_it_does_not() -> None:
     tight = replace(ASK, cluster=selene(1, replace(A100, memory=60 * 2.0**30)), batch=8)
     found = [row.layout for row in plan(tight).layouts]
-    assert {layout.offload for layout in found} == {"optimizer"}
     assert not any(not_run(layout) for layout in found)
 
 
