@@ -237,7 +237,7 @@ class _Reading:
         bridge = self.stack.startswith("megatron-bridge")
         parallel = ("sequence parallel" in notes and "no sequence parallel" not in notes) or bridge
         return {
-            "zero": int(sharding[adapter]),
+            "zero": int(self.setting.get("zero", sharding[adapter])),
             "sp": "on" if parallel and degrees["tp"] > 1 else "off",
             "overlap": "dp+tp" if bridge else "dp",
             "precision": self.precision,
@@ -262,6 +262,8 @@ class _Reading:
 
     def _recomputations(self) -> list[str]:
         row = self.row
+        if "recompute" in self.setting:
+            return [str(self.setting["recompute"])]
         said = words.read("recompute", row.recompute)
         if said is None and row.recompute:
             raise UsageError(f"recomputation {row.recompute!r}", rule="the kind of recomputation is not known")
@@ -269,8 +271,6 @@ class _Reading:
             return [str(said["recompute"])]
         if not self.of_tokens or row.family == "bert":
             return ["none"]
-        if "recompute" in self.setting:
-            return [str(self.setting["recompute"])]
         counted = words.read("conventions", self.label) or {}
         self.unsaid.append("recompute")
         return ["full"] if counted.get("recomputed") else ["none", "selective", "full"]

@@ -60,7 +60,7 @@ def subject_of(row: Row, *, year: int | None, seq: int | None = None) -> Subject
         given |= settings
     adaptation = dict(words.read("adaptations", f"{row.model} | {row.notes}") or {})
     precision = words.read("precision", row.precision) or {}
-    return _built(name, _frozen(given), _frozen(adaptation), bool(precision.get("quantised")), assumed)
+    return _built(name, _frozen(given), _frozen(adaptation), precision.get("bits"), assumed)
 
 
 def _by_name_or_sizes(row: Row, family: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -163,14 +163,14 @@ def _built(
     name: str,
     given: tuple[tuple[str, Any], ...],
     adaptation: tuple[tuple[str, Any], ...],
-    quantised: bool,
+    bits: float | None,
     assumed: tuple[str, ...],
 ) -> Subject:
     model = zoo.load(name, **dict(given))
     how = dict(adaptation)
     kind = how.pop("kind")
-    if kind != "full" or quantised:
-        kind = "qlora" if quantised else kind
-        model = adapt(model, kind, **how)
-    key = f"{name} {given} {adaptation} {quantised}"
+    if kind != "full" or bits:
+        kind = "qlora" if bits else kind
+        model = adapt(model, kind, **({"bits": bits} if bits else {}) | how)
+    key = f"{name} {given} {adaptation} {bits}"
     return Subject(key=key, model=model, kind=kind, assumed=assumed)
