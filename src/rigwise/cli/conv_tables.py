@@ -83,7 +83,9 @@ def draw_layer(screen: Console, found: LayerCost, chatty: bool) -> None:
 
 
 def _interval(found: LayerCost, *passes: str) -> str:
-    told = (f"{_PASSES[which]} / {found.factors[which]:.2f} to x {found.factors[which]:.2f}" for which in passes or _PASSES)
+    told = (
+        f"{_PASSES[which]} / {found.factors[which]:.2f} to x {found.factors[which]:.2f}" for which in passes or _PASSES
+    )
     return ", ".join(told)
 
 

@@ -34,8 +34,8 @@ MOST_CELLS = 4096
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerCost:
     """A convolution on a device. seconds: by algorithm and pass, None where it cannot be done, for the reason in
-    why_not. library: by pass, the soonest of what libraries take. factors: by pass, the 80 % interval is seconds / and x
-    it.
+    why_not. library: by pass, the soonest of what libraries take. factors: by pass; the 80 % interval is seconds / and
+    x it.
     """
 
     layer: Layer
@@ -156,7 +156,7 @@ def _engine(device: Device, precision: str, stack: str) -> tuple[Engine, Efficie
 
 
 def _factor(which: str, eff: Efficiencies) -> float:
-    """How far a pass may be from its prediction to either side, 80 % of the time: passes differ in how well they are known."""
+    """How far a pass may be from its prediction, 80 % of the time; passes differ in how well they are known."""
     return exp(Z80 * spread((f"convolution_{which}", "convolution", "operation"), eff.novelty))
 
 

@@ -16,11 +16,11 @@ The peak is the largest of four instants, not a sum of maxima:
     end     all gradients, one layer's tensors
     step    all gradients, what the optimizer takes besides
 
-Gradients are there at the first two where software keeps them, or from a second micro-batch on; some scatter them with
-the last micro-batch only and hold them whole until then. A packed weight is unpacked beside what its product works on. The caching allocator
-cannot give pieces that the backward pass has freed to the long ones of the step, so what the step takes counts at every
-instant, but not in what is told of tensors alone. Zero 3 has two gathered
-blocks beside all but the last. d = dp x cp ranks share a replica's states
+Gradients are there at the first two where software keeps them, or from a second micro-batch on; some software scatters
+them with the last micro-batch only and holds them whole until then. A packed weight is unpacked beside what its product
+works on. The caching allocator cannot give pieces that the backward pass has freed to the long ones of the step, so
+what the step takes counts at every instant, but not in what is told of tensors alone. Zero 3 has two gathered blocks
+beside all but the last. d = dp x cp ranks share a replica's states
 (under hybrid sharding `shard` of them; experts: d / ep). In flight on stage i of p:
 min(m, p - i) micro-batches, interleaved in v pieces min(m v, 2(p - i - 1) + (v - 1) p + 1) pieces of 1/v; gpipe m;
 zero_bubble min(m, p). Left out: the allocator's rounding of a tensor (to 512 bytes, above 1 MiB to blocks of 2 MiB, at
@@ -140,7 +140,9 @@ def kept(block: Block, table: LayoutTable, sizes: Bytes, apart: float = 0.0) -> 
         all_of_it,
         np.where(table.recompute == RECOMPUTE.index("selective"), light, np.minimum(entry, all_of_it)),
     )
-    return Kept(saved=micro * chosen, whole=micro * all_of_it, working=working, logits=micro * logits, unpacked=unpacked)
+    return Kept(
+        saved=micro * chosen, whole=micro * all_of_it, working=working, logits=micro * logits, unpacked=unpacked
+    )
 
 
 def is_loss(o: Operation) -> bool:

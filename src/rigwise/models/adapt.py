@@ -44,10 +44,10 @@ def adapt(
 
     kind: "full" changes nothing; "lora" and "qlora" freeze everything and add branches of the given rank beside the
     linears of the layers (targets: names of operations, all of them where None); "frozen" trains the last `unfrozen`
-    blocks' repetitions and the head alone. head: a branch beside the output projection too; pack_head: "qlora" stores it as
-    the linears of the layers. bits: of a packed weight. train_ends: embedding and head are trained besides (new tokens), as copies
-    beside the frozen ones. ends_bits: in how many bits frozen embeddings and heads are stored, None for the layout's
-    precision (PEFT's preparation of a quantised model makes them float32).
+    blocks' repetitions and the head alone. head: a branch beside the output projection too. pack_head: "qlora" stores
+    it as the linears of the layers. bits: of a packed weight. train_ends: embedding and head are trained besides (new
+    tokens), as copies beside the frozen ones. ends_bits: in how many bits frozen embeddings and heads are stored, None
+    for the layout's precision (PEFT's preparation of a quantised model makes them float32).
     Raises UsageError for an unknown kind, a rank below 1, or targets that the model does not have.
 
     >>> from rigwise.models.zoo import load
