@@ -140,7 +140,9 @@ def kept(block: Block, table: LayoutTable, sizes: Bytes, apart: float = 0.0) -> 
         all_of_it,
         np.where(table.recompute == RECOMPUTE.index("selective"), light, np.minimum(entry, all_of_it)),
     )
-    return Kept(saved=micro * chosen, whole=micro * all_of_it, working=working, logits=micro * logits, unpacked=unpacked)
+    return Kept(
+        saved=micro * chosen, whole=micro * all_of_it, working=working, logits=micro * logits, unpacked=unpacked
+    )
 
 
 def is_loss(o: Operation) -> bool:
