@@ -10,6 +10,7 @@ import pytest
 
 from rigwise.calibration.cases import KernelCase, StepCase, TransferCase, case_of, message_bytes
 from rigwise.calibration.patterns import said, spread_of, table
+from rigwise.calibration.subjects import subject_of
 from rigwise.calibration.quantity import flops_of_token
 from rigwise.errors import NotFoundError, RigwiseError, UsageError
 from rigwise.measurements import words
@@ -368,3 +369,26 @@ def test_a_model_that_the_zoo_lacks_is_built_from_the_sizes_of_its_row() -> None
 def test_what_a_bridge_of_nvidia_counts_is_no_recomputation() -> None:
     row = replace(MEGATRON, source="NVIDIA/NeMo", notes="Megatron-Core", recompute="", metric="tokens_per_s_per_gpu")
     assert {layout.recompute for layout in step(row).layouts} == {"none", "selective", "full"}
+
+
+@pytest.mark.parametrize(
+    ("label", "parameters"),
+    [
+        ("wide_resnet101_2", 126.9e6),
+        ("resnext101_32x8d", 88.8e6),
+        ("ResNeXt-101 64x4d", 83.5e6),
+        ("Wide ResNet-50", 68.9e6),
+        ("GPT-2 XL 1.5B", 1.56e9),
+        ("GPT2 345M", 355e6),
+        ("Qwen2-72B", 72.7e9),
+    ],
+)
+def test_labels_that_look_like_others_are_not_taken_for_them(label: str, parameters: float) -> None:
+    sizes = dict.fromkeys(("params", "layers", "hidden", "heads", "kv_heads", "ffn", "vocab"))
+    row = replace(MEGATRON, model=label, source="somebody's page", **sizes)
+    assert subject_of(row, year=2023).model.parameters == pytest.approx(parameters, rel=0.01)
+
+
+def test_a_network_with_norms_that_the_zoo_lacks_is_refused() -> None:
+    with pytest.raises(UsageError, match="batch norms"):
+        subject_of(replace(MEGATRON, model="vgg16_bn"), year=2023)
