@@ -202,7 +202,9 @@ def message_bytes(notes: str) -> float | None:
 def stack_of(row: Row) -> tuple[str, tuple[str, ...]]:
     """The software stack that a row's words tell, and whether it had to be assumed."""
     facts = words.read("stacks", row.text)
-    return (facts["stack"], ()) if facts else ("modern", ("stack",))
+    if facts:
+        return facts["stack"], ()
+    return ("eager" if row.family == "vision" else "modern"), ("stack",)  # images: plain scripts, as published
 
 
 def loading_of(row: Row) -> Loading | None:

@@ -148,7 +148,7 @@ def _engine(device: Device, precision: str, stack: str) -> tuple[Engine, Efficie
         device,
         precision,
         kept,
-        transposed=stacked.transposed,
+        transposed=stacked.laid_out_anew(precision),
         unaligned=stacked.unaligned,
         winograd=stacked.winograd,
     )
