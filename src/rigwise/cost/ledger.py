@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import wraps
+from types import MethodType
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -142,6 +143,8 @@ class _Watched:
 
     def __getattr__(self, key: str) -> Any:
         value = getattr(self._record, key)
+        if isinstance(value, MethodType):
+            return MethodType(value.__func__, self)  # what it reads is noted, and not that it was asked
         opened = _OPEN.get()
         if opened is not None:
             for entry in opened[1:] or opened:
