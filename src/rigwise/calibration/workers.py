@@ -29,6 +29,7 @@ from rigwise.measurements.tables import RATES
 
 Floats = NDArray[np.float64]
 _WORTH = 150  # steps of a share from which starting a worker, about a second, is worth the while
+_KERNELS = 20  # that take as long as a step
 _MOST = 16
 
 
@@ -43,9 +44,10 @@ class Job:
     candidates: int
 
     @property
-    def steps(self) -> int:
-        """Training steps among the cases: each is an evaluation of the laws, kernels share one."""
-        return sum(isinstance(case, StepCase) for case in self.cases)
+    def work(self) -> float:
+        """How long it takes, in training steps: each is an evaluation of the laws, of which kernels share one."""
+        steps = sum(isinstance(case, StepCase) for case in self.cases)
+        return steps + (len(self.cases) - steps) / _KERNELS
 
     def residuals(self) -> Floats:
         """Residuals of the cases for each candidate, shape (P, cases)."""
@@ -86,14 +88,14 @@ def _cores() -> int:
 
 def _shares(jobs: Sequence[Job], cores: int) -> list[list[int]]:
     """Places of jobs by share, the first one this process's own; the longest job first to whoever has the least."""
-    steps = [job.steps for job in jobs]
-    count = max(1, min(cores, _MOST, len(jobs), sum(steps) // _WORTH))
+    work = [job.work for job in jobs]
+    count = max(1, min(cores, _MOST, len(jobs), int(sum(work) / _WORTH)))
     shares: list[list[int]] = [[] for _ in range(count)]
-    loads = [0] * count
-    for place in sorted(range(len(jobs)), key=lambda i: -steps[i]):
+    loads = [0.0] * count
+    for place in sorted(range(len(jobs)), key=lambda i: -work[i]):
         least = loads.index(min(loads))
         shares[least].append(place)
-        loads[least] += steps[place]
+        loads[least] += work[place]
     return shares
 
 
