@@ -406,7 +406,5 @@ def test_fine_tunings_on_several_devices_are_read_as_their_page_says() -> None:
 def test_a_micro_batch_is_padded_to_its_longest_sample() -> None:
     lengths = [padding(0.5, micro) for micro in (1, 2, 4, 8)]
     assert lengths == sorted(lengths)
-    assert lengths[1] == pytest.approx(
-        2 * NormalDist().cdf(0.5 / 2**0.5), rel=1e-4
-    )  # of two in closed form
+    assert lengths[1] == pytest.approx(2 * NormalDist().cdf(0.5 / 2**0.5), rel=1e-4)  # of two in closed form
     assert padding(0.0, 8) == pytest.approx(1.0, rel=1e-6)
