@@ -274,7 +274,8 @@ def _sample_length(row: Row) -> int | None:
     data = find("datasets", row.notes)
     if not data or "mean_tokens" not in data:
         return None
-    return round(min(data["mean_tokens"] * padding(data["spread"], row.micro_batch or 1), row.seq_len or math.inf))
+    padded = float(data["mean_tokens"]) * padding(data["spread"], row.micro_batch or 1)
+    return round(min(padded, row.seq_len or math.inf))
 
 
 def padding(spread: float, micro: int) -> float:

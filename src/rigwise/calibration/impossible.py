@@ -48,7 +48,7 @@ def _two_peaks(rows: Iterable[Row]) -> dict[str, str]:
         if row.metric == "peak_mem_gib" and row.value and not row.suspect:
             words = "; ".join(note for note in row.remarks if not note.startswith("same run as"))
             same[replace(row, id="", value=None, notes=words)].append(row)
-    found = {}
+    found: dict[str, str] = {}
     for members in same.values():
         peaks = sorted(row.value for row in members if row.value)
         if peaks[-1] > (1 + _VARY) * peaks[0]:

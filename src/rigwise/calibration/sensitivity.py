@@ -52,7 +52,7 @@ def chosen_residuals(
     groups = _alike(cases, constants)
     used = [np.unique(which[group.members], return_inverse=True) for group in groups]
     jobs = [
-        _job(cases, tables, constants, group, values[np.ix_(some, group.moving)])
+        _job(cases, tables, constants, group, values[some][:, group.moving])
         for group, (some, _) in zip(groups, used, strict=True)
     ]
     found = np.full(len(cases), np.nan)

@@ -85,7 +85,7 @@ def _by_name_or_sizes(row: Row, family: Mapping[str, Any] | None, *, sized: bool
     if family:
         return family
     if sized and (row.ep or 1) == 1 and not _EXPERTS.search(row.model):
-        plain = row.ffn in (None, 4 * row.hidden)
+        plain = row.ffn in (None, 4 * (row.hidden or 0))
         return {"zoo": "megatron-175b" if plain else "llama-7b"}
     raise NotFoundError(f"no model {row.model!r}, and no sizes to build it from", rule="the model is not known")
 
