@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from networks import NAMES
@@ -23,18 +24,19 @@ from networks import NAMES
 from rigwise.units import MEBI
 
 SETTINGS = (("dp=1", 1), ("dp=1", 2), ("dp=2", 1), ("tp=2", 1))
-STEPS = {
-    "mlp": 300,
+STEPS = {  # of a turn
+    "mlp": 400,
     "lenet": 150,
-    "alexnet": 16,
+    "alexnet": 12,
     "resnet18": 8,
-    "gpt_small": 16,
-    "gpt_medium": 7,
-    "lstm": 16,
-    "vit": 20,
+    "gpt_small": 12,
+    "gpt_medium": 6,
+    "lstm": 12,
+    "vit": 12,
 }
+TURNS, LEAST, ENOUGH_S = 5, 2, 14.0  # turns of a network, at most and at least, and seconds after which they are enough
 SECONDS = 20.0  # of measuring, as `rigwise measure` does without a word: all settings of this machine
-NEEDS = {"measure": 35.0, "gpt_medium": 30.0, "network": 16.0}  # seconds that an item may take, for --turn
+NEEDS = {"measure": 35.0, "gpt_medium": 60.0, "network": 24.0}  # seconds that an item may take, for --turn
 UNFINISHED = 75
 HERE = Path(__file__).parent
 ROWS = "rows.json"
@@ -67,42 +69,68 @@ def measured() -> dict[str, Any]:
 
 
 def network(name: str, layout: str, threads: int, best: Mapping[str, float]) -> dict[str, Any]:
-    """One network at one setting: predicted, replayed, run. A row, or why there is none ("why")."""
+    """One network at one setting: rehearsed and run in turns. A row of means, or why there is none ("why").
+
+    A neighbour's load on a shared machine comes and goes within a second or two; what is compared is what several turns
+    say on average. The prediction is that of `rigwise run`, which asks for the machine's pace before it begins.
+    """
     os.environ |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     from rigwise import api
     from rigwise.errors import RigwiseError
 
     task, ranks = f"{HERE / 'networks.py'}:{name}", int(layout.partition("=")[2])
+    turns: list[dict[str, Any]] = []
+    begin = time.perf_counter()
     try:
-        replayed = api.replay(task, layout=layout, threads=threads, seconds=2.0)
-        with tempfile.TemporaryDirectory() as folder:
-            ran = api.run(task, layout, steps=STEPS[name], output=folder, device="cpu")
+        while len(turns) < TURNS and (len(turns) < LEAST or time.perf_counter() - begin < ENOUGH_S):
+            turns.append(_turn(task, layout, threads, STEPS[name], operations=not turns))
         asked = api.ask(task, f"this:{ranks}", layout=layout)
     except RigwiseError as why:
         return {"why": str(why)}
-    found, result = ran.predicted, ran.result
-    if found is None:
-        return {"why": ran.why_not}
+    except _NotPredicted as why:
+        return {"why": str(why)}
     flop = (asked.model.flops + asked.model.flops_backward) * asked.question.batch / ranks
+    mean = {key: fmean(one[key] for one in turns) for key in turns[0] if isinstance(turns[0][key], float)}
     return {
+        **mean,
         "network": name,
         "layout": layout,
         "threads": threads,
+        "turns": turns,
+        "plain": flop / best[f"{ranks}x{threads}"],
+        "operations": turns[0]["operations"],
+    }
+
+
+class _NotPredicted(Exception):
+    """A run that had no prediction."""
+
+
+def _turn(task: str, layout: str, threads: int, steps: int, operations: bool) -> dict[str, Any]:
+    """One rehearsal and one run."""
+    from rigwise import api
+
+    replayed = api.replay(task, layout=layout, threads=threads, seconds=1.0, operations=operations)
+    with tempfile.TemporaryDirectory() as folder:
+        ran = api.run(task, layout, steps=steps, output=folder, device="cpu")
+    found, result = ran.predicted, ran.result
+    if found is None:
+        raise _NotPredicted(ran.why_not)
+    return {
         "measured": result.step_s,
         "predicted": found.step_s,
         "replayed": replayed.step_s,
-        "plain": flop / best[f"{ranks}x{threads}"],
         "low": found.interval[0],
         "high": found.interval[1],
         "parts": dict(result.parts),
         "parts_predicted": dict(found.time),
         "operations": replayed.operations_s + replayed.step_s - replayed.parts["compute"],
         "parts_replayed": dict(replayed.parts),
-        "memory": result.peak_memory - result.base_memory,
-        "memory_predicted": found.memory_total - found.memory["context"],
+        "memory": float(result.peak_memory - result.base_memory),
+        "memory_predicted": float(found.memory_total - found.memory["context"]),
         "memory_parts": dict(found.memory),
-        "base": result.base_memory,
         "others": max(result.evidence.get("others", 0.0), replayed.others),
+        "basis": found.basis,
     }
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,3 +109,26 @@ def test_a_run_can_leave_the_history_alone(own: str, tmp_path: Path, monkeypatch
 def test_bad_input_is_refused_in_words(words: list[str], capsys) -> None:
     assert main(["measure", *words]) in (2, 4)
     assert "Traceback" not in capsys.readouterr().err
+
+
+JOINED = """
+import sys
+from rigwise.measure.job import MeasureJob
+from rigwise.measure.joined import joined
+from rigwise.run.seats import seat
+
+here = seat()
+job = MeasureJob(world=2, threads=1, parts=("pace",), seconds=0.1, output="", device="cpu", rendezvous="")
+found = joined(here, job, None)
+print(here.rank, found.world, *sorted(row.which for row in found.rows))
+"""
+
+
+def test_ranks_of_another_launcher_measure_together(tmp_path: Path) -> None:
+    own = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path), "PMI_SIZE": "2"}
+    seats = [{**own, "PMI_RANK": str(rank), "MPI_LOCALRANKID": str(rank), "MPI_LOCALNRANKS": "2"} for rank in (0, 1)]
+    started = [
+        subprocess.Popen([sys.executable, "-c", JOINED], env=each, stdout=subprocess.PIPE, text=True) for each in seats
+    ]
+    said = [process.communicate(timeout=120)[0].split() for process in started]
+    assert said == [[str(rank), "2", "call", "conv", "product", "stream"] for rank in (0, 1)]

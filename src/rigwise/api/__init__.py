@@ -17,6 +17,7 @@ from rigwise.api.brain import brain_estimate as brain_estimate
 from rigwise.api.brain import brain_forecast as brain_forecast
 from rigwise.api.brain import brain_machines as brain_machines
 from rigwise.api.brain import brain_neuron as brain_neuron
+from rigwise.api.calibrating import calibrate_here as calibrate_here
 from rigwise.api.convolution import BANK as BANK
 from rigwise.api.convolution import KERNELS as KERNELS
 from rigwise.api.convolution import SIZES as SIZES
@@ -42,9 +43,9 @@ from rigwise.api.machines import check_rig as check_rig
 from rigwise.api.machines import rig as rig
 from rigwise.api.machines import rig_from as rig_from
 from rigwise.api.measuring import Measured as Measured
-from rigwise.api.measuring import calibrate_here as calibrate_here
 from rigwise.api.measuring import measure as measure
 from rigwise.api.measuring import parts_of as parts_of
+from rigwise.api.measuring import passes_of as passes_of
 from rigwise.api.measuring import rate_of as rate_of
 from rigwise.api.measuring import settings_here as settings_here
 from rigwise.api.names import HERE as HERE

@@ -15,16 +15,15 @@ from rigwise.errors import UsageError
 
 if TYPE_CHECKING:
     from rigwise.calibration.here import LinkFit
-    from rigwise.cost.profile import Profile
-    from rigwise.hardware.cluster import Cluster
     from rigwise.measure.rows import Row
     from rigwise.measure.start import Found
-    from rigwise.measurements.record import Measurement
+    from rigwise.run.seats import Seat
 
 SCHEMA_VERSION = 1
 SECONDS, THOROUGH_SECONDS = 20.0, 150.0
 _LEAST_S, _BESIDES_S = 0.5, 1.5  # of a setting's share for its small networks, and for what is measured beside them
 _PARTS = ("memory", "optimizers", "probes")
+_FIRST = 0.6  # share of the seconds of the first setting, where all networks are timed; the others tell ratios
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,12 +90,14 @@ def measure(
     """Measure this machine and write it to the history: about `seconds` in all, over all settings.
 
     settings: pairs of ranks and threads; by default one thread, all cores, and a rank a core. history: a file in place
-    of the user's own. on_part: called with what is measured and what of it is done, 0 to 1. Raises UsageError,
-    LaunchError (torch missing, a rank died).
+    of the user's own. on_part: called with what is measured and what of it is done, 0 to 1. A rank that a launcher
+    started measures together with the others, on however many hosts, and rank 0 writes; the others return nothing.
+    Raises UsageError, LaunchError (torch missing, a rank died).
     """
     from rigwise.hardware.detect import cores
     from rigwise.measure.start import found
     from rigwise.measurements.history import History
+    from rigwise.run.seats import once_a_host, seat
 
     whole = seconds if seconds is not None else THOROUGH_SECONDS if thorough else SECONDS
     if not 1 <= whole <= 24 * 3600:
@@ -104,12 +105,15 @@ def measure(
     asked = list(settings or settings_here(cores()))
     if any(ranks < 1 or threads < 1 for ranks, threads in asked):
         raise UsageError(f"settings {asked}", rule="at least 1 rank of at least 1 thread")
+    if here := seat():
+        with once_a_host(here):
+            return _between(here, asked if settings else [], whole, thorough, device, history, on_part)
     kept = History(history)
     done: list[Measured] = []
     end = time.monotonic() + whole
     for number, (ranks, threads) in enumerate(asked):
         begun = time.monotonic()
-        own = begun + (end - begun) / (len(asked) - number)
+        own = begun + (end - begun) * (_FIRST if number == 0 < len(asked) - 1 else 1 / (len(asked) - number))
         loop = _loop(ranks, threads, device, on_part)
         says = f"{ranks} rank{'s' * (ranks > 1)} of {threads} thread{'s' * (threads > 1)}"
         once = partial(
@@ -127,6 +131,43 @@ def measure(
     return done
 
 
+def _between(
+    here: Seat,
+    asked: Sequence[tuple[int, int]],
+    seconds: float,
+    thorough: bool,
+    device: str,
+    history: str | Path | None,
+    on_part: Callable[[str, float], None] | None,
+) -> list[Measured]:
+    """What the ranks of a launcher find together: on rank 0 that, elsewhere nothing."""
+    from rigwise.measure.job import PARTS, MeasureJob
+    from rigwise.measure.joined import joined
+    from rigwise.measurements.history import History
+
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    ranks, threads = (here.world, int(said) if said.isdigit() else 1)
+    if asked:
+        ranks, threads = asked[0]
+    if ranks not in (1, here.world):
+        rule = "the launcher says how many ranks measure"
+        raise UsageError(f"ranks={ranks}, {here.launcher} started {here.world}", rule=rule, nearest="no --ranks")
+    job = MeasureJob(
+        world=here.world,
+        threads=threads,
+        parts=PARTS,
+        seconds=max(_LEAST_S, seconds / 2),
+        output="",
+        device=device,
+        rendezvous=here.rendezvous,
+        thorough=thorough,
+    )
+    hosts = here.world // here.near
+    says = f"{here.world} ranks on {hosts} host{'s' * (hosts > 1)}"
+    one = joined(here, job, partial(_of_setting, on_part, says) if on_part and here.rank == 0 else None)
+    return [_kept(one, History(history), hosts)] if here.rank == 0 else []
+
+
 def _steadier(once: Callable[[], Found], until: float) -> Found:
     """What was found; where the machine's pace moved, and it is not later than `until`, the steadier of two."""
     one = once()
@@ -136,10 +177,10 @@ def _steadier(once: Callable[[], Found], until: float) -> Found:
 
 
 def pace_spread(rows: Sequence[Row]) -> float:
-    """How far the middle 80 % of the times of the machine's fixed piece of work lie apart, over their median."""
+    """How far the middle 80 % of the times of the machine's fixed product lie apart, over their median."""
     from rigwise.measure.sums import PACE
 
-    return max((row.spread or 0.0 for row in rows if row.kind == PACE), default=0.0)
+    return max((row.spread or 0.0 for row in rows if row.kind == PACE and row.which == "product"), default=0.0)
 
 
 def parts_of(ranks: int, *, first: bool) -> tuple[str, ...]:
@@ -147,12 +188,13 @@ def parts_of(ranks: int, *, first: bool) -> tuple[str, ...]:
     return (*(("heap", "host") if first else ()), *_PARTS, *(("links",) if ranks > 1 else ()))
 
 
-_LOOP_STEPS = 60
+_LOOP_STEPS = 300
 
 
 def _loop(ranks: int, threads: int, device: str, on_part: Callable[[str, float], None] | None) -> list[Row]:
     """What a step of `rigwise run` costs besides the model and the optimizer, by training next to nothing."""
     from rigwise.measure.rows import row
+    from rigwise.measure.sums import loop_heap
     from rigwise.run.launch import Place
     from rigwise.run.start import run
 
@@ -169,24 +211,27 @@ def _loop(ranks: int, threads: int, device: str, on_part: Callable[[str, float],
             output=folder,
             place=Place(threads=threads, environment=threaded),
         )
-    return [row("step", [done.parts["loader"] + done.parts["other"]])]
+    found = [row("step", [done.parts["loader"] + done.parts["other"]])]
+    if not done.on_gpu:
+        found.append(loop_heap(done.peak_memory - done.base_memory))
+    return found
 
 
-def pace_now(ranks: int, threads: int) -> float:
-    """Seconds of the machine's fixed piece of work on so many ranks at once; a third of a second."""
+def pace_now(ranks: int, threads: int) -> dict[str, float]:
+    """Seconds of the machine's fixed pieces of work on so many ranks at once, by part; half a second."""
     from rigwise.measure.start import found
     from rigwise.measure.sums import PACE
 
     rows = found(("pace",), world=ranks, threads=threads, device="cpu").rows
-    return next(row.value for row in rows if row.kind == PACE)
+    return {row.which: row.value for row in rows if row.kind == PACE}
 
 
 def _of_setting(on_part: Callable[[str, float], None], says: str, part: str, share: float) -> None:
     on_part(f"{says}: {part}", share)
 
 
-def _kept(one: Found, history: Any) -> Measured:
-    """Write what was found to the history."""
+def _kept(one: Found, history: Any, hosts: int = 1) -> Measured:
+    """Write what was found to the history. hosts: that the ranks are on."""
     from rigwise.calibration.here import link_fits
     from rigwise.measurements.history import Beside, Session
     from rigwise.measurements.record import Measurement
@@ -198,9 +243,9 @@ def _kept(one: Found, history: Any) -> Measured:
     skipped = skipped_of(one.rows)
     session = Session(
         kind="measure",
-        name=f"{one.world} x {one.threads}",
+        name=f"{one.world} x {one.threads}" + (f" on {hosts} hosts" if hosts > 1 else ""),
         machine=machine_facts(),
-        settings={"ranks": one.world, "threads": one.threads, "precision": "float32"},
+        settings={"ranks": one.world, "threads": one.threads, "precision": "float32", "hosts": hosts},
         findings={"spread": spread, "others": one.others, "doubts": doubts, "skipped": skipped},
     )
     measurements = [
@@ -258,73 +303,10 @@ def _timed(rows: Sequence[Row]) -> list[Any]:
     from rigwise.calibration.curves import Timed
 
     return [
-        Timed(kind=row.kind, which=row.which, sizes=row.sizes, seconds=row.value)
+        Timed(kind=row.kind, which=row.which, sizes=row.sizes, seconds=row.value, spread=row.spread or 0.0)
         for row in rows
         if row.metric == "kernel_s"
     ]
-
-
-def calibrate_here(*, name: str = "this", history: str | Path | None = None) -> list[Profile]:
-    """Fit this machine's profile to the last measurement of each number of ranks and threads, and keep it under a name.
-
-    Raises NotFoundError where the history has no measurement of this machine.
-    """
-    from rigwise.calibration.here import heap_fit, profile
-    from rigwise.calibration.store import save
-    from rigwise.errors import NotFoundError
-    from rigwise.measurements.history import History
-
-    kept, machine = History(history), machine_name()
-    latest: dict[tuple[int, int], Any] = {}
-    for session in kept.sessions("measure"):
-        if session.machine.get("name") == machine:
-            latest.setdefault((int(session.settings["ranks"]), int(session.settings["threads"])), session)
-    if not latest:
-        raise NotFoundError(f"no measurement of {machine} in {kept.path}", nearest="rigwise measure")
-    profiles, heaps = [], dict[tuple[int, int], tuple[float, float]]()
-    for (ranks, threads), session in sorted(latest.items()):
-        rows = [one.measured for one in kept.measurements(session.id)]
-        made = profile(
-            [_timed_of(one) for one in rows if one.metric == "kernel_s"],
-            name=name,
-            machine=machine,
-            ranks=ranks,
-            threads=threads,
-            date=session.date[:10],
-        )
-        if (held := heap_fit(_heaps(rows))) is not None:
-            heaps[ranks, threads] = held
-        profiles.append(made)
-    usual = next(iter(heaps.values()), None)
-    profiles = [replace(made, heap=heaps.get((made.ranks, made.threads), usual)) for made in profiles]
-    save(profiles, name)
-    return profiles
-
-
-def _timed_of(one: Measurement) -> Any:
-    from rigwise.calibration.curves import Timed
-
-    told: Any = one.settings
-    return Timed(kind=told["kind"], which=told["which"], sizes=told["sizes"], seconds=one.value)
-
-
-def _heaps(rows: Sequence[Measurement]) -> list[tuple[float, float]]:
-    """Bytes that came and went, and bytes that the process took for them."""
-    told: list[tuple[Any, float]] = [(one.settings, one.value) for one in rows if one.metric == "peak_memory"]
-    return [(settings["sizes"]["moving"], value) for settings, value in told if "moving" in settings["sizes"]]
-
-
-def profile_here(cluster: Cluster, threads: int | None = None) -> Profile | None:
-    """What was measured of this machine for a cluster that is this machine; None where nothing was."""
-    from rigwise.api.names import HERE
-    from rigwise.calibration.store import matching
-    from rigwise.hardware.detect import cores
-
-    if cluster.name != HERE or cluster.device.kind != "cpu":
-        return None
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    of = threads or (int(said) if said.isdigit() else max(1, cores() // cluster.devices))
-    return matching(machine_name(), cluster.devices, of)
 
 
 def machine_name() -> str:
@@ -361,3 +343,22 @@ def rate_of(row: Row) -> float | None:
 
     work = flop(Timed(kind=row.kind, which=row.which, sizes=row.sizes, seconds=row.value))
     return work / row.value if work else None
+
+
+def passes_of(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The pass of each small network that was measured, beside what the rest of the measurement says of it, seconds.
+
+    what: the operations that multiply. The prediction is of laws that were fitted without the network.
+    """
+    from rigwise.calibration.here import flop, passes
+
+    def says(parts: Sequence[Any]) -> str:
+        often: dict[str, int] = {}
+        for one in parts:
+            if flop(one):
+                often[one.kind] = often.get(one.kind, 0) + int(one.sizes["often"])
+        return ", ".join(f"{count} x {kind}" for kind, count in often.items())
+
+    return [
+        {"what": says(one.parts), "measured": one.measured, "predicted": one.predicted} for one in passes(_timed(rows))
+    ]

@@ -8,7 +8,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from rigwise.api.measuring import profile_here
+from rigwise.api.calibrating import profile_here
 from rigwise.api.names import HERE, load_cluster, load_model
 from rigwise.errors import InfeasibleError, UsageError, check_whole
 

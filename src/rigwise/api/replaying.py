@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
     """A task replayed. step_s: seconds of a step, the median of a rehearsal of `steps`. operations: different
-    ones; operations_s: their sum, each as often as a step has it. session: in the
+    ones; operations_s: their sum, each as often as a step has it; 0 where they were not asked for. session: in the
     history. layout: as it was run.
     """
 
@@ -63,13 +63,14 @@ def replay(
     threads: int | None = None,
     batch: int | None = None,
     seconds: float = 3.0,
+    operations: bool = True,
     history: str | Path | None = None,
     on_part: Callable[[str, float], None] | None = None,
 ) -> Replayed:
     """Rehearse a task for a few steps, then time each of its operations where it happens in a step.
 
     ranks: that train it together, each on its share of the batch (layout dp=ranks); layout: "dp=2" or "tp=2" instead;
-    batch: of one data-parallel rank in place of its share. Raises as `run` does.
+    batch: of one data-parallel rank in place of its share. operations: False rehearses only. Raises as `run` does.
     """
     from rigwise.errors import check_whole
     from rigwise.hardware.detect import cores
@@ -84,7 +85,7 @@ def replay(
     ranks, of = said.ranks, threads or max(1, cores() // said.ranks)
     rehearsed = _rehearsed(task, layout, of, batch and batch * said.dp, seconds, on_part)
     one = found(
-        ("replay",),
+        ("replay",) if operations else (),
         world=ranks,
         threads=of,
         seconds=seconds / 2,
@@ -111,7 +112,8 @@ def replay(
 
 
 _FEW, _MANY = 6, 2000  # steps of a rehearsal
-_AGAIN = 12  # at least, where a second rehearsal is worth its time: the first steps are slow between ranks
+_AGAIN = 12  # at least, where more rehearsals are worth their time: the first steps are slow between ranks
+_TIMES = 3  # rehearsals, each in processes of its own, which differ by 5 to 10 % by where their memory lies
 
 
 def _rehearsed(
@@ -122,7 +124,9 @@ def _rehearsed(
     seconds: float,
     on_part: Callable[[str, float], None] | None,
 ) -> RunResult:
-    """The first steps of a task in the training loop: a few, and where they are short as many as take `seconds`."""
+    """The first steps of a task in the training loop: a few, and where they are short the middle one of several
+    rehearsals that together take `seconds`.
+    """
     from rigwise.run.launch import Place
     from rigwise.run.start import run
 
@@ -145,7 +149,11 @@ def _rehearsed(
 
     tried = first(_FEW)
     steps = int(seconds / quickest)
-    return first(min(_MANY, max(_AGAIN, steps))) if steps >= _FEW else tried
+    if steps < _FEW:
+        return tried
+    each = min(_MANY, max(_AGAIN, steps // _TIMES))
+    more = [first(each) for _ in range(_TIMES if steps >= _TIMES * _AGAIN else 1)]
+    return sorted(more, key=lambda one: one.step_s)[len(more) // 2]
 
 
 def _replayable(layout: str) -> Layout:

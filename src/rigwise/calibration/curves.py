@@ -36,12 +36,13 @@ KINDS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timed:
-    """One thing that was timed."""
+    """One thing that was timed. spread: of the middle 80 % of its times, over their median."""
 
     kind: str
     which: str
     sizes: Mapping[str, float]
     seconds: float
+    spread: float = 0.0
 
 
 def curves_of(timed: Iterable[Timed]) -> dict[tuple[str, str], Curve]:

@@ -4,17 +4,19 @@ among what they were fitted to."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from math import log
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import exp, log
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rigwise.calibration.curves import KINDS, Timed, curves_of, law
 from rigwise.cost.interval import Z80
 from rigwise.cost.measured import Rates, amounts
 from rigwise.cost.profile import Profile, Wire
 from rigwise.errors import UsageError
+from rigwise.measurements.pace import part_of
 
 COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send")
 _TWICE = {("conv", "backward"), ("attention", "backward"), ("causal attention", "backward"), ("recurrent", "backward")}
@@ -23,6 +25,9 @@ _FOLDS = 6
 _LEAST_HEAPS = 3
 _LEAST_SPREAD = 0.03  # no two runs of a step agree better
 _UNKNOWN = 0.2  # where no pass was timed
+_FLOOR = 1e-9  # seconds: no pass is predicted shorter
+_PAIRS = 4  # that a line is drawn through
+_DECILES = 2 * Z80  # standard deviations between the first and the last decile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +39,18 @@ class LinkFit:
     bandwidth: float
     error: float
     worst: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """A pass of a small network, forward and back: seconds measured, and seconds predicted without it.
+
+    parts: the different operations that it is made of.
+    """
+
+    parts: Sequence[Timed]
+    measured: float
+    predicted: float
 
 
 def link_fit(collective: str, ranks: int, sizes: Sequence[float], seconds: Sequence[float]) -> LinkFit:
@@ -92,29 +109,66 @@ def profile(
         ranks=ranks,
         threads=threads,
         precisions=precisions,
-        rates=Rates(curves=curves_of(parts), operation_s=_besides(timed), step_s=_once(timed)),
+        rates=Rates(curves=curves_of(parts), operation_s=max(0.0, _besides(timed)), step_s=_once(timed)),
         spread=max(_LEAST_SPREAD, float(np.quantile(np.abs(left), 0.8)) / Z80) if left else _UNKNOWN,
         before=_mean(_plain(timed)),
         after=_mean(left),
         date=date,
-        pace=next((one.seconds for one in timed if one.kind == "pace"), 0.0),
+        pace={one.which: (one.seconds, one.spread / _DECILES) for one in timed if one.kind == "pace"},
         wire=Wire(alpha=reduced.alpha, bandwidth=reduced.bandwidth) if reduced else None,
     )
 
 
-def heap_fit(seen: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
-    """Bytes of a process beyond its tensors: fixed, and for each byte that comes and goes in a step.
+def transferred(timed: Sequence[Timed], usual: Sequence[Timed]) -> list[Timed]:
+    """What was timed at a setting, and what the usual setting has besides, as it would be there.
 
-    seen: bytes that came and went, and bytes that the process took for them. None of fewer than three.
+    Of what both have, the ratio of times is fitted for each kind and pass as a power of the usual time, within the
+    ratios that were seen; kinds with few such pairs go by all kinds that keep step with the same part of the pace.
+    """
+    own = {_key(one): one.seconds for one in timed}
+    pairs: dict[object, list[tuple[float, float]]] = defaultdict(list)
+    for one in usual:
+        if one.kind not in _APART and (there := own.get(_key(one))):
+            for group in ((one.kind, one.which), part_of(one.kind)):
+                pairs[group].append((log(one.seconds), log(there / one.seconds)))
+    lines = {group: _line(np.array(found)) for group, found in pairs.items() if len(found) >= _PAIRS}
+    added = []
+    for one in usual:
+        line = lines.get((one.kind, one.which)) or lines.get(part_of(one.kind))
+        if line and one.kind not in _APART and "probe" in one.sizes and _key(one) not in own:
+            sizes = {name: value for name, value in one.sizes.items() if name != "probe"}
+            added.append(replace(one, sizes=sizes, seconds=one.seconds * exp(line(log(one.seconds)))))
+    return [*timed, *added]
 
-    >>> heap_fit([(1e6, 3e6), (1e7, 1.65e7), (1e8, 1.515e8)])
-    (1500000.0, 0.5)
+
+def _key(one: Timed) -> tuple[object, ...]:
+    sizes = {name: value for name, value in one.sizes.items() if name not in ("probe", "often")}
+    return one.kind, one.which, tuple(sorted(sizes.items()))
+
+
+def _line(pairs: NDArray[np.float64]) -> Callable[[float], float]:
+    """A straight line through pairs, between the least and the greatest of what it was fitted to."""
+    x, y = pairs.T
+    middle = x.mean()
+    slope = float(((x - middle) * (y - y.mean())).sum() / (((x - middle) ** 2).sum() + 1.0))
+    least, most = np.quantile(y, (0.05, 0.95))
+    return lambda at: float(np.clip(y.mean() + slope * (at - middle), least, most))
+
+
+def heap_fit(seen: Sequence[tuple[float, float, float]]) -> tuple[float, float, float] | None:
+    """Bytes of a process beyond its tensors: fixed, for each byte that comes and goes in a step, and for each of the
+    greatest convolution's blocks.
+
+    seen: bytes that came and went, bytes of blocks, and bytes that the process took for them. None of fewer than three.
+
+    >>> heap_fit([(1e6, 0.0, 3e6), (1e7, 0.0, 1.65e7), (1e8, 0.0, 1.515e8), (1e7, 1e6, 1.85e7)])
+    (1500000.0, 0.5, 2.0)
     """
     if len(seen) < _LEAST_HEAPS:
         return None
-    moving, took = (np.array(column) for column in zip(*seen, strict=True))
-    fixed, share = law(np.stack([np.ones_like(moving), moving], axis=-1), took)
-    return round(float(fixed), 3), max(0.0, round(float(share), 6) - 1.0)
+    moving, blocks, took = (np.array(column) for column in zip(*seen, strict=True))
+    fixed, share, each = law(np.stack([np.ones_like(moving), moving, blocks], axis=-1), took)
+    return round(float(fixed), 3), max(0.0, round(float(share), 6) - 1.0), round(float(each), 6)
 
 
 def _probes(timed: Iterable[Timed]) -> Mapping[float, list[Timed]]:
@@ -144,23 +198,30 @@ def _once(timed: Iterable[Timed]) -> float:
     return next((one.seconds for one in timed if one.kind == "step"), 0.0)
 
 
-def _left_out(timed: Sequence[Timed]) -> list[float]:
-    """ln(predicted/measured) of the pass of each probe, by curves that were fitted without it."""
+def passes(timed: Sequence[Timed]) -> list[Pass]:
+    """The pass of each probe, beside what curves say of it that were fitted without it."""
     groups = _probes(timed)
     rest = [one for one in timed if "probe" not in one.sizes and one.kind not in _APART]
     besides = _besides(timed)
-    errors = []
+    found = []
     for fold in range(min(_FOLDS, len(groups))):
         out = [number for number in groups if int(number) % _FOLDS == fold]
         kept = [one for number, own in groups.items() if number not in out for one in own if one.kind not in _APART]
         rates = Rates(curves=curves_of([*kept, *rest]))
         for number in out:
             whole = next((one.seconds for one in groups[number] if one.kind == "pass"), None)
-            seconds = [_said(one, rates) for one in groups[number] if one.kind not in _APART]
+            parts = [one for one in groups[number] if one.kind not in _APART]
+            seconds = [_said(one, rates) for one in parts]
             if whole and seconds and all(value is not None for value in seconds):
-                count = sum(one.sizes["often"] for one in groups[number] if one.kind not in _APART)
-                errors.append(log(max(sum(value or 0.0 for value in seconds) + besides * count, 1e-9) / whole))
-    return errors
+                count = sum(one.sizes["often"] for one in parts)
+                said = sum(value or 0.0 for value in seconds) + besides * count
+                found.append(Pass(parts=parts, measured=whole, predicted=max(said, _FLOOR)))
+    return found
+
+
+def _left_out(timed: Sequence[Timed]) -> list[float]:
+    """ln(predicted/measured) of the pass of each probe, by curves that were fitted without it."""
+    return [log(one.predicted / one.measured) for one in passes(timed)]
 
 
 def _said(one: Timed, rates: Rates) -> float | None:

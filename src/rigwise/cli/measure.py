@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -37,7 +37,7 @@ def measure(
     device: Literal["auto", "cpu", "cuda"] = "auto",
     output: Path | None = None,
     look: Look = Look(),
-) -> None:
+) -> int:
     """Measure this machine, about 20 s, and write it to the history; or replay a task.
 
     Parameters
@@ -73,18 +73,38 @@ def measure(
                 on_part=on_part,
             )
         look.answer(done.to_dict, lambda screen: _draw_replay(screen, done))
-        return
+        return 0
     if batch is not None or layout:
         raise UsageError("batch or layout without --replay", rule="only a task has a batch and a layout")
     said = ranks is not None or threads is not None
     settings = [(1 if ranks is None else ranks, 1 if threads is None else threads)] if said else None
-    with _progress(look) as on_part:
-        found = api.measure(
-            seconds=seconds, thorough=thorough, device=device, history=output, settings=settings, on_part=on_part
-        )
+    return _measure(seconds, thorough, device, output, settings, look)
+
+
+def _measure(
+    seconds: float | None,
+    thorough: bool,
+    device: str,
+    output: Path | None,
+    settings: list[tuple[int, int]] | None,
+    look: Look,
+) -> int:
+    """All settings of this machine, or what the ranks of a launcher find together; the exit code."""
+    from rigwise.run.failures import ToldElsewhere
+
+    try:
+        with _progress(look) if api.speaks() else nullcontext() as on_part:
+            found = api.measure(
+                seconds=seconds, thorough=thorough, device=device, history=output, settings=settings, on_part=on_part
+            )
+    except ToldElsewhere as told:
+        return told.exit_code
+    if not found:  # rank 0 of the same launcher tells it
+        return 0
     payload = {"schema_version": 1, "settings": [one.to_dict() for one in found]}
     look.answer(lambda: payload, lambda screen: _draw(screen, found))
     look.note("next: rigwise calibrate --from history")
+    return 0
 
 
 @contextmanager

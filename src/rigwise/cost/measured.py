@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rigwise.measurements.pace import part_of
+
 Floats = NDArray[np.float64]
 Sizes = Mapping[str, Floats]
 POOLED = "stream"
@@ -164,7 +166,14 @@ class Rates:
         found = self.curves.get((kind, which))
         return found or (None if kind in _AMOUNTS else self.curves.get((POOLED, "")))
 
-    def slower(self, factor: float) -> Rates:
-        """Rates at which everything takes `factor` times as long."""
-        curves = {key: replace(curve, constants=curve.constants * factor) for key, curve in self.curves.items()}
-        return Rates(curves=curves, operation_s=self.operation_s * factor, step_s=self.step_s * factor)
+    def slower(self, factors: Mapping[str, float]) -> Rates:
+        """Rates at which each part of the pace takes so many times as long; the first amount of a law is the call."""
+        call = factors["call"]
+
+        def paced(curve: Curve) -> Curve:
+            each = np.full(len(curve.constants), factors[part_of(curve.kind)])
+            each[0] = call
+            return replace(curve, constants=curve.constants * each)
+
+        curves = {key: paced(curve) for key, curve in self.curves.items()}
+        return Rates(curves=curves, operation_s=self.operation_s * call, step_s=self.step_s * call)

@@ -33,9 +33,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
+from math import prod
 
 import numpy as np
 
+from rigwise.convolution.blocks import blocked
 from rigwise.cost.arrays import Floats, largest, total
 from rigwise.cost.efficiencies import StackEfficiencies, Value
 from rigwise.cost.ledger import summed, tell, told
@@ -180,7 +182,7 @@ class MemoryLaw:
     tied: Floats  # elements on a rank that two blocks count and one tensor holds, where both are on one stage
     tied_trained: Floats  # of these the trained ones
     walks: tuple[Walk, ...] = ()  # of a device that gives back at once what is freed
-    heap: tuple[float, float] | None = None  # of its allocator: bytes fixed, and for each byte that comes and goes
+    heap: tuple[float, float, float] | None = None  # of its allocator, as Profile has it
 
     def held(self, counts: Floats, attribute: str, skip: frozenset[int] = frozenset()) -> Floats:
         """Elements of weights on a stage; skip: kinds of block that are left out."""
@@ -218,7 +220,12 @@ class MemoryLaw:
         if self.heap is None:
             return np.asarray(self.stack.memory_slack * total(inside.values()))
         moving = total(inside[key] for key in ("gradients", "activations", "temporary"))
-        return np.asarray(self.heap[0] + self.heap[1] * moving)
+        return np.asarray(self.heap[0] + self.heap[1] * moving + self.heap[2] * self._blocks)
+
+    @cached_property
+    def _blocks(self) -> Floats:
+        """Bytes of blocks of the greatest convolution."""
+        return largest([np.zeros(()), *(_blocked(o, self.table) for kind in self.plan.kinds for o in kind.operations)])
 
     def tensors(self) -> Floats:
         """Of the bytes on the fullest stage those of tensors, as torch.cuda.max_memory_allocated tells them."""
@@ -296,7 +303,8 @@ class MemoryLaw:
         if not self.walks:
             return None
         grads, acts, works = fullest(self.walks, counts)
-        there = np.where(self.micros > 1, gradients, grads)
+        kept = (self.micros > 1) | (self.table.dp > 1)  # the exchange's buckets stay, and gradients lie in them
+        there = np.where(kept, gradients, grads)
         stepping = largest(np.where(counts[..., j] > 0, one, 0.0) for j, one in enumerate(self.steps))
         instant = fuller((there, acts, works + copies), (gradients, np.zeros(()), stepping + copies))
         return dict(zip(("gradients", "activations", "temporary"), instant, strict=True))
@@ -364,6 +372,21 @@ class MemoryLaw:
         working = largest(here * act.working for here, act in held)
         back = largest(here * (act.whole - act.saved) for here, act in held)
         return logits, np.where(self.table.recompute == RECOMPUTE.index("none"), working, working + back)
+
+
+def _blocked(o: Operation, table: LayoutTable) -> Floats:
+    if o.conv is None:
+        return np.zeros(())
+    part, shape = share(o, table), o.conv
+    return blocked(
+        b=table.micro,
+        c=shape.c / shape.groups / part.k,
+        k=shape.k / shape.groups / part.n,
+        g=shape.groups,
+        p=prod(shape.out),
+        s=prod(shape.size),
+        r=prod(shape.kernel),
+    )
 
 
 assert [OFFLOAD.index(word) for word in ("weights", "activations", "optimizer")] == [1, 2, 4], "words are bit masks"

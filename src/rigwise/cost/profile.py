@@ -4,7 +4,8 @@ say what a step takes."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from math import exp, log
 from typing import Any
 
 from rigwise.cost.efficiencies import Efficiencies
@@ -25,10 +26,11 @@ class Profile:
     """name: what it is called. machine: what was measured, in words. ranks, threads: at once, and of each. precisions:
     types of the products that were timed. wire: None of one rank. spread: standard deviation of the logarithm of a
     step around what the rates say of it. before, after: mean error of a pass of a small network that was left out, by
-    FLOP over the rate of the best product, and by the rates. date: of the measurement. pace: seconds of the machine's
-    fixed piece of work meanwhile; 0 where it was not timed. slower: how many times as long everything takes as when it
-    was measured. heap: bytes that a process takes beyond its tensors, fixed, and for each byte that comes and goes in a
-    step; None where that was not measured.
+    FLOP over the rate of the best product, and by the rates. date: of the measurement. pace: of each part, seconds of
+    the machine's fixed piece of work meanwhile, and how far their logarithm moved (standard deviation); none where it
+    was not timed. slower: how many times as long products take as when it was measured. heap: bytes that a process
+    takes beyond its tensors: fixed, for each byte that comes and goes in a step, and for each byte of blocks of its
+    greatest convolution (convolution/blocks.py); None where that was not measured.
     """
 
     name: str
@@ -42,17 +44,23 @@ class Profile:
     wire: Wire | None = None
     before: float = 0.0
     after: float = 0.0
-    pace: float = 0.0
+    pace: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     slower: float = 1.0
-    heap: tuple[float, float] | None = None
+    heap: tuple[float, float, float] | None = None
 
-    def at(self, pace: float) -> Profile:
-        """The profile at another pace of the machine: every second as much longer as the fixed piece of work takes."""
-        if not self.pace or not pace:
+    def at(self, pace: Mapping[str, float]) -> Profile:
+        """The profile at another pace of the machine: every second as much longer as the fixed pieces of work take.
+
+        A moment's pace says little of the next where it lies within what it moved by while it was measured: of a change
+        c with the deviation s, in logarithms, the share 1 - (s/c)^2 is believed (James and Stein 1961).
+        """
+        if not self.pace or not pace.keys() >= self.pace.keys():
             return self
-        factor = pace / self.pace
-        wire = self.wire and Wire(alpha=self.wire.alpha * factor, bandwidth=self.wire.bandwidth / factor)
-        return replace(self, rates=self.rates.slower(factor), wire=wire, pace=pace, slower=self.slower * factor)
+        factors = {part: believed(pace[part] / seconds, moved) for part, (seconds, moved) in self.pace.items()}
+        wire = self.wire and Wire(
+            alpha=self.wire.alpha * factors["call"], bandwidth=self.wire.bandwidth / factors["stream"]
+        )
+        return replace(self, rates=self.rates.slower(factors), wire=wire, pace={}, slower=factors["product"])
 
     def covers(self, precision: str) -> bool:
         """Whether a step in a precision was measured."""
@@ -91,7 +99,7 @@ class Profile:
             "before": self.before,
             "after": self.after,
             "date": self.date,
-            "pace": self.pace,
+            "pace": {part: list(told) for part, told in self.pace.items()},
             "heap": self.heap and list(self.heap),
             "wire": None if self.wire is None else {"alpha": self.wire.alpha, "bandwidth": self.wire.bandwidth},
             "operation_s": self.rates.operation_s,
@@ -105,7 +113,18 @@ class Profile:
         curves = {(row["kind"], row["which"]): Curve.from_dict(row) for row in data["curves"]}
         rates = Rates(curves=curves, operation_s=data["operation_s"], step_s=data["step_s"])
         plain = {key: data[key] for key in ("name", "machine", "ranks", "threads", "spread", "before", "after", "date")}
-        plain["pace"] = data.get("pace", 0.0)
+        plain["pace"] = {part: tuple(told) for part, told in data["pace"].items()}
         plain["heap"] = tuple(data["heap"]) if data.get("heap") else None
         wire = Wire(**data["wire"]) if data["wire"] else None
         return cls(**plain, precisions=tuple(data["precisions"]), rates=rates, wire=wire)
+
+
+def believed(factor: float, moved: float) -> float:
+    """What of a change of pace is believed that moved by itself by `moved` (standard deviation of its logarithm).
+
+    >>> believed(1.05, 0.1), round(believed(2.0, 0.1), 2)
+    (1.0, 1.97)
+    """
+    change = log(factor)
+    share = max(0.0, 1 - (moved / change) ** 2) if change else 0.0
+    return exp(share * change)

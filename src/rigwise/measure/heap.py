@@ -15,32 +15,40 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from rigwise.convolution.blocks import blocked
+from rigwise.hardware.detect import cores
+from rigwise.measure.listen import Listener
 from rigwise.measure.probes import Probe, deep, made
 from rigwise.measure.rows import Row
+from rigwise.measure.sums import HEAP
 from rigwise.run import memory
 
-_STEPS = 4
+_STEPS = 5
 _CPU = torch.device("cpu")
-HEAP = "heap"
 
 
-def measure_heap() -> Iterator[Row]:
-    """A row a network: bytes beyond weights and states; sizes: the bytes of them that were tensors ("moving").
+def measure_heap(seconds: float) -> Iterator[Row]:
+    """A row a network: bytes beyond weights and states; sizes: the bytes of them that were tensors ("moving"), and of
+    the greatest convolution in blocks ("blocks", convolution/blocks.py).
 
     Nothing on a system whose kernel keeps no such mark.
     """
     if not sys.platform.startswith("linux") or memory.marked() == 0:
         return
-    for words in deep():
-        told = _apart(words)
-        if told is None:
-            return
-        held, moving = told
-        yield Row(kind=HEAP, value=float(max(held, 1)), metric="peak_memory", sizes={"moving": float(moving)})
+    made({"input": [1, 1], "layers": ["dense 1"]}, _CPU)  # what torch reads for it is read before the forks
+    networks, at_once = deep(seconds), cores()
+    for first in range(0, len(networks), at_once):
+        forks = [_fork(words) for words in networks[first : first + at_once]]  # bytes, not seconds: they may disturb
+        for told in [_told(*fork) for fork in forks]:
+            if told is None:
+                return
+            held, moving, blocks = told
+            sizes = {"moving": float(moving), "blocks": float(blocks)}
+            yield Row(kind=HEAP, value=float(max(held, 1)), metric="peak_memory", sizes=sizes)
 
 
-def _apart(words: Mapping[str, Any]) -> tuple[int, int] | None:
-    """What a fork of this process takes for a network, and what of it was tensors; None where the fork failed.
+def _fork(words: Mapping[str, Any]) -> tuple[int, int]:
+    """A fork of this process that trains a network: its number, and where it tells what it took.
 
     Each network has a process of its own: one after the other in the same would fill the holes of those before.
     """
@@ -55,13 +63,18 @@ def _apart(words: Mapping[str, Any]) -> tuple[int, int] | None:
         finally:
             os._exit(code)
     os.close(writer)
+    return child, reader
+
+
+def _told(child: int, reader: int) -> tuple[float, ...] | None:
+    """What a fork took beyond weights and states, what of it was tensors, and blocks; None where it failed."""
     with os.fdopen(reader, "rb") as told:
         text = told.read()
     os.waitpid(child, 0)
     return tuple(json.loads(text)) if text else None
 
 
-def _taken(words: Mapping[str, Any]) -> tuple[int, int]:
+def _taken(words: Mapping[str, Any]) -> tuple[float, ...]:
     before = _own()
     probe = made(words, _CPU)
     optimizer = torch.optim.SGD(probe.model.parameters(), lr=1e-3, momentum=0.9)
@@ -69,7 +82,15 @@ def _taken(words: Mapping[str, Any]) -> tuple[int, int]:
         _step(probe, optimizer)
     whole = memory.marked() - memory.libraries(_CPU) - before
     held = 2 * sum(parameter.nbytes for parameter in probe.model.parameters()) + probe.x.nbytes
-    return whole - held, _moving(probe, optimizer)
+    return whole - held, _moving(probe, optimizer), _blocks(probe)
+
+
+def _blocks(probe: Probe) -> float:
+    listener = Listener(_CPU)
+    with listener:
+        probe.loss()
+    heard = listener.seconds()
+    return max((float(blocked(**dict(what.sizes))) for what in heard if what.kind == "conv"), default=0.0)
 
 
 def _own() -> int:

@@ -11,14 +11,16 @@ import torch
 from torch import nn
 
 from rigwise.measure.others import Others
-from rigwise.measure.pace import Pace
+from rigwise.measure.pace import Pace, paced
+from rigwise.measure.probes import made
 from rigwise.measure.rows import Row, row
-from rigwise.measure.sums import PACE
 
 _BYTES = 4.0  # of a float32
 _REPEATS, _LEAST_S = 5, 2e-4  # a time is of as many calls as take this long
 _STREAMS = (2**13, 2**16, 2**18, 2**20, 2**22, 2**24)  # elements: 32 KiB to 64 MiB
-_BETWEEN = 2**20  # elements copied between an optimizer's steps, more than the nearest caches hold
+_BETWEEN = 2**23  # elements copied between an optimizer's steps, more than a core's share of the last cache holds
+_TRAINED = {"input": (8, 1, 30, 30), "layers": ("conv 8 5 p2", "tanh", "avgpool 2", "flatten", "dense 12")}
+_STEPS = 3
 _TENSORS = ((2**6, 16), (2**11, 16), (2**14, 12), (2**16, 8), (2**18, 4), (2**20, 2))  # elements, how many
 OPTIMIZERS: dict[str, Callable[[list[nn.Parameter]], torch.optim.Optimizer]] = {
     "sgd": lambda p: torch.optim.SGD(p, lr=1e-3),
@@ -57,17 +59,22 @@ def measure_memory(device: torch.device, others: Others) -> Iterator[Row]:
 def measure_pace(device: torch.device, others: Others) -> Iterator[Row]:
     """The pace of this moment."""
     others.meet()
-    yield row(PACE, Pace(device).samples())
+    yield from paced(Pace(device).samples())
 
 
 def measure_optimizers(device: torch.device, others: Others) -> Iterator[Row]:
     """Seconds that an optimizer takes for one tensor, by its elements, and for a step besides ("optimizer call").
 
-    Other work runs before each step, as in training: a step right after a step finds its code and its tensors in the
-    nearest caches, and takes half as long.
+    A forward and a backward pass and traffic beyond the caches come before each step, as in training: a step right
+    after a step finds its code and its tensors in the caches, and takes half as long.
     """
     between, also = (torch.ones(_BETWEEN, device=device) for _ in range(2))
-    disturb = partial(between.copy_, also)
+    network = made(_TRAINED, device)
+
+    def disturb() -> None:
+        between.copy_(also)
+        network.step()
+
     for name, make in OPTIMIZERS.items():
         alone = fixed = 0.0
         for size, count in ((_TENSORS[0][0], 1), *_TENSORS):
@@ -93,7 +100,7 @@ def _steps(
     device: torch.device,
 ) -> list[float]:
     found = []
-    for _ in range(_REPEATS + 1):
+    for _ in range(_STEPS + 1):
         for parameter in parameters:
             parameter.grad = torch.full_like(parameter, 1e-3)
         disturb()

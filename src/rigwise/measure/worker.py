@@ -33,7 +33,9 @@ def work(start: Mapping[str, Any], rank: int, reporter: Reporter) -> int:
     try:
         torch.set_num_threads(job.threads)
         with connected(job, rank) as ranks:
-            _measure(job, rank, ranks.device, reporter)
+            left = measured(job, rank, ranks.device, reporter)
+            replace_text(rows_file(job.output, rank), json.dumps(left))
+            reporter.send("done")
     except Exception as error:
         told = error if isinstance(error, RigwiseError) else RigwiseError(f"{type(error).__name__}: {error}")
         reporter.send("error", **told.to_dict())
@@ -42,7 +44,8 @@ def work(start: Mapping[str, Any], rank: int, reporter: Reporter) -> int:
     return 0
 
 
-def _measure(job: MeasureJob, rank: int, device: torch.device, reporter: Reporter) -> None:
+def measured(job: MeasureJob, rank: int, device: torch.device, reporter: Reporter) -> dict[str, Any]:
+    """What a rank finds, as plain values: its rows, and the cores that other programs kept busy meanwhile."""
     others = Others(job.world, device)
     found: list[Row] = []
     torch.manual_seed(0)
@@ -57,9 +60,7 @@ def _measure(job: MeasureJob, rank: int, device: torch.device, reporter: Reporte
                 reporter.send("part", part=part, done=min(done, 1.0))
 
         found += _WORKS[part](job, device, others, progress)
-    left = {"rows": [row.to_dict() for row in found], "others": before.others(others.sum(time.process_time() - own))}
-    replace_text(rows_file(job.output, rank), json.dumps(left))
-    reporter.send("done")
+    return {"rows": [row.to_dict() for row in found], "others": before.others(others.sum(time.process_time() - own))}
 
 
 _Work = Callable[[MeasureJob, torch.device, Others, Callable[[float], None]], Iterator[Row]]
@@ -68,7 +69,7 @@ _WORKS: Mapping[str, _Work] = {
     "probes": lambda job, device, others, progress: measure_probes(device, job.seconds, job.thorough, others, progress),
     "optimizers": lambda job, device, others, progress: measure_optimizers(device, others),
     "links": lambda job, device, others, progress: measure_links(device, others),
-    "heap": lambda job, device, others, progress: measure_heap(),
+    "heap": lambda job, device, others, progress: measure_heap(job.seconds),
     "host": lambda job, device, others, progress: measure_host(device),
     "pace": lambda job, device, others, progress: measure_pace(device, others),
     "replay": replay,

@@ -37,7 +37,7 @@ _START_S = 120.0  # seconds that the ranks may take to come together: torch is r
 _JOB = "rigwise/job"
 
 
-class _Direct(Reporter):
+class Direct(Reporter):
     """Reports that are heard where they are made. hear: None on a rank that nobody listens to."""
 
     def __init__(self, rank: int, hear: Callable[[Mapping[str, Any]], None] | None) -> None:
@@ -66,25 +66,26 @@ def join(here: Seat, joining: Asked) -> RunResult:
     Raises what this rank failed with; ToldElsewhere where another rank has to say why.
     """
     die_with_parent()
-    _network(here)
+    network(here)
     stop = Stop()
     with ExitStack() as stack:
         stack.enter_context(stop.listening(joining.on_stop))
         try:
-            store = _store(here)
+            store = store_of(here)
             job = _agreed(here, joining, store, stack)
             device = pick_device(job.device, here.local, here.near)
             dist.init_process_group(
                 store=store, rank=here.rank, world_size=here.world, **group_words(device, job.patience_s, job.backend)
             )
         except (dist.DistError, RuntimeError) as error:
-            raise _lost(here, " ".join(str(error).split())) from error
+            raise lost(here, " ".join(str(error).split())) from error
         result = _train(here, joining, job, stop, Ranks(rank=here.rank, world=here.world, device=device))
         dist.destroy_process_group()
     return result
 
 
-def _store(here: Seat) -> Any:
+def store_of(here: Seat) -> Any:
+    """Where the ranks find each other."""
     found = rendezvous(here.rendezvous, here.rank, here.world, timeout=timedelta(seconds=_START_S))
     return next(iter(found))[0]
 
@@ -122,7 +123,7 @@ def _train(here: Seat, joining: Asked, job: Job, stop: Stop, ranks: Ranks) -> Ru
             board = stack.enter_context(Board(folder)) if joining.tensorboard else None
             heard = Heard(joining.on_step, folder, board)
             hear = _aloud(heard)
-        reporter = _Direct(here.rank, hear)
+        reporter = Direct(here.rank, hear)
         with _printing(folder / PRINTS / f"rank-{here.rank}.txt"):
             work(job.to_dict(), here.rank, reporter, stop, nullcontext(ranks))
         if reporter.failure:
@@ -132,7 +133,7 @@ def _train(here: Seat, joining: Asked, job: Job, stop: Stop, ranks: Ranks) -> Ru
         try:
             dist.broadcast_object_list(mine, src=0)
         except (dist.DistError, RuntimeError) as error:
-            raise _lost(here, str(error)) from error
+            raise lost(here, str(error)) from error
     result: RunResult | None = mine[0]
     assert result is not None
     return result
@@ -161,10 +162,10 @@ def _printing(path: Path) -> Iterator[None]:
 
 def _failed(here: Seat, report: Mapping[str, Any]) -> RigwiseError:
     failure = told(here.rank, here.world, report)
-    return failure.error if failure.certain else _lost(here, report["says"])
+    return failure.error if failure.certain else lost(here, report["says"])
 
 
-def _lost(here: Seat, says: str) -> RigwiseError:
+def lost(here: Seat, says: str) -> RigwiseError:
     """The others are gone; the first rank says so, or our agent, which starts them again."""
     error = LaunchError(f"rank {here.rank} of {here.world} lost its neighbours: {says}")
     if here.guarded:
@@ -172,7 +173,7 @@ def _lost(here: Seat, says: str) -> RigwiseError:
     return error if here.rank == 0 else ToldElsewhere(error.exit_code)
 
 
-def _network(here: Seat) -> None:
+def network(here: Seat) -> None:
     """Have gloo take the interface by which rank 0 is reached: a machine's name often stands for its loopback."""
     name = "lo" if here.one_host else _interface(here.address)
     if name and here.world > 1 and name in psutil.net_if_addrs():

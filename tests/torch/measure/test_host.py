@@ -34,7 +34,7 @@ def test_only_the_first_setting_says_what_it_skipped() -> None:
 
 
 def found(spread: float) -> Found:
-    return Found(rows=[Row(kind="pace", value=1.0, spread=spread)], world=1, threads=1, others=0.0)
+    return Found(rows=[Row(kind="pace", which="product", value=1.0, spread=spread)], world=1, threads=1, others=0.0)
 
 
 def test_where_the_pace_moved_it_is_measured_again_and_the_steadier_one_is_kept() -> None:
