@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 import pytest
 
-from rigwise.calibration.cases import KernelCase, StepCase, TransferCase, case_of, message_bytes, padding
+from rigwise.calibration.cases import KernelCase, StepCase, TransferCase, case_of, message_bytes
 from rigwise.calibration.patterns import said, spread_of, table
 from rigwise.calibration.quantity import flops_of_token
 from rigwise.calibration.subjects import subject_of
 from rigwise.errors import NotFoundError, RigwiseError, UsageError
 from rigwise.measurements import words
-from rigwise.measurements.published import rows
 from rigwise.measurements.tables import Row, read_table
 from rigwise.models import zoo
 
@@ -394,17 +392,3 @@ def test_labels_that_look_like_others_are_not_taken_for_them(label: str, paramet
 def test_a_network_with_norms_that_the_zoo_lacks_is_refused() -> None:
     with pytest.raises(UsageError, match="batch norms"):
         subject_of(replace(MEGATRON, model="vgg16_bn"), year=2023)
-
-
-def test_fine_tunings_on_several_devices_are_read_as_their_page_says() -> None:
-    """The table says one device and no recomputation; the page and its script two or four, and blocks run again."""
-    found = {row.id: step(row) for row in rows() if "LoRA on Multiple GPUs" in row.source and row.metric == "ms"}
-    assert {case.layouts[0].dp for case in found.values()} == {2, 4}
-    assert {(case.layouts[0].zero, case.layouts[0].recompute) for case in found.values()} == {(3, "full")}
-
-
-def test_a_micro_batch_is_padded_to_its_longest_sample() -> None:
-    lengths = [padding(0.5, micro) for micro in (1, 2, 4, 8)]
-    assert lengths == sorted(lengths)
-    assert lengths[1] == pytest.approx(2 * NormalDist().cdf(0.5 / 2**0.5), rel=1e-4)  # of two in closed form
-    assert padding(0.0, 8) == pytest.approx(1.0, rel=1e-6)
