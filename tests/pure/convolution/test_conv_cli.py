@@ -30,7 +30,7 @@ def test_a_layer_of_a_network(capsys) -> None:
     assert set(told["seconds"]) == set(ALGORITHMS)
     assert told["intensity"] == pytest.approx(told["flops"] / told["bytes"])
     forward, of_input, of_weight = (told["interval_factors"][each] for each in PASSES)
-    assert 1 < forward < of_input < of_weight  # gradients are less well known than what they are gradients of
+    assert 1 < forward < min(of_input, of_weight)  # gradients are less well known than what they are gradients of
     code, out, _ = say(capsys, "resnet50", "--layer", "stem")
     assert code == 0
     assert "7 x 7" in out
