@@ -3,8 +3,9 @@
     python benchmarks/breakeven.py [100mbit 1gbit ...]     (root: network namespaces)
 
 Two hosts with a cable of a known rate train two square dense layers. Data parallel ranks send the gradients,
-whose size the batch does not change; tensor parallel ranks send activations, which grow with it. A batch's time is the
-median of its steps; between two batches the ratio is interpolated on logarithmic scales.
+whose size the batch does not change; tensor parallel ranks send activations, which grow with it. The two take turns,
+step by step, so that what else the machine does strikes both. A batch's time is the median of its steps; between two
+batches the ratio is interpolated on logarithmic scales.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from hosts import Hosts, bits, why_not
 
 WIDTHS = {"100mbit": 256, "1gbit": 512}  # wider on the quicker link, so that it is the exchange that counts
-USUAL, STEPS, WARM = 256, 12, 3
+USUAL, STEPS, WARM = 256, 30, 3
 PAYLOAD = 1448 / 1538  # of an Ethernet frame on the cable, with the headers of IP and TCP
 LATENCY_S = 1e-4  # of a bare cable: the kernel's own way through two network namespaces
 Times = Mapping[str, Sequence[float]]
@@ -123,17 +124,31 @@ def _rank(out: str, width: int) -> None:
 
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
-    times = {way: [_trained(way, batch, width) for batch in batches_of(width)] for way in ("dp", "tp")}
+    both = [_in_turn(batch, width) for batch in batches_of(width)]
     if dist.get_rank() == 0:
-        Path(out).write_text(json.dumps(times))
+        Path(out).write_text(json.dumps({way: [took[way] for took in both] for way in ("dp", "tp")}))
     dist.barrier()
     os._exit(0)
 
 
-def _trained(way: str, batch: int, width: int) -> float:
-    """Median seconds of a step."""
-    import torch
+def _in_turn(batch: int, width: int) -> dict[str, float]:
+    """Median seconds of a step of both ways."""
     import torch.distributed as dist
+
+    steps = {way: _stepping(way, batch, width) for way in ("dp", "tp")}
+    took: dict[str, list[float]] = {way: [] for way in steps}
+    for _ in range(STEPS + WARM):
+        for way, step in steps.items():
+            dist.barrier()
+            begun = time.perf_counter()
+            step()
+            took[way].append(time.perf_counter() - begun)
+    return {way: statistics.median(each[WARM:]) for way, each in took.items()}
+
+
+def _stepping(way: str, batch: int, width: int) -> Callable[[], None]:
+    """A step of training."""
+    import torch
     from torch import nn
 
     from rigwise.run.parallel.parallel import parallelize
@@ -145,15 +160,13 @@ def _trained(way: str, batch: int, width: int) -> float:
     loss: Any = nn.functional.mse_loss
     parallel = parallelize(model, _layout(way, batch), inputs=inputs, targets=targets, loss=loss)
     optimizer = torch.optim.SGD(parallel.parameters(), lr=0.01)
-    took = []
-    for _ in range(STEPS + WARM):
-        dist.barrier()
-        begun = time.perf_counter()
+
+    def step() -> None:
         parallel.step(inputs, targets, loss)
         optimizer.step()
         optimizer.zero_grad()
-        took.append(time.perf_counter() - begun)
-    return statistics.median(took[WARM:])
+
+    return step
 
 
 def main(argv: list[str]) -> int:

@@ -58,7 +58,7 @@ PARTS = {
     "mpi": Part(title="All-reduce over gloo and MPI", minutes=1.0, words=["figures.py", "mpi"], markdown=True),
     "starts": Part(title="Start of a run", minutes=1.0, words=["starts.py"]),
     "loading": Part(title="Loading beside computing", minutes=1.0, words=["loading.py"]),
-    "loops": Part(title="Training beside loops by hand", minutes=1.5, words=["loops.py"]),
+    "loops": Part(title="Training beside loops by hand", minutes=2.0, words=["loops.py"]),
     "compression": Part(
         title="Compressed gradients",
         minutes=2.5,

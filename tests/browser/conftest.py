@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from itertools import islice
 
 import pytest
 
@@ -59,6 +61,25 @@ def chromium() -> Iterator[object]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def backtest(tmp_path_factory) -> dict:
+    """What the room of validation is told at its end, of a few rows of every table: all of them take a minute."""
+    from rigwise import api
+    from rigwise.measurements.published import tables
+    from rigwise.report.payload import plain
+    from rigwise.web import drawings
+
+    place = tmp_path_factory.mktemp("backtest") / "rows.csv"
+    with place.open("w", encoding="utf-8") as out:
+        for i, table in enumerate(tables()):
+            with table.open(encoding="utf-8") as rows:
+                head = next(rows)
+                out.writelines([head] * (i == 0) + list(islice(rows, 3)))
+    found = api.validate(place)
+    told = plain({**found.to_dict(), "points": drawings.points(found)})
+    return {**told, "schema_version": 1, "same": {"command": "rigwise validate", "python": "rigwise.validate()"}}
+
+
 class Visitor:
     """A page of the browser, with the token kept already."""
 
@@ -69,6 +90,18 @@ class Visitor:
     def allow(self, word: str) -> None:
         """Words on the console that a test asked for: the browser itself tells of a status that is an error."""
         self.bad = [text for text in self.bad if word not in text]
+
+    def tell_validation(self, answer: dict) -> None:
+        """Answer the job of the room of validation in the place of the server."""
+        context = self.page.context
+        job = {"id": "told", "verb": "validation", "state": "running", "progress": None, "stage": "", "problem": None}
+        done = json.dumps({**job, "state": "done", "answer": answer})
+        end = f"event: end\ndata: {json.dumps({**job, 'state': 'done'})}\n\n"
+        context.route("**/api/jobs", lambda route: route.fulfill(status=201, json=job))
+        context.route("**/api/jobs/told", lambda route: route.fulfill(body=done, content_type="application/json"))
+        context.route(
+            "**/api/jobs/told/events", lambda route: route.fulfill(body=end, content_type="text/event-stream")
+        )
 
     def go(self, path: str, answered: bool = True):
         """Open a state of the page and wait for its answer."""

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import time
+from itertools import product
 from pathlib import Path
 from subprocess import PIPE, Popen
 from tempfile import TemporaryDirectory
@@ -27,9 +28,20 @@ ROOMS = {
     "validation": "validation",
 }
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
-READY = {"validation": "[data-view=points]", "brain": "[data-view=neuron]", "run": "[data-view=compared]"}
-READY["convolution"] = "[data-view=maps] img"
+READY = {
+    "plan": ["scale", "timeline"],
+    "plan-pipeline": ["timeline"],
+    "gpu": ["cards"],
+    "machine": ["power"],
+    "run": ["compared"],
+    "convolution": ["pixel", "maps", "spectrum", "algorithms", "layer"],
+    "parallel": ["amounts"],
+    "brain": ["ahead", "others", "neuron"],
+    "validation": ["points"],
+}
+"""The views of a room that come last."""
 PRESSED = {"run": "Start"}
+PATIENCE_MS = 900_000  # the back-test of all rows, on a machine that has other work
 
 
 def main(folder: Path) -> None:
@@ -43,20 +55,21 @@ def main(folder: Path) -> None:
     try:
         with sync_playwright() as tools:
             browser = tools.chromium.launch(executable_path=place, args=FLAGS)
-            for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390)):
+            for scheme, width in product(("light", "dark"), (1280, 390)):
                 context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
                 page = context.new_page()
-                page.set_default_timeout(180_000)
+                page.set_default_timeout(PATIENCE_MS)
                 page.on("console", lambda said: said.type in ("error", "warning") and print("console:", said.text))
                 page.goto(address)
                 for name, path in ROOMS.items():
                     if len(sys.argv) > 2 and name not in sys.argv[2:]:
                         continue
+                    page.goto("about:blank")  # so that what is awaited is this room's own
                     page.goto(address.split("#")[0] + "#/" + path)
                     if name in PRESSED:
                         page.get_by_role("button", name=PRESSED[name]).click()
-                    wanted = READY.get(name, "[data-answer]")
-                    page.wait_for_selector(wanted, timeout=180_000)
+                    for view in READY[name]:
+                        page.wait_for_selector(f"[data-view={view}] :is(canvas, svg, img)")
                     page.wait_for_load_state("networkidle")
                     time.sleep(0.4)
                     over = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")

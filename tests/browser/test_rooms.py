@@ -8,12 +8,26 @@ import pytest
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 SMALL = "plan?model=gpt2&cluster=4xrtx-3090&batch=64"
-STATES = (SMALL, "gpu", "machine?device=rtx-3090&count=2", "run", "convolution", "parallel", "brain")
+STATES = (SMALL, "gpu", "machine?device=rtx-3090&count=2", "run", "convolution", "parallel", "brain", "validation")
+
+
+@pytest.fixture
+def enter(visit, request):
+    """Open a state of the page; the back-test is told in the place of the server, for it takes a minute."""
+
+    def go(state: str):
+        if state != "validation":
+            return visit.go(state)
+        visit.tell_validation(request.getfixturevalue("backtest"))
+        visit.go(state, answered=False).wait_for_selector("[data-view=points]")
+        return visit.page
+
+    return go
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_a_room_answers_and_fits_a_desk_and_a_telephone(visit, state) -> None:
-    page = visit.go(state)
+def test_a_room_answers_and_fits_a_desk_and_a_telephone(enter, state) -> None:
+    page = enter(state)
     assert page.locator("h2").inner_text()
     for width in (1280, 390):
         page.set_viewport_size({"width": width, "height": 900})
@@ -27,8 +41,8 @@ def test_a_room_answers_and_fits_a_desk_and_a_telephone(visit, state) -> None:
 
 
 @pytest.mark.parametrize("state", [state for state in STATES if state != "run"])  # its charts come with a run
-def test_every_chart_has_its_table(visit, state) -> None:
-    page = visit.go(state)
+def test_every_chart_has_its_table(enter, state) -> None:
+    page = enter(state)
     views = page.locator("[data-view]")
     assert views.count() >= 1
     for place in range(views.count()):
@@ -39,14 +53,15 @@ def test_every_chart_has_its_table(visit, state) -> None:
     page.wait_for_url("**tables=**")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 @pytest.mark.parametrize("state", [*STATES, SMALL + "&scale=1&whynot=dp=4", "brain?tables=neuron|terms"])
-def test_axe_finds_nothing_serious(visit, state, scheme) -> None:
+def test_axe_finds_nothing_serious(visit, enter, state, scheme, width) -> None:
     if not AXE.is_file():
         pytest.skip("axe-core is not installed: make page")
     page = visit.page
     page.emulate_media(color_scheme=scheme)
-    visit.go(state)
+    page.set_viewport_size({"width": width, "height": 900})
+    enter(state)
     if "scale=1" in state:
         page.wait_for_selector("[data-view=scale]")
     page.wait_for_load_state("networkidle")
@@ -108,6 +123,33 @@ def test_the_timeline_zooms_by_keys_and_shows_every_rank(visit) -> None:
     page.wait_for_url("**lanes=ranks**")
     page.locator("[data-view=timeline]").get_by_role("button", name="Table").click()
     assert "rank 0" in page.locator("[data-view=timeline] tbody").inner_text()
+
+
+def test_every_control_is_reached_by_keys(visit) -> None:
+    page = visit.go(SMALL)
+    page.wait_for_selector("[data-view=timeline] canvas")
+    page.wait_for_load_state("networkidle")
+    page.evaluate(
+        "() => { window.reached = new Set();"
+        " document.addEventListener('focusin', (event) => window.reached.add(event.target)); }"
+    )
+    for _ in range(page.locator("a, button, input, select, [tabindex='0'], summary").count() + 2):
+        page.keyboard.press("Tab")
+    left = page.evaluate(
+        "() => [...document.querySelectorAll('a, button, input, select, [tabindex=\"0\"], summary')]"
+        ".filter((one) => !one.disabled && one.offsetParent && !window.reached.has(one)).map((one) => one.outerHTML)"
+    )
+    visit.allow("422")  # of a value that somebody who only passes by was not going to ask for
+    assert not left
+
+
+def test_an_algorithm_of_the_map_is_chosen_by_keys(visit) -> None:
+    page = visit.go("convolution")
+    page.get_by_label("The map of algorithms").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_url("**cell=3.**")
+    assert "3 × 3 on" in page.locator("[data-view=algorithms] [role=status]").inner_text()
 
 
 def test_where_the_token_is_missing_the_page_asks_for_it(visit) -> None:

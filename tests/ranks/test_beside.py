@@ -35,6 +35,13 @@ def test_late_weight_gradients_beside_sharding() -> None:
         assert max(differences) < 1e-13
 
 
+def test_late_weight_gradients_beside_copies_of_shards() -> None:
+    """A bias's gradient goes with an earlier micro-batch than its weight's, and the copies add what has one shape."""
+    layouts = [f"dp=4,pp=2,micro=1,zero={zero},shard=2,schedule=zero_bubble" for zero in (2, 3)]
+    for differences in apart([(PLAIN, layout) for layout in layouts]):
+        assert max(differences) < 1e-13
+
+
 PACKED: list[tuple[dict[str, object], str, float]] = [
     (PLAIN, "dp=2,pp=2,micro=2,compress=8bit", 2e-3),
     (PLAIN, "dp=2,pp=2,micro=2,compress=1bit", 1e-13),  # small tensors are exact

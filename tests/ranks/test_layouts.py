@@ -56,6 +56,8 @@ MORE = [
     "dp=2,tp=2,zero=3,micro=6",
     "pp=2,vpp=2,micro=12",
     "pp=2,dp=2,micro=12,schedule=zero_bubble",
+    "dp=4,tp=2,zero=2,shard=2,micro=6",
+    "pp=2,dp=2,tp=2,micro=12,zero=3,schedule=zero_bubble",
 ]
 TOKENS = ["tp=3,sp=keep", "cp=2", "dp=2,tp=2,zero=1", "pp=2,cp=2,micro=2"]
 
@@ -149,7 +151,7 @@ def spread(ranks: int) -> st.SearchStrategy[Layout]:
         more |= {"shard": 2} if zero and dp * cp == 4 and small else {}
         more |= {"sp": sequence} if tp > 1 and cp == 1 else {}
         more |= {"recompute": "full"} if again else {}
-        more |= {"schedule": kind} if pp > 1 and (kind != "zero_bubble" or more.get("zero", 0) < 2) else {}
+        more |= {"schedule": kind} if pp > 1 else {}
         return Layout(
             dp=dp, tp=tp, pp=pp, cp=cp, micro=2 if small or pp > 1 else BATCH // dp, precision="float32", **more
         )

@@ -61,8 +61,10 @@ class Seated:
 def _rank(words: list[str], environment: Mapping[str, str], prints: str, meeting: str) -> None:
     import torch
 
+    from rigwise.cli import run
     from rigwise.cli.main import main
 
+    run._FIRST_SPEAKS_S = 0.0  # nobody ends these ranks when one leaves
     torch.set_num_threads(1)
     os.environ.update(environment)
     tempfile.tempdir = meeting

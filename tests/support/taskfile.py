@@ -67,6 +67,13 @@ def once() -> Task:
     return made(data=iter(list(DataLoader(samples(2 * BATCH), batch_size=BATCH))))
 
 
+def unseeded() -> Task:
+    """Batches that come in another order on every rank."""
+    rows = samples()
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(os.getpid()))
+    return made(data=[tuple(tensor[order[at : at + 24]] for tensor in rows.tensors) for at in range(0, 192, 24)])
+
+
 def double() -> Task:
     inputs, targets = samples().tensors
     return made(model=network().double(), data=TensorDataset(inputs.double(), targets.double()))

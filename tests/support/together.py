@@ -22,7 +22,7 @@ PRELOAD = [
     "torch.nn.parallel",
     "torch._dynamo",
     "torch.distributed.fsdp",
-    "torch.export._trace",
+    "rigwise.run.parallel.tracer",
     "sympy.tensor.tensor",
     "rigwise.run.parallel.parallel",
     "warm",

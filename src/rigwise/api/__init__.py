@@ -45,6 +45,7 @@ from rigwise.api.machines import rig_from as rig_from
 from rigwise.api.measuring import Measured as Measured
 from rigwise.api.measuring import measure as measure
 from rigwise.api.measuring import parts_of as parts_of
+from rigwise.api.measuring import passes_of as passes_of
 from rigwise.api.measuring import rate_of as rate_of
 from rigwise.api.measuring import settings_here as settings_here
 from rigwise.api.names import HERE as HERE

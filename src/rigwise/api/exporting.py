@@ -51,6 +51,7 @@ def launch(
     checkpoint_every: int | None = None,
     hours: float = 24.0,
     image: str = "",
+    volume: str = "",
     name: str | None = None,
     port: int = 29500,
 ) -> Exported:
@@ -58,9 +59,11 @@ def launch(
     skypilot.
 
     cluster: nodes and devices a node, each of which is a rank; layout: of as many ranks, data parallel by default.
-    output: where all ranks find it. Raises NotFoundError for an unknown launcher, UsageError for what does not fit.
+    output: where all ranks find it. image, volume: for Kubernetes, a container with rigwise[run] in it, and the name of
+    a PersistentVolumeClaim in which all pods work. Raises NotFoundError for an unknown launcher, UsageError for what
+    does not fit.
     """
-    from rigwise.export.launchers import Job, script
+    from rigwise.export.launchers import Job, in_clouds, script
     from rigwise.layouts.runnable import check_layout
     from rigwise.run.limits import read_layout
 
@@ -83,9 +86,10 @@ def launch(
         nodes=where.nodes,
         per_node=where.node.count,
         device="cpu" if where.device.kind == "cpu" else "gpu",
-        accelerator=where.device.name.split("-")[0].upper(),
+        accelerator=in_clouds(where.device.name),
         hours=hours,
         image=image,
+        volume=volume,
         port=port,
     )
     return script(job, launcher)

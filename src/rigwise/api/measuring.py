@@ -343,3 +343,22 @@ def rate_of(row: Row) -> float | None:
 
     work = flop(Timed(kind=row.kind, which=row.which, sizes=row.sizes, seconds=row.value))
     return work / row.value if work else None
+
+
+def passes_of(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The pass of each small network that was measured, beside what the rest of the measurement says of it, seconds.
+
+    what: the operations that multiply. The prediction is of laws that were fitted without the network.
+    """
+    from rigwise.calibration.here import flop, passes
+
+    def says(parts: Sequence[Any]) -> str:
+        often: dict[str, int] = {}
+        for one in parts:
+            if flop(one):
+                often[one.kind] = often.get(one.kind, 0) + int(one.sizes["often"])
+        return ", ".join(f"{count} x {kind}" for kind, count in often.items())
+
+    return [
+        {"what": says(one.parts), "measured": one.measured, "predicted": one.predicted} for one in passes(_timed(rows))
+    ]

@@ -112,13 +112,13 @@ def _words() -> Mapping[str, Mapping[str, str]]:
 
 
 def _oversubscribed(r: Symptoms) -> Iterator[Cause]:
-    wanted = r.ranks * r.threads
+    wanted, fewer, s = r.ranks * r.threads, max(1, r.cores // r.ranks), "s" * (r.threads > 1)
     if wanted > r.cores:
         yield _cause(
             "cores oversubscribed",
             lost=r.lost("compute"),
-            evidence=f"{r.ranks} ranks of {r.threads} threads want {wanted} cores, {r.cores} are there",
-            fix=f"OMP_NUM_THREADS={max(1, r.cores // r.ranks)}, or fewer ranks",
+            evidence=f"{r.ranks} ranks of {r.threads} thread{s} want {wanted} cores, {r.cores} are there",
+            fix=f"OMP_NUM_THREADS={fewer}, or fewer ranks" if fewer < r.threads else "fewer ranks",
         )
 
 

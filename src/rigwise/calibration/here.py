@@ -25,6 +25,7 @@ _FOLDS = 6
 _LEAST_HEAPS = 3
 _LEAST_SPREAD = 0.03  # no two runs of a step agree better
 _UNKNOWN = 0.2  # where no pass was timed
+_FLOOR = 1e-9  # seconds: no pass is predicted shorter
 _PAIRS = 4  # that a line is drawn through
 _DECILES = 2 * Z80  # standard deviations between the first and the last decile
 
@@ -38,6 +39,18 @@ class LinkFit:
     bandwidth: float
     error: float
     worst: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """A pass of a small network, forward and back: seconds measured, and seconds predicted without it.
+
+    parts: the different operations that it is made of.
+    """
+
+    parts: Sequence[Timed]
+    measured: float
+    predicted: float
 
 
 def link_fit(collective: str, ranks: int, sizes: Sequence[float], seconds: Sequence[float]) -> LinkFit:
@@ -185,23 +198,30 @@ def _once(timed: Iterable[Timed]) -> float:
     return next((one.seconds for one in timed if one.kind == "step"), 0.0)
 
 
-def _left_out(timed: Sequence[Timed]) -> list[float]:
-    """ln(predicted/measured) of the pass of each probe, by curves that were fitted without it."""
+def passes(timed: Sequence[Timed]) -> list[Pass]:
+    """The pass of each probe, beside what curves say of it that were fitted without it."""
     groups = _probes(timed)
     rest = [one for one in timed if "probe" not in one.sizes and one.kind not in _APART]
     besides = _besides(timed)
-    errors = []
+    found = []
     for fold in range(min(_FOLDS, len(groups))):
         out = [number for number in groups if int(number) % _FOLDS == fold]
         kept = [one for number, own in groups.items() if number not in out for one in own if one.kind not in _APART]
         rates = Rates(curves=curves_of([*kept, *rest]))
         for number in out:
             whole = next((one.seconds for one in groups[number] if one.kind == "pass"), None)
-            seconds = [_said(one, rates) for one in groups[number] if one.kind not in _APART]
+            parts = [one for one in groups[number] if one.kind not in _APART]
+            seconds = [_said(one, rates) for one in parts]
             if whole and seconds and all(value is not None for value in seconds):
-                count = sum(one.sizes["often"] for one in groups[number] if one.kind not in _APART)
-                errors.append(log(max(sum(value or 0.0 for value in seconds) + besides * count, 1e-9) / whole))
-    return errors
+                count = sum(one.sizes["often"] for one in parts)
+                said = sum(value or 0.0 for value in seconds) + besides * count
+                found.append(Pass(parts=parts, measured=whole, predicted=max(said, _FLOOR)))
+    return found
+
+
+def _left_out(timed: Sequence[Timed]) -> list[float]:
+    """ln(predicted/measured) of the pass of each probe, by curves that were fitted without it."""
+    return [log(one.predicted / one.measured) for one in passes(timed)]
 
 
 def _said(one: Timed, rates: Rates) -> float | None:

@@ -29,6 +29,8 @@ class Queue:
     """What a queue is asked for."""
     image: str = ""
     """Container with rigwise[run] in it, for Kubernetes."""
+    volume: str = ""
+    """Name of a PersistentVolumeClaim in which all pods work, for Kubernetes."""
     name: str | None = None
     """Of the job; the task's by default."""
     port: int = 29500

@@ -94,6 +94,8 @@ _GROUPS = {
 _OWN = {"conv", "rig"}
 """Groups that do something themselves; the parser wants such an action imported, so only where the group is called."""
 
+_NO_RANKS = {"--help", "-h", "--nnodes"}  # words of `run` with which this process starts no ranks
+
 
 def build(words: Sequence[str] | None = None) -> App:
     """The app with every command registered by its import path. words: what is called; None where anything may be."""
@@ -127,6 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     as_json, plain = "--json" in words, "--no-color" in words
     try:
+        _read_ahead(words)
         code = build(words)(
             words,
             console=console(plain=plain),
@@ -143,6 +146,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return show(from_parser(error), as_json=as_json, plain=plain)
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         return show(from_exception(error, debug="--debug" in words), as_json=as_json, plain=plain)
+
+
+def _read_ahead(words: Sequence[str]) -> None:
+    """A run's ranks are forked from a process that reads torch for seconds: it is begun before this one reads the rest
+    of the command. Not where a launcher or an agent starts the ranks.
+    """
+    if words[:1] == ["run"] and len(words) > 1 and not _NO_RANKS & {word.partition("=")[0] for word in words}:
+        from rigwise.run.seats import seat
+        from rigwise.run.server_process import begin
+
+        if seat() is None:
+            begin()
 
 
 def options() -> list[str]:

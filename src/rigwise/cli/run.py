@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rigwise.run.job import StepRecord
     from rigwise.run.result import RunResult
 
+_FIRST_SPEAKS_S = 2.0
 _LINES = 10  # lines of progress where nobody watches a bar
 
 
@@ -153,7 +155,7 @@ def _on_hosts(
 
 def _here(task: str, layout: str, options: dict[str, Any], look: Look) -> int:
     """All ranks of this machine, or the one that a launcher started; the exit code."""
-    from rigwise.run.failures import ToldElsewhere
+    from rigwise.run.failures import LOST_CODE, ToldElsewhere
 
     first = api.speaks()
     try:
@@ -163,14 +165,20 @@ def _here(task: str, layout: str, options: dict[str, Any], look: Look) -> int:
     except ToldElsewhere as told:
         if told.says:
             look.note(Text(told.says))
-        return told.exit_code
+        return told.exit_code if told.exit_code == LOST_CODE else _after_the_first(told.exit_code)
     except KeyboardInterrupt:
         if first:
             raise
-        return EXIT_INTERRUPTED
+        return _after_the_first(EXIT_INTERRUPTED)
     if first:
         look.answer(report.to_dict, lambda screen: draw_run(screen, report, look.chatty))
     return 0
+
+
+def _after_the_first(code: int) -> int:
+    """The exit code, a little later: mpirun and others end all ranks when one leaves so, and the first has to speak."""
+    time.sleep(_FIRST_SPEAKS_S)
+    return code
 
 
 @contextmanager

@@ -23,13 +23,16 @@ from typing import Any
 from rigwise.errors import UsageError, check_whole, not_found
 from rigwise.export.subject import Exported, yaml
 
+_LARGER = ("a100-80gb", "v100-32gb")  # sold with two sizes of memory; the plain name is the smaller's
+_KINDS: Mapping[str, str] = MappingProxyType({"ada": "Ada", "ti": "Ti", "super": "SUPER"})
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """What is started. command: of one rank. per_node: ranks of a node. device: "gpu" or "cpu". accelerator: the device
-    as clouds name it. hours: what the queue is asked for. image: of a container, for Kubernetes. name: of the job.
+    as clouds name it. hours: what the queue is asked for. image: of a container, volume: a claim on a volume that all
+    pods share and work in, for Kubernetes. name: of the job.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Job:
     accelerator: str = ""
     hours: float = 24.0
     image: str = ""
+    volume: str = ""
     port: int = 29500
 
     def __post_init__(self) -> None:
@@ -109,14 +113,15 @@ def _container(job: Job) -> dict[str, Any]:
         "--master-port=$(MASTER_PORT)",
         "--no-python",
     ]
+    own = {"workingDir": _WORK} if job.volume else {}
     return {
         "name": "pytorch",  # the operator looks for this name
         "image": job.image or "python:3.12",
         "command": ["bash", "-c"],
         "args": [f"{_bash(inside)} {job.line}"],
         "resources": {"limits": limits},
-        "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}],
-    }
+        "volumeMounts": [{"name": name, "mountPath": place} for name, place in _mounts(job).items()],
+    } | own
 
 
 def _bash(words: list[str]) -> str:
@@ -124,11 +129,21 @@ def _bash(words: list[str]) -> str:
     return " ".join(word.replace("$(", '"${').replace(")", '}"') if "$(" in word else word for word in words)
 
 
-_SHM = [{"name": "shm", "emptyDir": {"medium": "Memory"}}]  # ranks of a node exchange through it
+_WORK = "/work"
+
+
+def _mounts(job: Job) -> dict[str, str]:
+    return {"shm": "/dev/shm", "work": _WORK} if job.volume else {"shm": "/dev/shm"}
+
+
+def _volumes(job: Job) -> list[dict[str, Any]]:
+    shared = {"name": "shm", "emptyDir": {"medium": "Memory"}}  # ranks of a node exchange through it
+    claim = {"name": "work", "persistentVolumeClaim": {"claimName": job.volume}}
+    return [shared, claim] if job.volume else [shared]
 
 
 def _kubernetes(job: Job) -> Exported:
-    pod = {"spec": {"containers": [_container(job)], "volumes": _SHM}}
+    pod = {"spec": {"containers": [_container(job)], "volumes": _volumes(job)}}
     replicas = {"Master": {"replicas": 1, "restartPolicy": "OnFailure", "template": pod}}
     if job.nodes > 1:
         replicas["Worker"] = {"replicas": job.nodes - 1, "restartPolicy": "OnFailure", "template": pod}
@@ -145,7 +160,7 @@ def _jobset(job: Job) -> Exported:
     own = {"RANK": {"valueFrom": {"fieldRef": {"fieldPath": _INDEX}}}}
     fixed = {"MASTER_ADDR": {"value": f"{job.name}-ranks-0-0.{job.name}"}, "MASTER_PORT": {"value": str(job.port)}}
     container = _container(job) | {"env": [{"name": key, **value} for key, value in (own | fixed).items()]}
-    pod = {"restartPolicy": "Never", "containers": [container], "volumes": _SHM}
+    pod = {"restartPolicy": "Never", "containers": [container], "volumes": _volumes(job)}
     spec = {
         "parallelism": job.nodes,
         "completions": job.nodes,
@@ -169,8 +184,8 @@ _INDEX = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
 
 
 def _image(job: Job) -> list[str]:
-    said = ["the output folder should lie on a volume that outlives the pod"]
-    return said if job.image else ["--image names a container that has rigwise[run] in it", *said]
+    said = [] if job.image else ["--image names a container that has rigwise[run] in it"]
+    return said if job.volume else [*said, "--volume names a claim on a volume that all pods share: the output's place"]
 
 
 def _skypilot(job: Job) -> Exported:
@@ -197,6 +212,21 @@ def _skypilot(job: Job) -> Exported:
         text=yaml(said),
         notes=("a task file of your own must be sent along: workdir, or file_mounts",),
     )
+
+
+def in_clouds(device: str) -> str:
+    """A device as SkyPilot's catalogues of clouds name it: without its form, with its memory where there are two.
+
+    >>> [in_clouds(name) for name in ("rtx-4090", "rtx-6000-ada", "a100-sxm-80gb", "h100-sxm-80gb")]
+    ['RTX4090', 'RTX6000-Ada', 'A100-80GB', 'H100']
+    """
+    first, *more = device.split("-")
+    if first == "rtx":
+        joined = 2 if more[0] == "pro" else 1
+        own = [_KINDS[word] for word in more[joined:] if word in _KINDS]
+        return "-".join(["RTX" + "".join(more[:joined]).upper(), *own])
+    twice = f"{first}-{more[-1]}" if more else ""
+    return twice.upper() if twice in _LARGER else first.upper()
 
 
 LAUNCHERS: Mapping[str, Callable[[Job], Exported]] = MappingProxyType(

@@ -61,11 +61,6 @@ LIMITS = (
         instead=lambda layout: layout.but(ep=1),
     ),
     Limit(
-        key="schedule",
-        broken=lambda layout: layout.schedule == "zero_bubble" and layout.zero > 1 and layout.shard > 0,
-        instead=lambda layout: layout.but(schedule="1f1b"),  # copies wait for each other
-    ),
-    Limit(
         key="shard",
         broken=lambda layout: bool(layout.shard) and not _hybrid(layout),
         instead=lambda layout: layout.but(shard=0),

@@ -142,12 +142,13 @@ def _balanced_sizes(model: Model, cost: NDArray[np.float64], owners: Counts, chu
 
 
 def most_chunks(model: Model) -> int:
-    """The longest pipeline: a layer a chunk, and chunks of their own for what stands before and after the layers.
+    """The longest pipeline: a layer a chunk, and chunks of their own for what stands before and after the layers, where
+    that is more than the loss.
 
     >>> most_chunks(Model(name="toy", family="mlp", blocks=(Block(name="a", operations=(), boundary=1, count=3),)))
     3
     """
-    roles = {block.role for block in model.blocks}
+    roles = {block.role for block in model.blocks if any(o.parameters or o.kind != "stream" for o in block.operations)}
     return model.units + ("first" in roles) + ("last" in roles)
 
 

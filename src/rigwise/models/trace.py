@@ -11,6 +11,7 @@ Recomputation that the module does itself counts as backward work.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -295,9 +296,7 @@ def _resized(given: Any, dim: int, size: int) -> Any:
 
 
 def _like(tensor: torch.Tensor, dim: int, size: int) -> torch.Tensor:
-    shape = list(tensor.shape)
-    shape[dim] = size
-    return tensor.new_empty(shape, device="meta")
+    return tensor.new_empty([*tensor.shape[:dim], size, *tensor.shape[dim + 1 :]], device="meta")
 
 
 def _mapped(given: Any, change: Callable[[Any], Any]) -> Any:
@@ -354,6 +353,7 @@ def _on_fake() -> Iterator[None]:
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
 
+    logging.getLogger("torch._subclasses.fake_tensor").setLevel(logging.CRITICAL)  # what it tells is raised, too
     fused = torch._C._get_mkldnn_enabled()
     torch._C._set_mkldnn_enabled(False)  # its recurrent kernel would hide the products inside
     try:

@@ -14,7 +14,7 @@ DEVICES = ("auto", "cpu", "cuda")
 BACKENDS = ("auto", "mpi")
 MOST_LOADERS = 64  # processes beside one rank; more are a slip of the keyboard
 # What torch.export reads at its first use: 0.9 s of every rank otherwise.
-_CAPTURE = ("torch.export._trace", "sympy.tensor.tensor")
+_CAPTURE = ("rigwise.run.parallel.tracer", "sympy.tensor.tensor")
 MOST_PATIENCE_S = 86_400.0
 PARTS = ("loader", "forward", "backward", "communication", "optimizer")
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import resource
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -37,6 +40,18 @@ def libraries(device: torch.device) -> int:
     """Bytes of files that the process has read so far, which are its libraries' code: it grows while they are first
     used, and the kernel may take it back. 0 on a GPU, and where /proc does not tell it apart."""
     return _said("RssFile") if device.type == "cpu" and _STATUS.exists() else 0
+
+
+def let_go(tensors: Iterable[torch.Tensor], kept: Iterable[torch.Tensor]) -> None:
+    """Empty the tensors whose memory none of the kept ones use; a read of one then fails, instead of being out of date.
+    What was freed goes back to the kernel where the C library can do that (glibc).
+    """
+    used = {tensor.untyped_storage().data_ptr() for tensor in kept}
+    for tensor in tensors:
+        if tensor.untyped_storage().data_ptr() not in used:
+            tensor.data = tensor.data.new_empty(0)
+    with suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _said(key: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import sys
 import traceback
 from collections.abc import Mapping
@@ -52,6 +53,9 @@ _LOST = (
     "Gloo connectFullMesh failed",
     "NCCL communicator was aborted",
 )
+_PLACES = re.compile(
+    r"Got the following error when running the callback: |\b(Dist\w+|Runtime)Error: |\[[^][ ]*/[^][ ]*:\d+\] "
+)
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
@@ -86,7 +90,7 @@ def _report(error: Exception, job: Job, rank: int) -> dict[str, Any]:
     if isinstance(inner, (dist.DistNetworkError, dist.DistBackendError, dist.DistStoreError)) or any(
         words in text for words in _LOST
     ):
-        return {"error": "lost", "says": text, "rule": "", "nearest": ""}
+        return {"error": "lost", "says": _plain(text), "rule": "", "nearest": ""}
     if isinstance(inner, RigwiseError):
         return inner.to_dict()
     if isinstance(inner, MemoryError) or any(words in text for words in _NO_MEMORY):
@@ -98,6 +102,15 @@ def _report(error: Exception, job: Job, rank: int) -> dict[str, Any]:
     if isinstance(error, TaskCodeError):
         return blame(inner, locate(job.task)[0], f"{who}: the task's {error}").to_dict()
     return RigwiseError(f"{who}: {type(inner).__name__}: {text}").to_dict()
+
+
+def _plain(text: str) -> str:
+    """What gloo says, without the lines of its source and its advice.
+
+    >>> _plain("[/a/gloo/pair.cc:537] Read error [10.0.0.1]:16: Connection reset by peer. This is typically caused by")
+    'Read error [10.0.0.1]:16: Connection reset by peer'
+    """
+    return re.split(r"\.? This is typically| Check the logs| Exception raised from", _PLACES.sub("", text))[0]
 
 
 def _train(job: Job, rank: int, reporter: Reporter, stop: Stop, group: AbstractContextManager[Ranks]) -> None:
@@ -112,9 +125,21 @@ def _train(job: Job, rank: int, reporter: Reporter, stop: Stop, group: AbstractC
         task.model.to(ranks.device).train()
         with asking("data"):
             feed = Feed(task.data, job.seed, data_place(job.layout, rank))
+        _same_everywhere(ranks.gather(feed.seen))
         batch = job.batch or feed.own_batch or task.batch
         mesh = Mesh.join(settle(job.layout, batch, job.whole), ranks.device)
         _train_task(job, task, ranks, feed, mesh, batch, base, reporter, stop)
+
+
+def _same_everywhere(seen: list[str]) -> None:
+    """Refuse data that differ from rank to rank: each would train on its part of another batch."""
+    other = next((rank for rank, what in enumerate(seen) if what != seen[0]), 0)
+    if other:
+        raise UsageError(
+            f"rank 0 has {seen[0]}, rank {other} has {seen[other]}",
+            rule="every rank takes its part of one and the same global batch",
+            nearest="a seed for what shuffles them, and the same files on every host",
+        )
 
 
 def data_place(layout: Layout, rank: int) -> int:
@@ -139,6 +164,7 @@ def _train_task(
     parallel = _parallel(task, mesh, feed, batch, share, job.seed, clock)
     layout = parallel.layout
     own = {"task": job.task, "batch": batch, "seed": job.seed, "settings": dict(job.settings)}
+    own |= {"data": feed.seen} if feed.indexed else {}
     setting = Setting(
         layout=layout,
         batch=batch,

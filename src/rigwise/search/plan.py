@@ -14,8 +14,9 @@ from rigwise.cost.record import Estimate
 from rigwise.cost.timeline import Timeline, timeline
 from rigwise.errors import InfeasibleError, UsageError
 from rigwise.hardware.cluster import Cluster
-from rigwise.layouts.layout import Layout
+from rigwise.layouts.layout import OFFLOAD, Layout
 from rigwise.layouts.rules import RULES
+from rigwise.layouts.runnable import OFFLOADED
 from rigwise.search.exact import OBJECTIVES, Found, Row, anything_fits, search
 from rigwise.search.mixed import choices, mixed_axes, with_choice
 from rigwise.search.reasons import walk_says, why
@@ -84,8 +85,9 @@ def plan(
     """Rank every legal layout that fits.
 
     objective: time, cost, energy or memory. fix: axes held at one value. every: all options of every axis; otherwise
-    offloading is looked at only where nothing fits without. Raises InfeasibleError with the binding constraint and the
-    smallest change that lifts it, UsageError for an unknown objective or axis.
+    offloading is looked at only where nothing fits without, and that of weights, which `run` does not do, only where
+    that of all else is not enough. Raises InfeasibleError with the binding constraint and the smallest change that
+    lifts it, UsageError for an unknown objective or axis.
     """
     _check(objective, top, question)
     started = time.perf_counter()
@@ -148,8 +150,11 @@ def _search(
     model, cluster, batch = question.model, question.cluster, question.batch
     on = fixed(axes(model, cluster, batch, every=every), fix)
     found = search(question, space(model, cluster, on, precision), objective=objective, top=top)
-    if not found.feasible and not every and "offload" not in fix and cluster.node.host_link is not None:
-        on = fixed(axes(model, cluster, batch, offload=True), fix)
+    spare = not every and "offload" not in fix and cluster.node.host_link is not None
+    for offload in (OFFLOADED, OFFLOAD) if spare else ():  # first what run can do, then what other frameworks can
+        if found.feasible:
+            break
+        on = fixed(axes(model, cluster, batch, offload=offload), fix)
         found = search(question, space(model, cluster, on, precision), objective=objective, top=top)
     found = _with_mixed(question, found, on, precision, objective, top)
     if not found.legal:

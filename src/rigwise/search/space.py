@@ -52,7 +52,9 @@ class Axes:
     schedule: Sequence[str] = ("1f1b",)
 
 
-def axes(model: Model, cluster: Cluster, batch: int, *, every: bool = False, offload: bool = False) -> Axes:
+def axes(
+    model: Model, cluster: Cluster, batch: int, *, every: bool = False, offload: Sequence[str] = ("none",)
+) -> Axes:
     """The axes worth searching for a model on a cluster.
 
     every: besides, offloading, gathered sequences that are kept (`sp=keep`), micro-batches of more than 131,072 tokens,
@@ -76,7 +78,7 @@ def axes(model: Model, cluster: Cluster, batch: int, *, every: bool = False, off
         recompute=RECOMPUTE if has_core else ("none", "full"),
         fused=(True, False) if every else (True,),
         overlap=OVERLAP if every else ("dp+tp", "dp"),
-        offload=OFFLOAD if every or offload else ("none",),
+        offload=OFFLOAD if every else offload,
     )
 
 

@@ -10,11 +10,17 @@ from rigwise.hardware.detect import cores
 
 
 def measure(said: dict[str, Any], progress: Callable[..., None]) -> Mapping[str, Any]:
-    """Measure at every setting and write it to the user's history; a product's rate stands beside its time."""
+    """Measure at every setting and write it to the user's history; a product's rate stands beside its time, and what
+    was measured of each small network beside what the rest says of it."""
     settings = api.settings_here(cores())
     parts = sum(1 + len(api.parts_of(ranks, first=i == 0)) for i, (ranks, _) in enumerate(settings))
     found = api.measure(**said, settings=settings, on_part=Heard(parts, progress))
-    return {"settings": [{**one.to_dict(), "rows": [_with_rate(row) for row in one.rows]} for one in found]}
+    return {"settings": [_told(one) for one in found]}
+
+
+def _told(one: Any) -> dict[str, Any]:
+    rows = [{**row.to_dict(), "rate": api.rate_of(row)} for row in one.rows]
+    return {**one.to_dict(), "rows": rows, "passes": api.passes_of(one.rows)}
 
 
 class Heard:
@@ -29,7 +35,3 @@ class Heard:
             self._seen.append(what)
         done = 100 * min(len(self._seen) - 1, self._all - 1) + round(100 * share)
         self._progress(done, 100 * self._all, stage=what)
-
-
-def _with_rate(row: Any) -> dict[str, Any]:
-    return {**row.to_dict(), "rate": api.rate_of(row)}

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from rigwise.errors import LaunchError, RigwiseError
+from rigwise.export.frameworks import FRAMEWORKS
 from rigwise.web.built import PAGE, missing
 from rigwise.web.rooms import LAST, rooms
 from rigwise.web.verbs import VERBS, payload
@@ -54,6 +55,11 @@ def report(
     rest = {key: value for key, value in said.items() if key not in ("objective", "top", "fix", "full")}
     with suppress(RigwiseError):
         text = _with(text, answers, {key_of("scale", rest): _answer("scale", rest, folder)}, shown, {}, page)
+    best = {**rest, "layout": found["layouts"][0]["spelling"]}
+    for name in FRAMEWORKS:
+        with suppress(RigwiseError):
+            asked = {**best, "to": name}
+            text = _with(text, answers, {key_of("export", asked): _answer("export", asked, folder)}, shown, {}, page)
     for step in steps[1:]:
         text = _with(text, answers, dict([step]), shown, {}, page)
     return text

@@ -6,6 +6,7 @@ import ast
 import shlex
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -89,6 +90,16 @@ def test_a_yaml_reader_finds_nodes_devices_and_the_command(launcher: str) -> Non
         run = container["args"][0]
     assert ODD in shlex.split(run.replace("\\\n", " "))
     assert subprocess.run(["bash", "-n", "-c", run], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("launcher", ["kubernetes", "jobset"])
+def test_all_pods_work_in_the_volume_that_is_named(launcher: str) -> None:
+    said = script(replace(JOB, volume="disk"), launcher)
+    pods = said.text.count("containers:")
+    for words in ('claimName: "disk"', 'workingDir: "/work"', 'mountPath: "/work"'):
+        assert said.text.count(words) == pods
+    assert not said.notes
+    assert "volume" in script(JOB, launcher).notes[-1]
 
 
 def test_what_cannot_be_is_refused() -> None:

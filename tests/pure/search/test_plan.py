@@ -11,6 +11,7 @@ from rigwise.cost.estimate import Question
 from rigwise.cost.money import Rates
 from rigwise.errors import InfeasibleError, UsageError
 from rigwise.layouts.rules import broken
+from rigwise.layouts.runnable import not_run
 from rigwise.models.zoo import load
 from rigwise.search.plan import plan
 from rigwise.search.scale import devices_warnings, part_of, scale
@@ -63,6 +64,12 @@ def test_nothing_fits_names_the_constraint_and_what_would_do() -> None:
 def test_offload_is_tried_before_giving_up() -> None:
     tight = replace(ASK, cluster=selene(1, replace(A100, memory=40 * 2.0**30)), batch=8)
     assert plan(tight).best.layout.offload != "none"
+
+
+def test_offload_that_run_does_comes_before_what_it_does_not() -> None:
+    tight = replace(ASK, cluster=selene(1, replace(A100, memory=60 * 2.0**30)), batch=8)
+    found = [row.layout for row in plan(tight).layouts]
+    assert not any(not_run(layout) for layout in found)
 
 
 def test_no_legal_layout_says_so() -> None:

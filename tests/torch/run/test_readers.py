@@ -171,6 +171,17 @@ def test_a_hugging_face_dataset_gives_its_columns(tmp_path: Path) -> None:
         hub(rows, inputs="z", targets="y")
 
 
+def test_a_stream_that_a_buffer_shuffles_is_gone_through_again() -> None:
+    datasets = pytest.importorskip("datasets", reason="Hugging Face's datasets is not installed")
+    rows = datasets.Dataset.from_dict({"x": list(range(40)), "y": list(range(40))}).to_iterable_dataset()
+    stream = hub(rows.shuffle(seed=0, buffer_size=10).map(dict), inputs="x", targets="y", batch=4)
+    assert Feed(stream, 0, 0).position() is None  # what is in the buffer is not in the dataset's own position
+    deal = Feed(stream, 0, 0).deal(batch=4, share=slice(0, 4), start=0)
+    whole = [next(deal)[0].tolist() for _ in range(12)]  # over the end of an epoch
+    resumed = Feed(stream, 0, 0).deal(batch=4, share=slice(0, 4), start=5)
+    assert [next(resumed)[0].tolist() for _ in range(7)] == whole[5:]
+
+
 def written(path: Path, data: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
@@ -205,8 +216,9 @@ BROKEN: list[tuple[Callable[[Path], Any], type[RigwiseError], str]] = [
     (lambda p: write_tokens(p / "a.bin", [np.array([0.5])]), UsageError, r"\(float64\) do not fit"),
     (lambda p: images(p / "none"), NotFoundError, "no folder"),
     (lambda p: images(p), UsageError, "no pictures in"),
-    (lambda p: images(written(p / "c" / "x.png", b"no picture").parents[1])[0], UsageError, "x.png cannot be read"),
-    (lambda p: images(written(p / "c" / "x.png", picture(1)[:40]).parents[1])[0], UsageError, "x.png cannot be read"),
+    (lambda p: images(written(p / "c" / "x.png", b"").parents[1]), UsageError, "x.png is empty"),
+    (lambda p: images(written(p / "c" / "x.png", b"no picture").parents[1])[0], UsageError, "x.png is no picture"),
+    (lambda p: images(written(p / "c" / "x.png", picture(1)[:50]).parents[1])[0], UsageError, "x.png cannot be read"),
     (lambda p: arrays(p / "x.npy", p / "y.npy"), NotFoundError, "no array file at .*x.npy"),
     (lambda p: arrays(written(p / "x.npz", b"no archive")), UsageError, "x.npz cannot be read"),
     (lambda p: arrays(written(p / "x.npy", array(3)[:-4]), np.zeros(2)), UsageError, "x.npy cannot be read"),

@@ -1,4 +1,4 @@
-// Which names fit what somebody typed: all words must be there; what begins so comes first.
+// Which names fit what somebody typed: all words must be there; what is called so comes first, then what begins so.
 
 export interface Item {
   name: string;
@@ -14,7 +14,8 @@ export function matching(items: Item[], typed: string, most: number): Item[] {
   for (const item of items) {
     const name = squash(item.name);
     const all = name + squash(item.says);
-    if (words.every((word) => all.includes(word))) found.push([name.startsWith(words[0]!) ? 0 : name.includes(words[0]!) ? 1 : 2, item]);
+    const rank = name === words.join('') ? 0 : name.startsWith(words[0]!) ? 1 : name.includes(words[0]!) ? 2 : 3;
+    if (words.every((word) => all.includes(word))) found.push([rank, item]);
   }
   return found.sort((a, b) => a[0] - b[0]).slice(0, most).map(([, item]) => item);
 }

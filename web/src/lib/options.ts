@@ -16,14 +16,15 @@ export const axis = (name: string, more: Option = {}): Option => {
     nameGap: 30,
     nameTextStyle: { color: soft, fontSize: 12 },
     axisLine: { lineStyle: { color: line } },
-    splitLine: { lineStyle: { color: line, width: 0.5 } },
     ...more,
+    splitLine: { ...(more.splitLine as Option | undefined), lineStyle: { color: line, width: 0.5 } },
     axisLabel: { color: soft, hideOverlap: true, ...(more.axisLabel as Option | undefined) },
   };
 };
 
 export const legend = (more: Option = {}): Option => ({
   type: 'plain',
+  selectedMode: false, // what is shown is what the address says
   textStyle: { color: ink().text, fontSize: 12 },
   itemWidth: 12,
   itemHeight: 12,

@@ -500,6 +500,13 @@ export interface MeasuredLink {
   worst: number;
 }
 
+/** A pass of a small network, forward and back: seconds measured, and predicted by what was measured without it. */
+export interface MeasuredPass {
+  what: string;
+  measured: number;
+  predicted: number;
+}
+
 /** One thing timed. value: the median, in the metric's unit. rate: FLOP/s, of what multiplies. */
 export interface MeasuredRow {
   metric: string;
@@ -522,6 +529,7 @@ export interface MeasuredSetting {
   doubts: string[];
   links: MeasuredLink[];
   rows: MeasuredRow[];
+  passes: MeasuredPass[];
 }
 
 /** The names that can be said. */

@@ -11,11 +11,13 @@ A Dataset may say more of itself than torch's do (readers/ has such): `gather(ro
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, count
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_leaves
 from torch.utils.data import TensorDataset, default_collate
 
 from rigwise.errors import UsageError
@@ -23,6 +25,7 @@ from rigwise.models.trace import is_dataset
 from rigwise.run.seeds import LOADING, order, reseed
 
 Batch = tuple[Any, Any]  # input and target
+_LETTERS = 12
 
 
 def cut(tree: Any, start: int, stop: int) -> Any:
@@ -43,6 +46,15 @@ def place(tree: Any, device: torch.device) -> Any:
     if not isinstance(tree, torch.Tensor):
         raise no_tensor(tree)
     return tree.to(device, non_blocking=True)
+
+
+def digest(tree: Any) -> str:
+    """A few letters that differ where the numbers do."""
+    seen = hashlib.sha256()
+    for leaf in tree_leaves(tree):
+        is_tensor = isinstance(leaf, torch.Tensor)
+        seen.update(leaf.cpu().contiguous().view(-1).view(torch.uint8).numpy() if is_tensor else repr(leaf).encode())
+    return seen.hexdigest()[:_LETTERS]
 
 
 def no_tensor(value: Any) -> UsageError:
@@ -89,6 +101,11 @@ class Feed:
     def own_batch(self) -> int | None:
         """The global batch that the data fixes by coming in batches; None for a Dataset."""
         return size(self._first[0][0]) if self._first else None
+
+    @property
+    def seen(self) -> str:
+        """What tells these data from others: how many samples, or what they begin with."""
+        return f"{len(self.data)} samples" if self.indexed else f"batches that begin with {digest(self._first[0])}"
 
     def position(self) -> Mapping[str, Any] | None:
         """Where an iterable stands, if it can say so (`state_dict`); whatever else can be found from the step alone."""

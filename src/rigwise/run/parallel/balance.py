@@ -136,6 +136,7 @@ def _model(name: str, pieces: list[Piece], facts: Facts) -> Model:
                 Operation(
                     name="all",
                     kind="stream",
+                    parameters=float(any(event.weights for event in piece.events)),
                     flops=sum(event.flops for event in piece.events),
                     flops_backward=sum(event.flops_backward for event in piece.events),
                 ),

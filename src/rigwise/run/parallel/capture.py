@@ -59,13 +59,15 @@ def capture(
     Raises UsageError for what cannot be traced.
     """
     refuse_recurrent(model)
+    from rigwise.run.parallel.tracer import export  # half a second and 12 MiB, which other layouts do without
+
     args, keywords = _arguments(inputs) if loss is None else ((inputs, targets), {})
     modes = [module.training for module in model.modules()]
     buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]  # tracing counts a batch norm's batch
     model.train()
     try:
         with _quiet(), opaque_mixtures(model), _with_loss(model, loss):
-            program = torch.export.export(model, args, keywords, strict=False)
+            program = export(model, args, keywords, strict=False)
             traced = program.module(check_guards=False)
     except Exception as error:
         raise _refused(model, error) from error

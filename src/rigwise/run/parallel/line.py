@@ -7,6 +7,7 @@ of the last micro-batch, and under zero 2 and 3 of each; where weight gradients 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -50,6 +51,7 @@ class Line:
         self.mesh, self.clock, self.experts = mesh, clock, frozenset(experts)
         self.stages = Stages(graph, mesh, mesh.layout.pipeline, dtype)
         self.sharded = bool(mesh.layout.zero) and mesh.size("dp", "cp") > 1
+        self._reached: dict[nn.Module, set[Any]] = defaultdict(set)  # shards of a chunk with a gradient in this step
         self.late = mesh.layout.schedule == "zero_bubble"
         if self.sharded:
             self._refuse_twice_held()
@@ -67,7 +69,7 @@ class Line:
         """Around the weight gradients of a micro-batch that were put off."""
         yield
         if last or self.mesh.layout.zero > 1:
-            scatter(module, self.mesh.layout.zero, last)
+            scatter(module, self.mesh.layout.zero, last, self._reached[module])
 
     def book(self, book: Iterable[Held]) -> list[Held]:
         """What this rank holds, of the book of all stages."""

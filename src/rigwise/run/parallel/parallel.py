@@ -19,6 +19,7 @@ from rigwise.run.compress.prepare import prepare as prepare_exchange
 from rigwise.run.compress.prepare import ready
 from rigwise.run.compress.two_phase import ring_bytes
 from rigwise.run.feeding.feed import cut, place, size
+from rigwise.run.memory import let_go
 from rigwise.run.parallel.agreement import check_draws, check_models, check_samples
 from rigwise.run.parallel.blocks import shared_out
 from rigwise.run.parallel.capture import capture
@@ -32,7 +33,7 @@ from rigwise.run.parallel.offload import activations_on_host, optimizer_on_host
 from rigwise.run.parallel.probe import Probe, probe
 from rigwise.run.parallel.recompute import calls_attention, mark_units, recompute_graph, recompute_module
 from rigwise.run.parallel.regather import gathering_again
-from rigwise.run.parallel.sharing import micro_batch, replicate, shard, shards
+from rigwise.run.parallel.sharing import local, micro_batch, replicate, shard, shards
 from rigwise.run.parallel.stages import prepare
 from rigwise.run.parallel.tensor import Along, tensor_parallel
 
@@ -93,6 +94,10 @@ class Parallel:
     def held(self) -> tuple[Held, ...]:
         """Which piece of which parameter and buffer of the whole model this rank holds."""
         return self._book
+
+    def tensors(self) -> list[torch.Tensor]:
+        """This rank's memory of all parameters and buffers."""
+        return [local(tensor) for tensor in (*self.module.parameters(), *self.module.buffers())]
 
     def take_sent(self) -> int | None:
         """Bytes of gradients that this rank sent to other copies since it was last asked, or would send in a step over
@@ -175,7 +180,8 @@ def parallelize(
     model: whole and alike on all ranks, on this rank's device. inputs: one micro-batch as it will come (a tensor, a
     tuple or a dict of tensors, samples first); with targets and loss too, the loss is fitted with the model, so that a
     vocabulary's logits stay cut. cuts: module -> "columns" or "rows", tensor cuts that a person asks for; None chooses.
-    The model's own parameters are used where a rank holds them whole, so do not use the model beside it.
+    The model's own parameters are used where a rank holds them whole, and those that it holds no more, or pieces of,
+    are left empty: do not use the model beside it.
     UsageError: a layout whose ranks are not there, a model that cannot be captured or has nothing to cut.
     """
     wanted = Layout.parse(layout, precision="float32") if isinstance(layout, str) else layout
@@ -190,7 +196,25 @@ def parallelize(
     if wanted.tp > 1 or wanted.ep > 1 or wanted.zero or wanted.blocks:
         check_models(model, where)
     seen = probe(model, loss, place(inputs, where.device), place(targets, where.device)) if loss is not None else None
-    names = state_names(model)
+    tensors = [*model.parameters(), *model.buffers()]
+    made = _made(model, where, inputs, targets, loss, cuts, seen, clock)
+    if _is_cut(wanted):
+        let_go(tensors, made.tensors())
+    return made
+
+
+def _made(
+    model: nn.Module,
+    where: Mesh,
+    inputs: Any,
+    targets: Any,
+    loss: Loss | None,
+    cuts: Mapping[str, str] | None,
+    seen: Probe | None,
+    clock: Clock | None,
+) -> Parallel:
+    """What parallelize makes of a module that was looked at."""
+    wanted, names = where.layout, state_names(model)
     pieces = expert_parallel(model, where) if wanted.ep > 1 else {}
     module, book = _cut(model, where, inputs, targets, loss, cuts)
     book = [held.inside(pieces[held.name]) if held.name in pieces else held for held in book]

@@ -129,9 +129,13 @@ def _after_backward(module: nn.Module, *, sharing: bool, giving_back: bool) -> N
     sharded.set_requires_gradient_sync(sharing)
 
 
-def scatter(module: nn.Module, zero: int, last: bool) -> None:
+def scatter(module: nn.Module, zero: int, last: bool, reached: set[Any]) -> None:
     """Share out the whole gradients of a sharded module after a micro-batch: fully_shard does so in the backward pass,
     which is over before weight gradients that were put off are there; torch's own pipelines call the same three.
+
+    reached: what had a gradient in this step, kept from one call to the next. Gradients that are not put off (biases,
+    norms) may have gone with the micro-batch before, whose pass came after this one's; they are then sent as zeros, as
+    what is summed until the copies meet has one shape.
     """
     from torch.distributed.fsdp import fully_shard
 
@@ -140,9 +144,22 @@ def scatter(module: nn.Module, zero: int, last: bool) -> None:
     root = fully_shard.state(module)  # type: ignore[attr-defined]
     for state in root._state_ctx.all_states:
         for group in state._fsdp_param_groups:
+            _fill(group.fsdp_params, reached)
             group.post_backward()
+    if last:
+        reached.clear()
     root._root_post_backward_final_callback()
     keep_whole(module)
+
+
+def _fill(sharded: Iterable[Any], reached: set[Any]) -> None:
+    """Zeros for gradients that are not there this time; what never had one in this step is left without."""
+    for parameter in sharded:
+        whole = parameter.unsharded_param
+        if whole.grad is not None or parameter.unsharded_accumulated_grad is not None:
+            reached.add(parameter)
+        elif parameter in reached:
+            whole.grad = torch.zeros(whole.shape, dtype=whole.dtype, device=whole.device)
 
 
 def inner(module: nn.Module) -> nn.Module:

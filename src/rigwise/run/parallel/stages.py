@@ -63,7 +63,7 @@ class Stages:
         measure(graph, mesh.device, dtype)
         parts = cut(graph, starts(graph, layout.pp * layout.vpp))
         stage = mesh.coordinate("pp")
-        self.parts = parts
+        self._last = parts[-1].number  # of the others nothing is kept: they hold the weights of other ranks
         self.chunks = [self._chunk(part) for part in parts if part.number % layout.pp == stage]
         lines = [_line(mesh, other) for other in range(mesh.world // layout.pp)]
         self.tied = Tied.join(parts, lines, mesh.rank) if layout.pp > 1 else Tied(groups={})
@@ -78,7 +78,7 @@ class Stages:
     @property
     def is_last(self) -> bool:
         """Does this rank see the loss?"""
-        return self.chunks[-1].part.number + 1 == len(self.parts)
+        return self.chunks[-1].part.number == self._last
 
     def wrap(self, number: int, module: nn.Module, before: Callable[[bool], AbstractContextManager[Any]]) -> None:
         """Run a chunk through a wrapped module. before: entered for each backward pass, told if it is the last."""

@@ -32,14 +32,19 @@ class HubRows(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
 
 class HubStream:
-    """Global batches of a streamed dataset, in its own order; where it stands is kept in checkpoints."""
+    """Global batches of a streamed dataset, in its own order.
+
+    Where it stands is kept in checkpoints, unless a buffer of rows shuffles it: what lies in the buffer is not in what
+    the dataset tells of its position, so a resumed run goes through all rows that were before.
+    """
 
     def __init__(self, rows: Any, inputs: str, targets: str, batch: int) -> None:
         self.rows = rows
         self.names = inputs, targets
         self.batch = batch
-        self.state_dict = rows.state_dict
-        self.load_state_dict = rows.load_state_dict
+        if not _buffered(getattr(rows, "_ex_iterable", None)):
+            self.state_dict = rows.state_dict
+            self.load_state_dict = rows.load_state_dict
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         waiting: list[Mapping[str, Any]] = []
@@ -57,11 +62,11 @@ def hub(rows: Any, *, inputs: str, targets: str, batch: int | None = None) -> Hu
     rows: a Dataset; or an IterableDataset (streaming=True), shuffled by its own `shuffle`, with batch: the global batch
     that it is then cut into. Columns hold numbers: tokenized text, labels, pictures as arrays.
     """
-    if not hasattr(rows, "with_format"):
+    if isinstance(rows, Mapping) or not hasattr(rows, "with_format"):
         raise UsageError(
             f"hub of a {type(rows).__name__}",
             rule="rows is a datasets.Dataset or IterableDataset",
-            nearest="one split of it, as dataset['train']" if isinstance(rows, Mapping) else "",
+            nearest=f"one split of it, as dataset[{next(iter(rows), 'train')!r}]" if isinstance(rows, Mapping) else "",
         )
     names = rows.column_names
     for name in (inputs, targets):
@@ -74,6 +79,12 @@ def hub(rows: Any, *, inputs: str, targets: str, batch: int | None = None) -> Hu
     if batch is None:
         raise UsageError("a streamed dataset without batch", rule="data that is iterated decides the global batch")
     return HubStream(rows, inputs, targets, batch)
+
+
+def _buffered(source: Any) -> bool:
+    """Does something shuffle rows in a buffer? True where it cannot be seen."""
+    inner = [getattr(source, "ex_iterable", None), *getattr(source, "ex_iterables", ())]
+    return source is None or hasattr(source, "buffer_size") or any(_buffered(one) for one in inner if one is not None)
 
 
 def _plain(value: Any) -> Any:

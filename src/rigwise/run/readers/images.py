@@ -16,6 +16,7 @@ from rigwise.run.readers.paths import missing
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
 _LARGEST = 255.0
+_WHOLE = "a picture is whole and of a known format"
 Transform = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -61,6 +62,9 @@ def images(folder: str | Path, *, size: int | None = None, transform: Transform 
         raise UsageError(
             f"no pictures in {root}", rule=f"pictures lie in folder/CLASS/ and end in {', '.join(SUFFIXES)}"
         )
+    empty = next((path for path, _ in files if path.stat().st_size == 0), None)
+    if empty is not None:
+        raise UsageError(f"{empty} is empty", rule=_WHOLE)
     return Images(files, classes, size, transform)
 
 
@@ -77,8 +81,10 @@ def decoded(data: bytes, name: str, size: int | None) -> torch.Tensor:
     try:
         with Image.open(io.BytesIO(data)) as opened:
             picture = opened.convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise UsageError(f"{name} cannot be read: {error}", rule="a picture is whole and of a known format") from error
+    except UnidentifiedImageError as error:
+        raise UsageError(f"{name} is no picture that Pillow knows", rule=_WHOLE) from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UsageError(f"{name} cannot be read: {error}", rule=_WHOLE) from error
     if size is not None:
         scale = size / min(picture.size)
         wide, high = (max(size, round(side * scale)) for side in picture.size)

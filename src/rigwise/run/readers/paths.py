@@ -23,11 +23,11 @@ def files_of(where: Where, suffixes: tuple[str, ...], what: str) -> list[Path]:
     if not found:
         raise NotFoundError(
             f"no {what} at {str(where)!r}",
-            rule=f"a {what} is a file, a pattern, or a folder of {' or '.join(suffixes)}",
+            rule=f"what is read is a file, a pattern, or a folder of {' or '.join(suffixes)}",
         )
     for file in found:
         if file.stat().st_size == 0:
-            raise UsageError(f"{what} {file} is empty", rule=f"a {what} holds samples")
+            raise UsageError(f"{what} {file} is empty", rule="what is read holds samples")
     return found
 
 

@@ -52,7 +52,11 @@ class Shards(Dataset[tuple[Any, Any]]):
 
     def __getitem__(self, row: int) -> tuple[Any, Any]:
         sample = self._samples[row]
-        return self.decode({part: self._read(sample, *place) for part, place in sample.parts.items()})
+        try:
+            return self.decode({part: self._read(sample, *place) for part, place in sample.parts.items()})
+        except UsageError as error:
+            where = f"{self.files[sample.file]}, sample {sample.name}"
+            raise UsageError(f"{where}: {error.says}", rule=error.rule, nearest=error.nearest) from error
 
     def rows_of(self, seed: int, epoch: int, batch: int) -> torch.Tensor:
         """The order of an epoch for batches of this size: all shards in a row, cut into lanes."""
@@ -81,8 +85,8 @@ def shards(
     """WebDataset tar files as a Dataset of (input, target).
 
     where: a tar, a pattern, or a folder of .tar files. inputs and targets: the endings of a sample's parts, read by
-    what they are: pictures (scaled to size, as `images` does), .npy, .cls and .txt of one number, .json. decode: takes
-    all parts (ending -> bytes) instead. Every tar is looked through once, its headers only.
+    what they are: pictures (scaled to size, as `images` does), .npy, .cls and .txt of one number, .json; every sample
+    has both. decode: takes all parts (ending -> bytes) instead. Every tar is looked through once, its headers only.
     """
     files = files_of(where, (".tar",), "tar file")
     if decode is None:
@@ -90,15 +94,15 @@ def shards(
             require_pillow()
         decode = _Parts(inputs, targets, size)
     samples = [_samples(number, file) for number, file in enumerate(files)]
-    first = next((sample for each in samples for sample in each), None)
-    if first is None:
+    if not any(samples):
         raise UsageError(f"no samples in {files[0]}", rule="a tar holds files named NAME.ending")
-    made = Shards(files, samples, decode)
     if isinstance(decode, _Parts):
-        for part in (inputs, targets):
-            if part not in first.parts:
-                raise not_found(f"part of sample {first.name}", part, first.parts, hint=", ".join(first.parts))
-    return made
+        for sample in (sample for each in samples for sample in each):
+            for part in (inputs, targets):
+                if part not in sample.parts:
+                    where = f"part of sample {sample.name} in {files[sample.file]}"
+                    raise not_found(where, part, sample.parts, hint=", ".join(sample.parts))
+    return Shards(files, samples, decode)
 
 
 def _samples(number: int, file: Path) -> list[_Sample]:
@@ -133,9 +137,6 @@ class _Parts:
     size: int | None
 
     def __call__(self, parts: Mapping[str, bytes]) -> tuple[Any, Any]:
-        for part in (self.inputs, self.targets):
-            if part not in parts:
-                raise UsageError(f"a sample has {', '.join(parts)} and no {part}", rule="every sample has both parts")
         return self._read(parts, self.inputs), self._read(parts, self.targets)
 
     def _read(self, parts: Mapping[str, bytes], part: str) -> Any:
@@ -150,6 +151,6 @@ class _Parts:
                 return int(data)
             if ending == ".json":
                 return torch.tensor(json.loads(data))
-        except (ValueError, TypeError, RuntimeError) as error:
+        except (ValueError, TypeError, RuntimeError, EOFError) as error:
             raise UsageError(f"a part {part} cannot be read: {error}", rule="parts are read by their ending") from error
         raise UsageError(f"a part {part} is of no known kind", nearest="decode=, a function of a sample's parts")

@@ -159,6 +159,14 @@ class MeasuredLink(Told):
     worst: float
 
 
+class MeasuredPass(Told):
+    """A pass of a small network, forward and back: seconds measured, and predicted by what was measured without it."""
+
+    what: str
+    measured: float
+    predicted: float
+
+
 class MeasuredSetting(Told):
     """What was found at a number of ranks and threads."""
 
@@ -170,6 +178,7 @@ class MeasuredSetting(Told):
     doubts: list[str]
     links: list[MeasuredLink]
     rows: list[MeasuredRow]
+    passes: list[MeasuredPass]
 
 
 class MeasureAnswer(Same):
