@@ -184,7 +184,7 @@ def piped(name: str, layout: Layout, micros: int, steps: int, dtype: Any, other:
     line = parallel.line
     report = None
     if line is not None:
-        leaves = [[(v.name, v.bytes, v.differentiable) for v in part.leaves] for part in line.stages.parts]
+        leaves = [[(v.name, v.bytes, v.differentiable) for v in leaves] for leaves in line.stages.leaves]
         report = (line.stages.pipeline(micros).held_most, dict(line.stages.wires.sent), leaves)
     return losses, held, report, sent
 

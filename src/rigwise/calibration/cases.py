@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
+
+import numpy as np
 
 from rigwise import units
 from rigwise.calibration.machines import Machine, device_of, machine_of
@@ -198,7 +202,9 @@ def message_bytes(notes: str) -> float | None:
 def stack_of(row: Row) -> tuple[str, tuple[str, ...]]:
     """The software stack that a row's words tell, and whether it had to be assumed."""
     facts = words.read("stacks", row.text)
-    return (facts["stack"], ()) if facts else ("modern", ("stack",))
+    if facts:
+        return facts["stack"], ()
+    return ("eager" if row.family == "vision" else "modern"), ("stack",)  # images: plain scripts, as published
 
 
 def loading_of(row: Row) -> Loading | None:
@@ -266,4 +272,20 @@ def _sample_length(row: Row) -> int | None:
     if longest is None:
         return None
     data = find("datasets", row.notes)
-    return int(data["mean_tokens"]) if data and "mean_tokens" in data else None
+    if not data or "mean_tokens" not in data:
+        return None
+    padded = float(data["mean_tokens"]) * padding(data["spread"], row.micro_batch or 1)
+    return round(min(padded, row.seq_len or math.inf))
+
+
+def padding(spread: float, micro: int) -> float:
+    """How many times their mean length the samples of a micro-batch take, padded to its longest; log-normal lengths.
+
+    >>> padding(0.55, 1), round(padding(0.55, 8), 2)
+    (1.0, 2.04)
+    """
+    if micro == 1:
+        return 1.0
+    steps, normal = np.linspace(-6.0, 8.0, 561), NormalDist()
+    longest = [micro * normal.pdf(z) * normal.cdf(z) ** (micro - 1) for z in steps.tolist()]
+    return float(np.trapezoid(longest * np.exp(spread * steps - spread**2 / 2), steps))

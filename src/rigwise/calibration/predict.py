@@ -217,7 +217,8 @@ def _kernel_seconds(cases: Sequence[KernelCase]) -> Floats:
     first = cases[0]
     eff, stack = efficiencies(first.on, first.stack).device, efficiencies(first.on, first.stack).stack
     alone = replace(eff, kernel_s=eff.call_s)
-    on = engine(first.on, first.precision, alone, transposed=stack.transposed, unaligned=stack.unaligned)
+    anew = stack.laid_out_anew(first.precision)
+    on = engine(first.on, first.precision, alone, transposed=anew, unaligned=stack.unaligned)
     if first.conv is None:
         m, n, k = np.array([case.product for case in cases], dtype=np.float64).T
         return gemm_seconds(1, m, n, k, on)

@@ -45,7 +45,8 @@ def _rate(case: StepCase, samples: Floats) -> Floats:
         return samples
     if model.unit != "token":
         raise UsageError(f"{metric} of {model.name}", rule="a model without tokens is measured in images/s or seconds")
-    counted = case.row.seq_len if "sample_length" in case.assumed and case.row.seq_len else model.tokens
+    places = "sample_length" in case.assumed and (words.read("lengths", case.row.text) or {}).get("places", True)
+    counted = case.row.seq_len if places and case.row.seq_len else model.tokens
     tokens = samples * counted / case.machine.cluster.devices
     if metric == "tokens_per_s_per_gpu":
         return tokens

@@ -32,6 +32,7 @@ _NEEDS_BATCH = ("step_s", "ms", "peak_mem_gib")  # figures that grow with the ba
 _SHORT = ("float16", "bfloat16", "float8", "float4")
 _CARD = 32 * units.GIBI  # the memory at which data/batches.toml holds
 _MICROS = (1, 2, 4, 8)
+_WITH_SEQUENCES = ("modern", "fsdp")  # from 2023 on software that splits tensors splits the sequence with them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,15 +236,24 @@ class _Reading:
             raise UsageError(f"sharding {row.zero_stage_or_fsdp!r}", rule="the kind of sharding is not known")
         adapter = "zero_adapter" if self.subject.kind != "full" and "zero_adapter" in sharding else "zero"
         bridge = self.stack.startswith("megatron-bridge")
-        parallel = ("sequence parallel" in notes and "no sequence parallel" not in notes) or bridge
+        said = "sequence parallel" in notes and "no sequence parallel" not in notes
+        parallel = said or bridge or self.stack in _WITH_SEQUENCES
         return {
-            "zero": int(sharding[adapter]),
+            "zero": int(self.setting.get("zero", sharding[adapter])),
+            "shard": self._sharing(sharding, degrees),
             "sp": "on" if parallel and degrees["tp"] > 1 else "off",
             "overlap": "dp+tp" if bridge else "dp",
             "precision": self.precision,
             "offload": "activations" if "activation offloading" in notes else "none",
             "blocks": self._dense_blocks() if degrees["dp"] > 1 and find("splits", row.text) else (),
         }
+
+    def _sharing(self, sharding: Mapping[str, Any], degrees: Mapping[str, int]) -> int:
+        """Ranks that share one copy where those of a node do, else 0: all of them."""
+        node = self.row.devices_per_node or 0
+        inner = degrees["tp"] * degrees["pp"]
+        several = sharding.get("within") == "node" and node < degrees["dp"] * degrees["cp"] * inner
+        return node // inner if several and node // inner > 1 else 0
 
     def _dense_blocks(self) -> tuple[tuple[str, str], ...]:
         blocks = self.subject.model.blocks
@@ -262,6 +272,8 @@ class _Reading:
 
     def _recomputations(self) -> list[str]:
         row = self.row
+        if "recompute" in self.setting:
+            return [str(self.setting["recompute"])]
         said = words.read("recompute", row.recompute)
         if said is None and row.recompute:
             raise UsageError(f"recomputation {row.recompute!r}", rule="the kind of recomputation is not known")
@@ -269,8 +281,6 @@ class _Reading:
             return [str(said["recompute"])]
         if not self.of_tokens or row.family == "bert":
             return ["none"]
-        if "recompute" in self.setting:
-            return [str(self.setting["recompute"])]
         counted = words.read("conventions", self.label) or {}
         self.unsaid.append("recompute")
         return ["full"] if counted.get("recomputed") else ["none", "selective", "full"]

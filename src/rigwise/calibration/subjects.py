@@ -7,6 +7,7 @@ P = 12 L h^2 + V h (L layers, h hidden, V vocabulary).
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +27,7 @@ _STEP = 512  # hidden sizes of large models are multiples of it
 _CONTROLS = frozenset(
     {"zoo", "sizes", "refuse", "needs_sizes", "hidden_default", "heads_of", "heads_default", "head_size"}
 )
+_EXPERTS = re.compile(r"moe|\d+x\d+ ?b|experts", re.IGNORECASE)
 _FLASH_SINCE = 2023  # fused attention is usual in training software from then on
 
 
@@ -46,9 +48,7 @@ def subject_of(row: Row, *, year: int | None, seq: int | None = None) -> Subject
     year: of the software, which decides on fused attention where the table does not. seq: instead of the row's own.
     Raises UsageError where the label cannot be predicted, and NotFoundError where nothing is known by it.
     """
-    facts = find("subjects", row.model)
-    if facts is None or facts.get("needs_sizes"):
-        facts = _by_name_or_sizes(row, facts)
+    facts = _facts(row)
     if "refuse" in facts:
         raise UsageError(f"{row.model}: {facts['refuse']}", rule=facts["refuse"])
     name = _zoo_name(facts, row.model)
@@ -60,18 +60,32 @@ def subject_of(row: Row, *, year: int | None, seq: int | None = None) -> Subject
         given |= settings
     adaptation = dict(words.read("adaptations", f"{row.model} | {row.notes}") or {})
     precision = words.read("precision", row.precision) or {}
-    return _built(name, _frozen(given), _frozen(adaptation), bool(precision.get("quantised")), assumed)
+    return _built(name, _frozen(given), _frozen(adaptation), precision.get("bits"), assumed)
 
 
-def _by_name_or_sizes(row: Row, family: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """A label that no pattern knows well: a zoo name as it stands, else the sizes of a transformer, plain or gated."""
+def _facts(row: Row) -> Mapping[str, Any]:
+    """What the patterns say of a label; of one whose model the zoo lacks, what the row's own sizes make of it."""
+    facts = find("subjects", row.model)
+    sized = bool(row.layers and row.hidden and row.heads and row.seq_len)
+    if facts is None or facts.get("needs_sizes"):
+        return _by_name_or_sizes(row, facts, sized=sized)
+    if "refuse" in facts or not sized or zoo.find(_wanted(facts)):
+        return facts
+    return _by_name_or_sizes(row, None, sized=True)
+
+
+def _by_name_or_sizes(row: Row, family: Mapping[str, Any] | None, *, sized: bool) -> Mapping[str, Any]:
+    """A label that no pattern knows well: a zoo name as it stands, else the sizes of a transformer, plain or gated.
+
+    A mixture of experts is not guessed: no column tells how many experts there are.
+    """
     name = None if row.layers else zoo.find(row.model)
     if name:
         return {"zoo": name}
     if family:
         return family
-    if row.layers and row.hidden and row.heads and row.seq_len:
-        plain = row.ffn in (None, 4 * row.hidden)
+    if sized and (row.ep or 1) == 1 and not _EXPERTS.search(row.model):
+        plain = row.ffn in (None, 4 * (row.hidden or 0))
         return {"zoo": "megatron-175b" if plain else "llama-7b"}
     raise NotFoundError(f"no model {row.model!r}, and no sizes to build it from", rule="the model is not known")
 
@@ -81,9 +95,14 @@ def _entry(name: str) -> Mapping[str, Any]:
     return zoo.entry(name)
 
 
-def _zoo_name(facts: Mapping[str, Any], label: str) -> str:
+def _wanted(facts: Mapping[str, Any]) -> str:
+    """The name that a pattern asks of the zoo."""
     groups = {key: str(value).lower() for key, value in facts.items()}
-    wanted = facts["zoo"].format_map({"generation": "", "size": "", "depth": "", **groups})
+    return str(facts["zoo"].format_map({"generation": "", "size": "", "depth": "", **groups}))
+
+
+def _zoo_name(facts: Mapping[str, Any], label: str) -> str:
+    wanted = _wanted(facts)
     name = zoo.find(wanted)
     if name is None:
         raise NotFoundError(f"{label}: the zoo has no {wanted}", rule="the model is not in the zoo")
@@ -163,14 +182,14 @@ def _built(
     name: str,
     given: tuple[tuple[str, Any], ...],
     adaptation: tuple[tuple[str, Any], ...],
-    quantised: bool,
+    bits: float | None,
     assumed: tuple[str, ...],
 ) -> Subject:
     model = zoo.load(name, **dict(given))
     how = dict(adaptation)
     kind = how.pop("kind")
-    if kind != "full" or quantised:
-        kind = "qlora" if quantised else kind
-        model = adapt(model, kind, **how)
-    key = f"{name} {given} {adaptation} {quantised}"
+    if kind != "full" or bits:
+        kind = "qlora" if bits else kind
+        model = adapt(model, kind, **({"bits": bits} if bits else {}) | how)
+    key = f"{name} {given} {adaptation} {bits}"
     return Subject(key=key, model=model, kind=kind, assumed=assumed)

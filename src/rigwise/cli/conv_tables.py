@@ -77,9 +77,16 @@ def draw_layer(screen: Console, found: LayerCost, chatty: bool) -> None:
             reasons.setdefault(why, []).append(name)
         for why, names in reasons.items():
             screen.print(f"not {', '.join(names)}: {why}", markup=False)
-        screen.print(f"80 % interval: the time / {found.factor:.2f} to x {found.factor:.2f}; {found.basis}")
+        screen.print(f"80 % interval: {_interval(found)}; {found.basis}")
         if not found.basis.startswith("closed forms"):
             screen.print(_LAW)
+
+
+def _interval(found: LayerCost, *passes: str) -> str:
+    told = (
+        f"{_PASSES[which]} / {found.factors[which]:.2f} to x {found.factors[which]:.2f}" for which in passes or _PASSES
+    )
+    return ", ".join(told)
 
 
 def _took(seconds: float | None, best: bool) -> str:
@@ -125,7 +132,7 @@ def draw_layers(screen: Console, model: str, found: Sequence[LayerCost], chatty:
     if chatty:
         screen.print()
         screen.print("receptive field: of the last repetition, in elements of the network's input")
-        screen.print(f"80 % interval: the time / {first.factor:.2f} to x {first.factor:.2f}. {_LAW}")
+        screen.print(f"80 % interval: {_interval(first, 'forward')}. {_LAW}")
 
 
 def draw_map(screen: Console, found: WinMap, chatty: bool) -> None:

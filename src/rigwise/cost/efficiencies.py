@@ -109,6 +109,7 @@ class StackEfficiencies:
     stream_unfused: Value
     mixed: Value
     transposed: Value
+    transposed_tf32: Value
     unaligned: Value
     winograd: bool
     one_process: bool
@@ -134,6 +135,13 @@ class StackEfficiencies:
     memory_loss: Value
     memory_apart: float
     states: str
+
+    def laid_out_anew(self, precision: str) -> Value:
+        """Share of activations that convolutions on tensor cores transpose before they multiply.
+
+        Software that keeps 16-bit images channels last often leaves those of TF32 channels first.
+        """
+        return np.maximum(self.transposed, self.transposed_tf32) if precision == "tf32" else self.transposed
 
 
 class Measured(Interface):

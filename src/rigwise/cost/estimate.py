@@ -234,7 +234,7 @@ def machine_of(device: Device, precision: str, stack: str) -> tuple[Efficiencies
             precision,
             eff.device,
             eff.stack.matmul,
-            transposed=eff.stack.transposed,
+            transposed=eff.stack.laid_out_anew(precision),
             unaligned=eff.stack.unaligned,
             winograd=eff.stack.winograd,
         ),

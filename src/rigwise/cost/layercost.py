@@ -19,7 +19,7 @@ from rigwise.convolution.geometry import Geometry
 from rigwise.convolution.receptive import Layer
 from rigwise.cost.algorithms import ALGORITHMS, algorithm_seconds, why_not
 from rigwise.cost.convolution import PASSES, Convs, conv_seconds
-from rigwise.cost.efficiencies import efficiencies
+from rigwise.cost.efficiencies import Efficiencies, efficiencies
 from rigwise.cost.interval import Z80, spread
 from rigwise.cost.matmul import Engine, engine
 from rigwise.errors import UsageError
@@ -34,7 +34,8 @@ MOST_CELLS = 4096
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerCost:
     """A convolution on a device. seconds: by algorithm and pass, None where it cannot be done, for the reason in
-    why_not. library: by pass, the soonest of what libraries take. factor: the 80 % interval is seconds / and x it.
+    why_not. library: by pass, the soonest of what libraries take. factors: by pass; the 80 % interval is seconds / and
+    x it.
     """
 
     layer: Layer
@@ -47,7 +48,7 @@ class LayerCost:
     seconds: Seconds
     why_not: Mapping[str, str]
     library: Mapping[str, float]
-    factor: float
+    factors: Mapping[str, float]
     basis: str
 
     @property
@@ -111,7 +112,7 @@ class LayerCost:
             "why_not": dict(self.why_not),
             "winner": dict(self.winner),
             "library_s": dict(self.library),
-            "interval_factor": self.factor,
+            "interval_factors": dict(self.factors),
             "basis": self.basis,
         }
 
@@ -134,12 +135,12 @@ def layer_cost(layer: Layer, device: Device, precision: str, *, batch: int, stac
         seconds=seconds,
         why_not=reasons,
         library={which: float(conv_seconds(shapes, batch, which, on)[0]) for which in PASSES},
-        factor=exp(Z80 * spread(("convolution", "operation"), eff.novelty)),
+        factors={which: _factor(which, eff) for which in PASSES},
         basis=f"the laws of single convolutions, {eff.provenance}",
     )
 
 
-def _engine(device: Device, precision: str, stack: str) -> tuple[Engine, Any]:
+def _engine(device: Device, precision: str, stack: str) -> tuple[Engine, Efficiencies]:
     eff = efficiencies(device, stack)
     kept = replace(eff.device, kernel_s=eff.device.call_s)  # a call by itself, as the constants of calls were measured
     stacked = eff.stack
@@ -147,11 +148,16 @@ def _engine(device: Device, precision: str, stack: str) -> tuple[Engine, Any]:
         device,
         precision,
         kept,
-        transposed=stacked.transposed,
+        transposed=stacked.laid_out_anew(precision),
         unaligned=stacked.unaligned,
         winograd=stacked.winograd,
     )
     return on, eff
+
+
+def _factor(which: str, eff: Efficiencies) -> float:
+    """How far a pass may be from its prediction, 80 % of the time; passes differ in how well they are known."""
+    return exp(Z80 * spread((f"convolution_{which}", "convolution", "operation"), eff.novelty))
 
 
 def _plain(value: float) -> float | None:
@@ -248,5 +254,5 @@ def win_map(
         precision=precision,
         which=which,
         seconds=table.reshape(len(ALGORITHMS), len(kernels), len(sizes)),
-        factor=exp(Z80 * spread(("convolution", "operation"), eff.novelty)),
+        factor=_factor(which, eff),
     )

@@ -34,4 +34,6 @@ def measured_here(found: LayerCost, threads: int) -> LayerCost:
     }
     library = {which: seconds(LIBRARY, which, shape, element, "torch", threads) for which in PASSES}
     basis = f"closed forms with the rates that were measured on this machine, {threads} threads"
-    return replace(found, seconds=rows, why_not=reasons, library=library, factor=_FACTOR, basis=basis)
+    return replace(
+        found, seconds=rows, why_not=reasons, library=library, factors=dict.fromkeys(PASSES, _FACTOR), basis=basis
+    )

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import wraps
+from types import MethodType
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -142,11 +143,21 @@ class _Watched:
 
     def __getattr__(self, key: str) -> Any:
         value = getattr(self._record, key)
+        if isinstance(value, MethodType):
+            return MethodType(value.__func__, self)  # what it reads is noted, and not that it was asked
         opened = _OPEN.get()
         if opened is not None:
             for entry in opened[1:] or opened:
                 entry.reads[f"{self._path}.{key}"] = value
         return value
+
+
+def changed(record: R, **fields: Any) -> R:
+    """A record of efficiencies with other values, as dataclasses.replace has it; watched where it was."""
+    if not isinstance(record, _Watched):
+        return replace(record, **fields)  # type: ignore[type-var]
+    again: Any = _Watched(replace(record._record, **fields), record._path)
+    return again  # type: ignore[no-any-return]
 
 
 def watched(record: R, path: str) -> R:

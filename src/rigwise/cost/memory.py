@@ -16,10 +16,11 @@ The peak is the largest of four instants, not a sum of maxima:
     end     all gradients, one layer's tensors
     step    all gradients, what the optimizer takes besides
 
-Gradients are there at the first two where software keeps them, or from a second micro-batch on. The caching allocator
-cannot give pieces that the backward pass has freed to the long ones of the step, so what the step takes counts at every
-instant, but not in what is told of tensors alone. Zero 3 has two gathered
-blocks beside all but the last. d = dp x cp ranks share a replica's states
+Gradients are there at the first two where software keeps them, or from a second micro-batch on; some software scatters
+them with the last micro-batch only and holds them whole until then. A packed weight is unpacked beside what its product
+works on. The caching allocator cannot give pieces that the backward pass has freed to the long ones of the step, so
+what the step takes counts at every instant, but not in what is told of tensors alone. Zero 3 has two gathered blocks
+beside all but the last. d = dp x cp ranks share a replica's states
 (under hybrid sharding `shard` of them; experts: d / ep). In flight on stage i of p:
 min(m, p - i) micro-batches, interleaved in v pieces min(m v, 2(p - i - 1) + (v - 1) p + 1) pieces of 1/v; gpipe m;
 zero_bubble min(m, p). Left out: the allocator's rounding of a tensor (to 512 bytes, above 1 MiB to blocks of 2 MiB, at
@@ -76,6 +77,7 @@ class Kept:
     whole: Floats  # without it: what recomputing one repetition brings back
     working: Floats  # the largest operation's tensors in the backward pass
     logits: Floats  # elements of the logits, whose bytes are the stack's
+    unpacked: Floats  # bytes of a packed output projection as it multiplies, beside the logits' gradients
 
 
 def elements(block: Block, table: LayoutTable) -> Elements:
@@ -116,7 +118,7 @@ def kept(block: Block, table: LayoutTable, sizes: Bytes, apart: float = 0.0) -> 
     micro = table.micro.astype(np.float64)
     act = sizes.activation
     alone = np.maximum(apart, 1.0 - table.fused)
-    all_of_it = light = working = logits = np.zeros(())
+    all_of_it = light = working = logits = unpacked = np.zeros(())
     for o in block.operations:
         part = share(o, table)
         if is_loss(o):
@@ -128,8 +130,11 @@ def kept(block: Block, table: LayoutTable, sizes: Bytes, apart: float = 0.0) -> 
             saved = saved + alone * o.saved_apart * act / part.stream
         all_of_it = all_of_it + saved
         light = light + (o.kept * act / part.saved if o.core else saved)
-        if not (o.kind == "linear" and o.split == "vocab"):  # the logits' gradients are counted with them
-            working = np.maximum(working, _working(o) * act / part.stream)
+        whole = o.parameters * act / part.weights if o.packed_bits else 0.0
+        if o.kind == "linear" and o.split == "vocab":  # the logits' gradients are counted with them
+            unpacked = np.maximum(unpacked, whole)
+        else:
+            working = np.maximum(working, micro * _working(o) * act / part.stream + whole)
     along = np.where(table.sp > SEQUENCE.index("off"), table.tp, 1) * table.cp
     entry = block.boundary * act / along if block.role == "layer" else all_of_it
     chosen = np.where(
@@ -137,7 +142,9 @@ def kept(block: Block, table: LayoutTable, sizes: Bytes, apart: float = 0.0) -> 
         all_of_it,
         np.where(table.recompute == RECOMPUTE.index("selective"), light, np.minimum(entry, all_of_it)),
     )
-    return Kept(saved=micro * chosen, whole=micro * all_of_it, working=micro * working, logits=micro * logits)
+    return Kept(
+        saved=micro * chosen, whole=micro * all_of_it, working=working, logits=micro * logits, unpacked=unpacked
+    )
 
 
 def is_loss(o: Operation) -> bool:
@@ -249,6 +256,9 @@ class MemoryLaw:
         if self.states.weight != 2.0:
             weights = weights + (b.held_weight - b.weight) * (dense_t / third + expert_t / third_e)
         gradients = b.held_gradient * (dense_t / second + expert_t / second_e)
+        if self.states.whole:
+            added_up = (z >= 3) & (d > 1) & (self.micros > 1)
+            gradients = np.where(added_up, b.held_gradient * (dense + expert), gradients)
         stepped = dense_t / first + expert_t / first_e
         optimizer = states * stepped
         if self.side_bytes:
@@ -358,7 +368,7 @@ class MemoryLaw:
         """
         size = self.stack.memory_loss if self.states.loss is None else self.states.loss
         held = [(counts[..., j] > 0, act) for j, act in enumerate(self.acts)]
-        logits = total(size * here * act.logits for here, act in held)
+        logits = total(here * (size * act.logits + act.unpacked) for here, act in held)
         working = largest(here * act.working for here, act in held)
         back = largest(here * (act.whole - act.saved) for here, act in held)
         return logits, np.where(self.table.recompute == RECOMPUTE.index("none"), working, working + back)

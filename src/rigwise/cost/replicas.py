@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rigwise.cost.collective import Wires
 from rigwise.cost.efficiencies import Efficiencies, Value
+from rigwise.cost.ledger import changed
 from rigwise.layouts.layout import LayoutTable
 
 Floats = NDArray[np.float64]
@@ -44,4 +45,4 @@ def one_interpreter(eff: Efficiencies, table: LayoutTable) -> Efficiencies:
     if not eff.stack.one_process:
         return eff
     turns = np.asarray(table.dp, dtype=np.float64) ** _TURNS
-    return replace(eff, stack=replace(eff.stack, host_kernel_s=eff.stack.host_kernel_s * turns))
+    return replace(eff, stack=changed(eff.stack, host_kernel_s=eff.stack.host_kernel_s * turns))

@@ -34,6 +34,7 @@ class States:
     step: float = 0.0
     kept: bool = False
     bucket: float = 0.0
+    whole: bool = False
     loss: float | None = None
     source: str = ""
 

@@ -3,7 +3,8 @@
 LoRA (arXiv 2106.09685) leaves W (K x N) as it is and trains A (K x r) and B (r x N) beside it. A frozen product has no
 gradient of its weights, so its backward pass is one product instead of two, and it keeps its input only for A.
 QLoRA (arXiv 2305.14314) stores the frozen weights of the layers in 4 bits and a scale: 4.127 bits with double
-quantisation; norms, tables and the output projection stay in the working precision.
+quantisation, 4.5 without; norms, tables and the output projection stay in the working precision, unless the software
+packs that too.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _UNPACKED = (
 )
 _COPY = 16.0  # PEFT's modules_to_save keeps the frozen tensor beside its trained copy
 NF4_BITS = 4.127  # arXiv 2305.14314 section 3: 4 bits, and 0.127 bits of scales in 8 bits
+NF4_SINGLE_BITS = 4.5  # without double quantisation: 4 bits, and a float32 scale every 64 weights
 FUSED = {"qkv": 3, "kv": 2, "cross_kv": 2}  # products that stand for several weight matrices, each with its own A
 
 
@@ -31,6 +33,9 @@ def adapt(
     *,
     rank: int = 16,
     targets: Collection[str] | None = None,
+    head: bool = False,
+    pack_head: bool = False,
+    bits: float = NF4_BITS,
     train_ends: bool = False,
     ends_bits: float | None = None,
     unfrozen: int = 0,
@@ -39,9 +44,10 @@ def adapt(
 
     kind: "full" changes nothing; "lora" and "qlora" freeze everything and add branches of the given rank beside the
     linears of the layers (targets: names of operations, all of them where None); "frozen" trains the last `unfrozen`
-    blocks' repetitions and the head alone. train_ends: embedding and head are trained besides (new tokens), as copies
-    beside the frozen ones. ends_bits: in how many bits frozen embeddings and heads are stored, None for the layout's
-    precision (PEFT's preparation of a quantised model makes them float32).
+    blocks' repetitions and the head alone. head: a branch beside the output projection too. pack_head: "qlora" stores
+    it as the linears of the layers. bits: of a packed weight. train_ends: embedding and head are trained besides (new
+    tokens), as copies beside the frozen ones. ends_bits: in how many bits frozen embeddings and heads are stored, None
+    for the layout's precision (PEFT's preparation of a quantised model makes them float32).
     Raises UsageError for an unknown kind, a rank below 1, or targets that the model does not have.
 
     >>> from rigwise.models.zoo import load
@@ -57,10 +63,15 @@ def adapt(
     if kind == "frozen":
         return replace(model, blocks=tuple(_last_unfrozen(model, unfrozen)))
     chosen = _targets(model, targets)
-    bits = NF4_BITS if kind == "qlora" else None
+    packed = bits if kind == "qlora" else None
     ends = None if train_ends else ends_bits
+    if head:
+        chosen |= {o.name for b in model.blocks if b.role == "last" for o in b.operations if o.split == "vocab"}
     blocks = [
-        _adapted(block, chosen, rank, bits if block.role == "layer" else ends, train_ends) for block in model.blocks
+        _end(block, ends, train_ends)
+        if block.role == "first" or (block.role == "last" and not (head or pack_head))
+        else _adapted(block, chosen, rank, packed if block.role == "layer" or pack_head else None)
+        for block in model.blocks
     ]
     return replace(model, name=f"{model.name}+{kind}", blocks=tuple(blocks))
 
@@ -78,13 +89,19 @@ def _targets(model: Model, targets: Collection[str] | None) -> frozenset[str]:
     return frozenset(targets)
 
 
-def _adapted(block: Block, targets: frozenset[str], rank: int, bits: float | None, train_ends: bool) -> Block:
-    if block.role != "layer":
-        made_of = (replace(o, weight_bits=_COPY) if train_ends and o.parameters else o for o in block.operations)
-        return replace(block, operations=tuple(o if train_ends else frozen(o, bits) for o in made_of))
+def _end(block: Block, bits: float | None, trained: bool) -> Block:
+    """A block that is no layer: frozen, or trained as a copy beside the frozen one."""
+    if trained:
+        return replace(
+            block, operations=tuple(replace(o, weight_bits=_COPY) if o.parameters else o for o in block.operations)
+        )
+    return replace(block, operations=tuple(frozen(o, bits) for o in block.operations))
+
+
+def _adapted(block: Block, targets: frozenset[str], rank: int, bits: float | None) -> Block:
     made: list[Operation] = []
     for operation in block.operations:
-        if operation.name in targets:
+        if operation.kind == "linear" and operation.name in targets:
             made += [frozen(operation, bits), *branch(operation, rank, _matrices(operation, block))]
         else:
             made.append(frozen(operation, bits if operation.kind == "linear" else None))
@@ -108,7 +125,7 @@ def branch(beside: Operation, rank: int, matrices: int = 1) -> Iterator[Operatio
     column split A is held whole and B is cut with the outputs; along a row split A is cut with the inputs.
     """
     first: Split = "row" if beside.split == "row" else "sequence"
-    second: Split = "column" if beside.split == "column" else "sequence"
+    second: Split = "column" if beside.split in ("column", "vocab") else "sequence"
     if beside.split in ("expert_column", "expert_row"):
         first = second = beside.split
     m, batch = beside.m, beside.batch
@@ -117,7 +134,7 @@ def branch(beside: Operation, rank: int, matrices: int = 1) -> Iterator[Operatio
     yield replace(down, saved_apart=dropped)
     yield linear(f"{beside.name}_b", batch=batch, m=m, n=beside.n, k=rank, split=second)
     size = batch * m * beside.n
-    joined: Split = "heads" if beside.split == "column" else "expert" if "expert" in beside.split else "sequence"
+    joined: Split = "heads" if second == "column" else "expert" if "expert" in beside.split else "sequence"
     yield stream(
         f"{beside.name}_sum",
         reads=2 * size,

@@ -75,7 +75,8 @@ def layer_svg(found: LayerCost) -> str:
         board, LEFT, 74, [(hue, words.replace("_", " ")) for hue, words in zip((0, 5, 2), PASSES, strict=True)], WIDTH
     )
     values = [v for name in known for v in found.seconds[name].values() if v is not None]
-    low, high = min(values) / found.factor / 1.3, max(values) * found.factor * 1.6
+    widest = max(found.factors.values())
+    low, high = min(values) / widest / 1.3, max(values) * widest * 1.6
     frame = Frame(left=120, top=top - 10, right=WIDTH - 100, bottom=top + row * len(known))
     across = frame.across(low, high, log=True)
     for value in decades(low, high):
@@ -91,8 +92,9 @@ def layer_svg(found: LayerCost) -> str:
             if took is not None:
                 y = frame.top + row * place + 8 + 16 * line
                 board.bar(frame.left, y, across(took) - frame.left, 12, (0, 5, 2)[line], f"{name}, {which}")
-                board.line(across(took / found.factor), y + 6, across(took * found.factor), y + 6, "edge")
-                board.text(across(took * found.factor) + 6, y + 10, units.show_seconds(took), "soft")
+                factor = found.factors[which]
+                board.line(across(took / factor), y + 6, across(took * factor), y + 6, "edge")
+                board.text(across(took * factor) + 6, y + 10, units.show_seconds(took), "soft")
     return board.svg()
 
 

@@ -11,6 +11,7 @@ import pytest
 from rigwise.calibration.cases import KernelCase, StepCase, TransferCase, case_of, message_bytes
 from rigwise.calibration.patterns import said, spread_of, table
 from rigwise.calibration.quantity import flops_of_token
+from rigwise.calibration.subjects import subject_of
 from rigwise.errors import NotFoundError, RigwiseError, UsageError
 from rigwise.measurements import words
 from rigwise.measurements.tables import Row, read_table
@@ -246,7 +247,7 @@ def test_states_that_a_device_cannot_hold_are_sharded_where_the_row_does_not_tel
 @pytest.mark.parametrize(
     ("source", "notes", "counts", "unit", "states"),
     [
-        ("github:Lightning-AI/litgpt: config_hub", "peak memory as printed (GB)", "tensors", 1e9, "short"),
+        ("github:Lightning-AI/litgpt: config_hub", "peak memory as printed (GB)", "tensors", 1e9, "short-flat"),
         ("github:pytorch/torchtune", "unit GiB", "tensors", 2**30, "short-chunked"),
         ("github:pytorch/torchtune", "+ Activation Offloading", "tensors", 2**30, "short-stepped"),
         ("chronicles-prequel.md [Rebalancing layers]", "", "device", 2**20 * 1e3, "deepspeed-bfloat16"),
@@ -312,3 +313,82 @@ def test_what_a_source_says_of_its_machines_elsewhere() -> None:
     assert (four.machine.cluster.mesh, eight.machine.cluster.mesh) == (4, 8)
     ring = replace(plain.row, notes=plain.row.notes + "; algo=Ring (NVLS off)")
     assert getattr(case_of(ring), "rings", False)
+
+
+@pytest.mark.parametrize(
+    ("notes", "stack"),
+    [
+        ("PyTorch 2.0.0; DDP, synthetic data", "eager"),
+        ("PyTorch 1.12; channels_last; synthetic data", "channels-last"),
+        ("PyTorch 2.4, torch.compile", "modern"),
+        ("PyTorch 2.2 FSDP", "modern"),
+        ("TensorFlow 2.4, XLA", "graph"),
+        ("nvcr.io/nvidia/tensorflow:23.02-tf1-py3, tf_cnn_benchmarks", "graph"),
+        ("tf_cnn_benchmarks, May 2017", "eager-2018"),
+        ("Torch7, cuDNN 5.0.5", "torch7"),
+        ("NeMo 24.07", "megatron-bridge-2025"),
+    ],
+)
+def test_software_that_no_table_names_is_told_by_its_own_words(notes: str, stack: str) -> None:
+    assert step(replace(MEGATRON, source="somebody's page", notes=notes)).stack == stack
+
+
+def test_images_of_untold_software_are_plain_scripts_and_text_is_of_today() -> None:
+    sizes = {"params": None, "layers": None, "hidden": None, "heads": None, "seq_len": None, "tp": None, "pp": None}
+    sizes |= {"zero_stage_or_fsdp": "", "recompute": "", "flash_attention": "", "n_devices": 1, "global_batch": 32}
+    images = replace(MEGATRON, family="vision", model="resnet50", metric="images_per_s", **sizes)
+    case = step(
+        replace(images, source="somebody's page", precision="fp32", micro_batch=32, intra_link="", inter_link="")
+    )
+    assert (case.stack, "stack" in case.assumed) == ("eager", True)
+    case = step(replace(MEGATRON, source="somebody's page"))
+    assert (case.stack, "stack" in case.assumed) == ("modern", True)
+
+
+def test_sharding_within_a_node_keeps_a_copy_a_node() -> None:
+    row = replace(MEGATRON, tp=1, zero_stage_or_fsdp="HSDP (HYBRID_SHARD)", micro_batch=4)
+    assert (step(row).layouts[0].zero, step(row).layouts[0].shard) == (3, 8)
+    alone = replace(row, n_devices=8, global_batch=32)
+    assert (step(alone).layouts[0].zero, step(alone).layouts[0].shard) == (3, 0)
+
+
+def test_software_of_today_splits_the_sequence_with_its_tensors() -> None:
+    assert step(replace(MEGATRON, source="somebody's page")).layouts[0].sp == "on"
+    assert step(MEGATRON).layouts[0].sp == "off"
+
+
+def test_a_model_that_the_zoo_lacks_is_built_from_the_sizes_of_its_row() -> None:
+    row = replace(MEGATRON, model="Llama-2-34B", layers=48, hidden=8192, heads=64, kv_heads=8, ffn=22016, vocab=32000)
+    assert step(row).subject.model.parameters == pytest.approx(33.7e9, rel=0.01)
+    with pytest.raises(NotFoundError, match="the zoo has no"):
+        case_of(replace(row, layers=None))
+    with pytest.raises(NotFoundError):
+        case_of(replace(row, model="Llama-2-34B MoE"))
+
+
+def test_what_a_bridge_of_nvidia_counts_is_no_recomputation() -> None:
+    row = replace(MEGATRON, source="NVIDIA/NeMo", notes="Megatron-Core", recompute="", metric="tokens_per_s_per_gpu")
+    assert {layout.recompute for layout in step(row).layouts} == {"none", "selective", "full"}
+
+
+@pytest.mark.parametrize(
+    ("label", "parameters"),
+    [
+        ("wide_resnet101_2", 126.9e6),
+        ("resnext101_32x8d", 88.8e6),
+        ("ResNeXt-101 64x4d", 83.5e6),
+        ("Wide ResNet-50", 68.9e6),
+        ("GPT-2 XL 1.5B", 1.56e9),
+        ("GPT2 345M", 355e6),
+        ("Qwen2-72B", 72.7e9),
+    ],
+)
+def test_labels_that_look_like_others_are_not_taken_for_them(label: str, parameters: float) -> None:
+    sizes = dict.fromkeys(("params", "layers", "hidden", "heads", "kv_heads", "ffn", "vocab"))
+    row = replace(MEGATRON, model=label, source="somebody's page", **sizes)
+    assert subject_of(row, year=2023).model.parameters == pytest.approx(parameters, rel=0.01)
+
+
+def test_a_network_with_norms_that_the_zoo_lacks_is_refused() -> None:
+    with pytest.raises(UsageError, match="batch norms"):
+        subject_of(replace(MEGATRON, model="vgg16_bn"), year=2023)

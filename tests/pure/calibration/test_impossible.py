@@ -58,3 +58,19 @@ def test_one_device_that_cannot_hold_its_states_is_refused() -> None:
         case_of(row)
     assert caught.value.rule == "one device does not hold its states, and nothing is said of offload"
     assert case_of(replace(row, device="A100-SXM-80GB")).device == "a100-sxm-80gb"
+
+
+def test_peaks_that_differ_where_nothing_else_does_are_suspect() -> None:
+    fine = [row for row in rows() if row.prefix == "finetune"]
+    found = {row.id: row for row, before in zip(marked(fine), fine, strict=True) if row != before}
+    assert {"finetune-0073", "finetune-0085", "finetune-0123", "finetune-0129"} <= set(found)  # and Gemma 2
+    assert all(row.metric == "peak_mem_gib" and row.suspect for row in found.values())
+    assert "19.98 and 25.51" in found["finetune-0073"].notes
+    assert marked(list(found.values())) == list(found.values())
+
+
+def test_peaks_of_what_differs_or_hardly_differs_stand() -> None:
+    row = next(row for row in rows() if row.id == "finetune-0073")
+    again = replace(row, id="again", value=row.value * 1.04)
+    other = replace(row, id="other", value=row.value * 2, micro_batch=2)
+    assert marked([row, again, other]) == [row, again, other]

@@ -11,6 +11,7 @@ from rigwise import api
 from rigwise.cli.main import main
 from rigwise.convolution.png import decode, encode
 from rigwise.cost.algorithms import ALGORITHMS
+from rigwise.cost.convolution import PASSES
 
 
 def say(capsys, *words: str) -> tuple[int, str, str]:
@@ -28,6 +29,8 @@ def test_a_layer_of_a_network(capsys) -> None:
     assert told["flops"] == 236_027_904
     assert set(told["seconds"]) == set(ALGORITHMS)
     assert told["intensity"] == pytest.approx(told["flops"] / told["bytes"])
+    forward, of_input, of_weight = (told["interval_factors"][each] for each in PASSES)
+    assert 1 < forward < min(of_input, of_weight)  # gradients are less well known than what they are gradients of
     code, out, _ = say(capsys, "resnet50", "--layer", "stem")
     assert code == 0
     assert "7 x 7" in out

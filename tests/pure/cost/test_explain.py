@@ -43,6 +43,8 @@ CASES = [
     (IMAGES, Layout(dp=8, micro=128, precision="tf32")),
     (IMAGES, Layout(dp=8, micro=128, precision="tf32", blocks=CHOICE)),
     (replace(ASK, known=Known(factor=1.2, spread=0.1, says="corrected")), Layout(dp=8, tp=2, pp=4)),
+    (replace(IMAGES, stack="dataparallel"), Layout(dp=8, micro=128, precision="float16")),
+    (replace(IMAGES, stack="graph"), Layout(dp=8, micro=128, precision="tf32")),
 ]
 IDS = [f"{question.model.name}-{layout}" for question, layout in CASES]
 

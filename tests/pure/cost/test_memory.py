@@ -193,6 +193,22 @@ def test_quantised_weights_keep_their_ends_as_they_are_prepared() -> None:
     assert found[1] - found[0] == pytest.approx(2 * ends, rel=1e-3)
 
 
+def test_a_packed_head_is_unpacked_beside_the_logits() -> None:
+    apart, packed = (adapt(LLAMA, "qlora", rank=8, head=True, pack_head=pack, bits=4.5) for pack in (False, True))
+    head = LLAMA.vocab * LLAMA.hidden
+    found = [parts(model, Layout(), states="short") for model in (apart, packed)]
+    assert found[0]["weights"] - found[1]["weights"] == pytest.approx((2 - 4.5 / 8) * head, rel=1e-6)
+    assert found[1]["temporary"] - found[0]["temporary"] == pytest.approx(2 * head, rel=1e-6)
+
+
+def test_flat_gradients_stay_whole_until_the_last_micro_batch_scatters_them() -> None:
+    model, sharded = adapt(LLAMA, "lora", rank=8), Layout(dp=2, zero=3, recompute="full")
+    once, often = (parts(model, sharded, batch=batch, states="short-flat") for batch in (2, 8))
+    assert often["gradients"] == pytest.approx(2 * model.parameters, rel=1e-2)  # frozen ones are in the flat tensor
+    assert once["gradients"] < 0.01 * often["gradients"]
+    assert parts(model, sharded, batch=8, states="short")["gradients"] < 0.01 * often["gradients"]
+
+
 def test_trained_ends_stand_beside_their_frozen_copies() -> None:
     beside, alone = (adapt(LLAMA, "lora", rank=8, train_ends=ends) for ends in (True, False))
     ends = sum(o.parameters for b in LLAMA.blocks if b.role != "layer" for o in b.operations)

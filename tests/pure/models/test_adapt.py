@@ -51,6 +51,16 @@ def test_qlora_stores_the_layers_in_four_bits() -> None:
     assert not any(o.weight_bits for b in model.blocks if b.role != "layer" for o in b.operations)
 
 
+def test_a_branch_beside_the_head_and_its_packing() -> None:
+    model = adapt(LLAMA, "qlora", rank=8, head=True, pack_head=True, bits=4.5)
+    head = next(o for o in model.blocks[-1].operations if o.name == "logits")
+    assert (head.trainable, head.weight_bits) == (False, 4.5)
+    plain = adapt(LLAMA, "qlora", rank=8)
+    assert model.trainable_parameters - plain.trainable_parameters == 8 * (4096 + 32000)
+    unpacked = adapt(LLAMA, "lora", rank=8, head=True, pack_head=True)
+    assert not any(o.weight_bits for o, _ in unpacked.operations())
+
+
 def test_ends_can_be_trained_besides() -> None:
     alone, ends = adapt(LLAMA, "lora", rank=8), adapt(LLAMA, "lora", rank=8, train_ends=True)
     assert ends.trainable_parameters - alone.trainable_parameters == 2 * 32000 * 4096 + 4096

@@ -223,7 +223,7 @@ export interface ConvLayer {
   why_not: Record<string, string>;
   winner: Record<string, string>;
   library_s: Record<string, number>;
-  interval_factor: number;
+  interval_factors: Record<string, number>;
   basis: string;
 }
 

@@ -46,7 +46,7 @@ class Stages:
     """This rank's chunks of a pipeline, ready to run.
 
     graph: captured with the shapes of one micro-batch, prepared, and changed by the passes of the other axes.
-    dtype: of autocast, or None.
+    dtype: of autocast, or None. leaves: what leaves each part of the model.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Stages:
         measure(graph, mesh.device, dtype)
         parts = cut(graph, starts(graph, layout.pp * layout.vpp))
         stage = mesh.coordinate("pp")
-        self._last = parts[-1].number  # of the others nothing is kept: they hold the weights of other ranks
+        self.leaves = [part.leaves for part in parts]  # of other ranks' parts no more is kept: they hold weights
         self.chunks = [self._chunk(part) for part in parts if part.number % layout.pp == stage]
         lines = [_line(mesh, other) for other in range(mesh.world // layout.pp)]
         self.tied = Tied.join(parts, lines, mesh.rank) if layout.pp > 1 else Tied(groups={})
@@ -78,7 +78,7 @@ class Stages:
     @property
     def is_last(self) -> bool:
         """Does this rank see the loss?"""
-        return self.chunks[-1].part.number == self._last
+        return self.chunks[-1].part.number + 1 == len(self.leaves)
 
     def wrap(self, number: int, module: nn.Module, before: Callable[[bool], AbstractContextManager[Any]]) -> None:
         """Run a chunk through a wrapped module. before: entered for each backward pass, told if it is the last."""

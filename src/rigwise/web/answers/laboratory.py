@@ -133,7 +133,7 @@ class ConvLayerAnswer(Same):
     why_not: dict[str, str]
     winner: dict[str, str]
     library_s: dict[str, float]
-    interval_factor: float
+    interval_factors: dict[str, float]
     basis: str
 
 
