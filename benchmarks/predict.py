@@ -110,7 +110,7 @@ def _turn(task: str, layout: str, threads: int, steps: int, operations: bool) ->
     """One rehearsal and one run."""
     from rigwise import api
 
-    replayed = api.replay(task, layout=layout, threads=threads, seconds=1.0, operations=operations)
+    replayed = api.replay(task, layout=layout, threads=threads, operations=operations)
     with tempfile.TemporaryDirectory() as folder:
         ran = api.run(task, layout, steps=steps, output=folder, device="cpu")
     found, result = ran.predicted, ran.result

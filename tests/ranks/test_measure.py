@@ -124,6 +124,7 @@ print(here.rank, found.world, *sorted(row.which for row in found.rows))
 """
 
 
+@pytest.mark.slow
 def test_ranks_of_another_launcher_measure_together(tmp_path: Path) -> None:
     own = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path), "PMI_SIZE": "2"}
     seats = [{**own, "PMI_RANK": str(rank), "MPI_LOCALRANKID": str(rank), "MPI_LOCALNRANKS": "2"} for rank in (0, 1)]

@@ -111,7 +111,7 @@ def replay(
     )
 
 
-_FEW, _MANY = 6, 2000  # steps of a rehearsal
+_FEW, _MANY = 8, 2000  # steps of a rehearsal, of which half come before memory is all there, and do not count
 _AGAIN = 12  # at least, where more rehearsals are worth their time: the first steps are slow between ranks
 _TIMES = 3  # rehearsals, each in processes of its own, which differ by 5 to 10 % by where their memory lies
 
