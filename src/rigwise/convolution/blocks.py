@@ -24,7 +24,7 @@ def blocked(
     """Bytes in blocks at the fuller backward pass, float32; letters as in measure/reading.py. Arrays broadcast.
 
     >>> float(blocked(b=64, c=1, k=6, g=1, p=784, s=784, r=25)) / 2**20  # LeNet's first, 6 channels held as 16
-    3.0869140625
+    3.0655517578125
     """
     b, c, k, g = (np.asarray(one, dtype=np.float64) for one in (b, c, k, g))
     inner, outer = _rounded(c * g), _rounded(k * g)

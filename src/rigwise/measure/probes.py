@@ -155,7 +155,7 @@ def at_pace(paces: Sequence[Sample]) -> dict[str, list[float]]:
     """Of each sample, how many times as long everything took around it as in the middle of all, by part.
 
     >>> [round(x, 2) for x in at_pace([{"call": 1.0}] * 4 + [{"call": 2.0}] * 2)["call"]]
-    [1.0, 1.0, 1.0, 1.0, 1.5, 2.0]
+    [1.0, 1.0, 1.0, 1.5, 2.0, 2.0]
     """
     found = {}
     for part in paces[0]:
