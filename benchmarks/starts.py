@@ -26,6 +26,7 @@ model = nn.parallel.DistributedDataParallel(nn.Sequential(nn.Linear(64, 64), nn.
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 nn.functional.cross_entropy(model(torch.randn(32, 64)), torch.randint(10, (32,))).backward()
 optimizer.step()
+dist.barrier()  # a rank that leaves while another still connects ends that one
 dist.destroy_process_group()
 """
 
