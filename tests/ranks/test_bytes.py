@@ -11,7 +11,7 @@ import pytest
 
 from drawn import BATCH, train_each
 from nets import PIXELS, TOKENS, task_of
-from rigwise.layouts.exchange import all_gather, all_reduce, by_batch
+from rigwise.layouts.exchange import all_gather, all_reduce, by_batch, reduce_scatter
 from rigwise.layouts.layout import Layout
 from rigwise.layouts.traffic import tensor_sums
 from rigwise.models.convnet import chain
@@ -121,6 +121,32 @@ def test_data_ranks_send_their_gradients() -> None:
     for (net, model), (*_, ranks) in zip(cases, found, strict=True):
         (move,) = by_batch(model.parameters, layout.dp)
         assert ranks == [Counter(gradient=float(move.sent) * DOUBLE)] * 3, net
+
+
+@pytest.mark.parametrize(
+    ("zero", "gathers", "scatters"), [(1, 1, 1), (2, 1, 3), (3, 6, 3)], ids=["zero 1", "zero 2", "zero 3"]
+)
+def test_shards_send_what_the_laws_say(zero: int, gathers: int, scatters: int) -> None:
+    """Three micro-batches: weights gathered once, or before and behind each; gradients scattered once, or in each.
+
+    Of a network whose rows the ranks share evenly.
+    """
+    layout = Layout(dp=4, zero=zero, micro=1, precision="float32")
+    net = {"kind": "mlp", "sizes": [12, 16, 12]}
+    ((*_, ranks),) = train_each([(net, layout)], steps=1)
+    parameters = mlp(sizes=[12, 16, 12]).parameters
+    for sent in ranks:
+        assert sent["forward"] + sent["backward"] == gathers * float(all_gather(parameters, 4)) * DOUBLE
+        assert sent["gradient"] == scatters * float(reduce_scatter(parameters, 4)) * DOUBLE
+
+
+def test_shards_of_copies_are_added_over_the_copies() -> None:
+    """Hybrid sharding: two ranks share a copy, and add their half of the gradients to the other copy's once."""
+    layout = Layout(dp=4, zero=3, shard=2, micro=1, precision="float32")
+    ((*_, ranks),) = train_each([({"kind": "mlp", "sizes": [12, 16, 12]}, layout)], steps=1)
+    parameters = mlp(sizes=[12, 16, 12]).parameters
+    wanted = 3 * float(reduce_scatter(parameters, 2)) + float(all_reduce(parameters / 2, 2))
+    assert [sent["gradient"] for sent in ranks] == [wanted * DOUBLE] * 4
 
 
 def test_a_run_sends_as_much() -> None:

@@ -11,10 +11,10 @@ import torch.distributed as dist
 
 from nets import Net, task_of
 from rigwise.layouts.layout import Layout
-from rigwise.run.parallel.exchanges import counting
 from rigwise.run.parallel.held import Held, assemble
 from rigwise.run.parallel.mesh import Mesh
 from rigwise.run.parallel.parallel import parallelize
+from rigwise.run.parallel.sending import counting
 from rigwise.run.parallel.sharing import local
 from together import together
 

@@ -11,9 +11,9 @@ from torch import nn
 
 from rigwise.layouts.layout import Layout
 from rigwise.run.experts import MixtureOfExperts
-from rigwise.run.parallel.exchanges import counting
 from rigwise.run.parallel.mesh import Mesh
 from rigwise.run.parallel.parallel import parallelize
+from rigwise.run.parallel.sending import counting
 
 BATCH, TOKENS, WIDE, EXPERTS = 16, 3, 8, 8
 

@@ -59,7 +59,7 @@ def reductions() -> None:
 
         def scattered(group: Group) -> list[torch.Tensor]:
             out = torch.empty(3, 2, dtype=dtype)
-            dist.reduce_scatter_tensor(out, numbers(dtype, 3 * world, 2), group=group)
+            dist.reduce_scatter_single(out, numbers(dtype, 3 * world, 2), group=group)
             return [out]
 
         def listed(group: Group) -> list[torch.Tensor]:
@@ -72,7 +72,7 @@ def reductions() -> None:
             dist.reduce(tensor, 1, group=group)
             return [tensor] if rank == 1 else []
 
-        both("reduce_scatter_tensor", dtype, scattered, exact=False)
+        both("reduce_scatter_single", dtype, scattered, exact=False)
         both("reduce_scatter", dtype, listed, exact=False)
         both("reduce", dtype, rooted, exact=False)
 
@@ -93,14 +93,14 @@ def copies() -> None:
 
         def whole(group: Group) -> list[torch.Tensor]:
             out = torch.empty(3 * world, 2, dtype=dtype)
-            dist.all_gather_into_tensor(out, numbers(dtype, 3, 2), group=group)
+            dist.all_gather_single(out, numbers(dtype, 3, 2), group=group)
             return [out]
 
         def inside(group: Group) -> list[torch.Tensor]:
             out = torch.empty(3 * world, dtype=dtype)
             own = out.narrow(0, 3 * rank, 3)
             own.copy_(numbers(dtype, 3))
-            dist.all_gather_into_tensor(out, own, group=group)
+            dist.all_gather_single(out, own, group=group)
             return [out]
 
         def to_root(group: Group) -> list[torch.Tensor]:

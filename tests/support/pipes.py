@@ -14,9 +14,9 @@ from torch import nn
 from mixed_layouts import Experts
 from rigwise.layouts.layout import Layout
 from rigwise.layouts.schedule import in_flight
-from rigwise.run.parallel.exchanges import counting
 from rigwise.run.parallel.mesh import Mesh
 from rigwise.run.parallel.parallel import parallelize
+from rigwise.run.parallel.sending import counting
 from rigwise.run.parallel.sharing import local
 from together import together
 

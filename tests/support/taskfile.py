@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import nets
 from rigwise import Task
-from rigwise.run.parallel import exchanges
+from rigwise.run.parallel import sending
 from training import GO, KILLER
 
 BATCH, INPUTS = 48, 8
@@ -276,7 +276,7 @@ def drawn() -> Task:
 def counted() -> Task:
     """The same; each rank writes what it sent in its first step to sent-RANK.json."""
     made = drawn()
-    counter = exchanges.counting()
+    counter = sending.counting()
     ledger = counter.__enter__()
     usual = made.optimizer
 

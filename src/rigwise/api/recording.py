@@ -26,10 +26,11 @@ _MINE = {
         "expert_exchange",
         "pipeline_exchange",
         "gradient_exchange",
+        "bubble",  # a rank waits for another stage, whatever that one does
     ),
     "optimizer": ("optimizer",),
     "loader": ("loader",),
-    "other": ("host", "offload", "allocator", "bubble"),
+    "other": ("host", "offload", "allocator"),
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -36,9 +35,7 @@ def joined(here: Seat, job: MeasureJob, on_part: Callable[[str, float], None] | 
         dist.init_process_group(
             store=store_of(here), rank=here.rank, world_size=here.world, **group_words(device, _PATIENCE_S)
         )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # torch renames collectives that older ones have not yet
-            left = measured(job, here.rank, device, Direct(here.rank, hear))
+        left = measured(job, here.rank, device, Direct(here.rank, hear))
         every = Ranks(rank=here.rank, world=here.world, device=device).gather(left)
         dist.destroy_process_group()
     except (dist.DistError, RuntimeError) as error:

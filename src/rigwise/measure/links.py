@@ -35,8 +35,8 @@ def measure_links(device: torch.device, others: Others) -> Iterator[Row]:
         other = torch.ones(count, device=device)
         works: dict[str, Callable[[], object]] = {
             "all_reduce": partial(dist.all_reduce, whole, op=dist.ReduceOp.AVG),
-            "all_gather": partial(dist.all_gather_into_tensor, whole, piece),
-            "reduce_scatter": partial(dist.reduce_scatter_tensor, piece, whole),
+            "all_gather": partial(dist.all_gather_single, whole, piece),
+            "reduce_scatter": partial(dist.reduce_scatter_single, piece, whole),
             "all_to_all": partial(dist.all_to_all_single, other, whole),
             "send": partial(_around, whole, other, rank, world),
         }

@@ -43,13 +43,15 @@ def libraries(device: torch.device) -> int:
 
 
 def let_go(tensors: Iterable[torch.Tensor], kept: Iterable[torch.Tensor]) -> None:
-    """Empty the tensors whose memory none of the kept ones use; a read of one then fails, instead of being out of date.
-    What was freed goes back to the kernel where the C library can do that (glibc).
-    """
+    """Empty the tensors whose memory none of the kept ones use; a read of one then fails, and is not out of date."""
     used = {tensor.untyped_storage().data_ptr() for tensor in kept}
     for tensor in tensors:
         if tensor.untyped_storage().data_ptr() not in used:
             tensor.data = tensor.data.new_empty(0)
+
+
+def give_back() -> None:
+    """What was freed goes back to the kernel, where the C library can do that (glibc)."""
     with suppress(AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 

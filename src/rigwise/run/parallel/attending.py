@@ -18,6 +18,7 @@ from torch import nn
 from rigwise.run.parallel import exchanges
 from rigwise.run.parallel.exchanges import Cut
 from rigwise.run.parallel.regather import gathering_again, remember
+from rigwise.run.parallel.sending import waiting
 
 Tensor = torch.Tensor
 
@@ -95,13 +96,15 @@ class _Total(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, group: Any) -> Tensor:
         ctx.group = group
         total = x.contiguous().clone()
-        dist.all_reduce(total, group=group)
+        with waiting():
+            dist.all_reduce(total, group=group)
         return total
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         total = gradients[0].contiguous().clone()
-        dist.all_reduce(total, group=ctx.group)
+        with waiting():
+            dist.all_reduce(total, group=ctx.group)
         return total, None
 
 
@@ -138,5 +141,6 @@ class ContextLoss(nn.Module):
         if not self.mean:
             return whole
         count = (targets != self.ignored).sum()
-        dist.all_reduce(count, group=self.group)
+        with waiting():
+            dist.all_reduce(count, group=self.group)
         return whole / count

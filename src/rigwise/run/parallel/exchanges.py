@@ -1,4 +1,4 @@
-"""What ranks send each other inside a forward and backward pass, as functions that autograd knows, and their count.
+"""What ranks send each other inside a forward and backward pass, as functions that autograd knows.
 
 A value is whole (the same on all ranks), cut (each rank has some indices of one dim), or partial (to be ADDED). Each
 function goes from one state to another, and its backward pass goes the way back for the gradient:
@@ -17,8 +17,7 @@ Own functions, since DTensor gives wrong results for a convolution that is cut a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, cast
@@ -29,59 +28,8 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch.autograd.function import once_differentiable
 
-from rigwise.layouts.exchange import LAWS, Collective
 from rigwise.layouts.pieces import Pass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """One collective. elements: of the whole tensor (all_to_all: of what a rank holds); item: bytes of an element.
-    leaving: elements that left this rank, where they are no equal parts.
-    """
-
-    of: Pass
-    collective: Collective
-    elements: int
-    ranks: int
-    item: int
-    leaving: int | None = None
-
-    @property
-    def bytes(self) -> float:
-        """Bytes that this rank sends: counted, or by the law that a cost reads (layouts/exchange.py)."""
-        if self.leaving is not None:
-            return float(self.leaving) * self.item
-        return float(LAWS[self.collective](self.elements, self.ranks)) * self.item
-
-
-_ledgers: list[list[Sent]] = []
-
-
-@contextmanager
-def counting() -> Iterator[list[Sent]]:
-    """Write down every collective of this rank that is started inside."""
-    ledger: list[Sent] = []
-    _ledgers.append(ledger)
-    try:
-        yield ledger
-    finally:
-        _ledgers.remove(ledger)
-
-
-def count(
-    of: Pass,
-    collective: Collective,
-    tensor: torch.Tensor,
-    ranks: int,
-    elements: int | None = None,
-    leaving: int | None = None,
-) -> None:
-    """Write a collective down where somebody counts; elements: of the whole where that is not the tensor's own;
-    leaving: as Sent has it.
-    """
-    for ledger in _ledgers:
-        size, item = tensor.numel() if elements is None else elements, tensor.element_size()
-        ledger.append(Sent(of=of, collective=collective, elements=size, ranks=ranks, item=item, leaving=leaving))
+from rigwise.run.parallel.sending import sending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +58,8 @@ def pick(tensor: torch.Tensor, dim: int, index: NDArray[np.int64]) -> torch.Tens
 
 def _add(tensor: torch.Tensor, cut: Cut, of: Pass) -> torch.Tensor:
     total = tensor.contiguous().clone()
-    count(of, "all_reduce", total, cut.ranks)
-    dist.all_reduce(total, group=cut.group)
+    with sending(of, "all_reduce", total, cut.ranks):
+        dist.all_reduce(total, group=cut.group)
     return total
 
 
@@ -124,8 +72,8 @@ def _stack(piece: torch.Tensor, cut: Cut, of: Pass) -> torch.Tensor:
         sent = rows.new_zeros(longest, *rows.shape[1:])
         sent[: len(rows)] = rows
     got = sent.new_empty(cut.ranks * longest, *rows.shape[1:])
-    count(of, "all_gather", sent, cut.ranks, sent.numel() * cut.ranks)
-    dist.all_gather_into_tensor(got, sent, group=cut.group)
+    with sending(of, "all_gather", sent, cut.ranks, sent.numel() * cut.ranks):
+        dist.all_gather_single(got, sent, group=cut.group)
     parts = [got[r * longest : r * longest + len(held)] for r, held in enumerate(cut.held)]
     whole = torch.cat(parts) if any(len(held) < longest for held in cut.held) else got
     order = np.concatenate(cut.held)
@@ -147,8 +95,8 @@ def _settle(partial: torch.Tensor, cut: Cut, of: Pass) -> torch.Tensor:
     for r, held in enumerate(cut.held):
         sent[r, : len(held)] = pick(rows, 0, held)
     got = sent.new_empty(longest, *rows.shape[1:])
-    count(of, "reduce_scatter", sent, cut.ranks)
-    dist.reduce_scatter_tensor(got, sent.flatten(0, 1), group=cut.group)
+    with sending(of, "reduce_scatter", sent, cut.ranks):
+        dist.reduce_scatter_single(got, sent.flatten(0, 1), group=cut.group)
     return got[: len(cut.held[cut.rank])].movedim(0, cut.dim)
 
 
@@ -170,9 +118,9 @@ def _swap(x: torch.Tensor, now: Cut, then: Cut, of: Pass) -> torch.Tensor:
     coming = [prod(one) for one in shapes]
     got = x.new_empty(sum(coming))
     sends = [piece.numel() for piece in leaving]
-    count(of, "all_to_all", x, now.ranks, leaving=sum(sends) - sends[now.rank])
     flat = torch.cat([piece.flatten() for piece in leaving])
-    dist.all_to_all_single(got, flat, coming, sends, group=now.group)
+    with sending(of, "all_to_all", x, now.ranks, leaving=sum(sends) - sends[now.rank]):
+        dist.all_to_all_single(got, flat, coming, sends, group=now.group)
     return merged([piece.view(one) for piece, one in zip(got.split(coming), shapes, strict=True)], now)
 
 

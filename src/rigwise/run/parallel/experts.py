@@ -31,9 +31,10 @@ from rigwise.errors import UsageError
 from rigwise.layouts.pieces import Pass
 from rigwise.run.experts import Compute, MixtureOfExperts
 from rigwise.run.parallel import exchanges
-from rigwise.run.parallel.exchanges import Cut, count
+from rigwise.run.parallel.exchanges import Cut
 from rigwise.run.parallel.held import Held
 from rigwise.run.parallel.mesh import Mesh
+from rigwise.run.parallel.sending import sending, waiting
 
 _OURS = "rigwise.run.experts.MixtureOfExperts"
 _LIKE = re.compile(r"Expert|Mixture|MoE|Moe")
@@ -57,8 +58,8 @@ class Roads:
         """Rows to where they belong: [sum(sends), H] -> [sum(receives), H], in the order of the ranks."""
         got = rows.new_empty(sum(self.receives), rows.shape[1])
         leaving = (len(rows) - self.sends[self.rank]) * rows.shape[1]
-        count(of, "all_to_all", rows, len(self.sends), leaving=leaving)
-        dist.all_to_all_single(got, rows.contiguous(), list(self.receives), list(self.sends), group=self.group)
+        with sending(of, "all_to_all", rows, len(self.sends), leaving=leaving):
+            dist.all_to_all_single(got, rows.contiguous(), list(self.receives), list(self.sends), group=self.group)
         return got
 
 
@@ -113,8 +114,8 @@ class Elsewhere:
         """Rows [N, H] sorted by expert, counts [E] of all experts -> their answers [N, H]."""
         sends = counts.view(self.ranks, -1).int()
         receives = torch.empty_like(sends)  # from each rank: the rows of each expert here
-        count("forward", "all_to_all", sends, self.ranks)
-        dist.all_to_all_single(receives, sends, group=self.group)
+        with sending("forward", "all_to_all", sends, self.ranks):
+            dist.all_to_all_single(receives, sends, group=self.group)
         roads = Roads(group=self.group, rank=self.rank, sends=sends.sum(1).tolist(), receives=receives.sum(1).tolist())
         got = _travelled(rows, roads)
         here = torch.arange(receives.shape[1], device=rows.device).repeat(self.ranks)
@@ -240,8 +241,8 @@ class ExpertGradients:
         if not self._queued:
             self._queued = True
             torch.autograd.Variable._execution_engine.queue_callback(self._finish)
-        count("gradient", "all_reduce", gradient, self.ranks)
-        work = dist.all_reduce(gradient, op=dist.ReduceOp.AVG, group=self.group, async_op=True)
+        with sending("gradient", "all_reduce", gradient, self.ranks):
+            work = dist.all_reduce(gradient, op=dist.ReduceOp.AVG, group=self.group, async_op=True)
         assert work is not None
         self._works.append(work)
 
@@ -249,4 +250,5 @@ class ExpertGradients:
         self._queued = False
         works, self._works = self._works, []
         for work in works:
-            work.wait()
+            with waiting():
+                work.wait()

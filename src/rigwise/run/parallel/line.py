@@ -23,10 +23,10 @@ from rigwise.run.clock import Clock
 from rigwise.run.compress.bucket import Copied
 from rigwise.run.compress.exchange import Exchange
 from rigwise.run.feeding.feed import cut, size
-from rigwise.run.parallel.exchanges import count
 from rigwise.run.parallel.held import Held
 from rigwise.run.parallel.mesh import Mesh
 from rigwise.run.parallel.pipeline import MicroBatch
+from rigwise.run.parallel.sending import sending
 from rigwise.run.parallel.sharing import keep_whole, micro_batch, scatter, shard, shards
 from rigwise.run.parallel.stages import Stages
 
@@ -134,8 +134,8 @@ class Line:
         for bucket in _buckets([w for w in weights if w.requires_grad]):
             grads = [_gradient(weight) for weight in bucket]
             flat = torch.cat([grad.reshape(-1) for grad in grads])
-            count("gradient", "all_reduce", flat, self.mesh.size(*axes))
-            work = dist.all_reduce(flat, op=dist.ReduceOp.AVG, group=group, async_op=True)
+            with sending("gradient", "all_reduce", flat, self.mesh.size(*axes)):
+                work = dist.all_reduce(flat, op=dist.ReduceOp.AVG, group=group, async_op=True)
             started.append((work, flat, grads))
         return started
 

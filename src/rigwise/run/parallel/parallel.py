@@ -19,7 +19,7 @@ from rigwise.run.compress.prepare import prepare as prepare_exchange
 from rigwise.run.compress.prepare import ready
 from rigwise.run.compress.two_phase import ring_bytes
 from rigwise.run.feeding.feed import cut, place, size
-from rigwise.run.memory import let_go
+from rigwise.run.memory import give_back, let_go
 from rigwise.run.parallel.agreement import check_draws, check_models, check_samples
 from rigwise.run.parallel.blocks import shared_out
 from rigwise.run.parallel.capture import capture
@@ -148,7 +148,8 @@ class Parallel:
                     value = value * (micro / share)
                 _lap(self._clock, "forward")
                 value.backward()
-                _lap(self._clock, "communication" if last and self.layout.dp * self.layout.cp > 1 else "backward")
+                if self._clock:
+                    self._clock.over()
             total = total + value.detach()
         return total
 
@@ -200,6 +201,7 @@ def parallelize(
     made = _made(model, where, inputs, targets, loss, cuts, seen, clock)
     if _is_cut(wanted):
         let_go(tensors, made.tensors())
+    give_back()  # a pass that only looked leaves holes, which training would grow around
     return made
 
 
@@ -251,7 +253,7 @@ def _replicas(
     if cut and not any(p.requires_grad for name, p in module.named_parameters() if name not in cut):
         return module
     changed = bool(seen.changed) if seen else any(True for _ in module.buffers())
-    unused = bool(seen and seen.unused)
+    unused = seen.unused if seen else ()
     if experts:
         leave_alone(module, experts)
     made = replicate(module, mesh, changed=changed, unused=unused, clock=clock, exchange=exchange)

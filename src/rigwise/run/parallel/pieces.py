@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from rigwise.run.parallel import exchanges
-from rigwise.run.parallel.exchanges import Cut, count, pick
+from rigwise.run.parallel.exchanges import Cut, pick
 from rigwise.run.parallel.regather import remember
+from rigwise.run.parallel.sending import sending
 
 
 class Exchange(nn.Module):
@@ -137,8 +138,8 @@ class VocabularyLoss(nn.Module):
         scores = scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
         counted = targets != self.ignored
         highest = scores.detach().amax(dim=1)
-        count("forward", "all_reduce", highest, self.cut.ranks)
-        dist.all_reduce(highest, op=dist.ReduceOp.MAX, group=self.cut.group)
+        with sending("forward", "all_reduce", highest, self.cut.ranks):
+            dist.all_reduce(highest, op=dist.ReduceOp.MAX, group=self.cut.group)
         shifted = scores - highest.unsqueeze(1)
         place = self.place[torch.where(counted, targets, 0)]
         own = shifted.gather(1, place.clamp(min=0).unsqueeze(1)).squeeze(1).masked_fill(place < 0, 0.0)

@@ -18,7 +18,8 @@ import torch
 import torch.distributed as dist
 
 from rigwise.layouts.pieces import Pass
-from rigwise.run.parallel.exchanges import Cut, count, merged, pick
+from rigwise.run.parallel.exchanges import Cut, merged, pick
+from rigwise.run.parallel.sending import sending, waiting
 
 Tensor = torch.Tensor
 
@@ -33,7 +34,8 @@ class Underway:
 
     def wait(self) -> Tensor:
         """What it brings."""
-        self.work.wait()
+        with waiting():
+            self.work.wait()
         return self.finish()
 
 
@@ -72,24 +74,26 @@ class Portions:
         part = rows[self.mine(portion)].contiguous()
         whole = rows.new_empty(self.size, *rows.shape[1:])
         if not self.turns:
-            count(of, "all_gather", part, self.ranks, whole.numel())
-            return Underway(dist.all_gather_into_tensor(whole, part, self.group, async_op=True), lambda: whole, part)
+            with sending(of, "all_gather", part, self.ranks, whole.numel()):
+                work = dist.all_gather_single(whole, part, self.group, async_op=True)
+            return Underway(work, lambda: whole, part)
         if portion == self.rank:
             whole.copy_(part)
-        count(of, "broadcast", whole, self.ranks)
-        work = dist.broadcast(whole, group=self.group, group_src=portion, async_op=True)
+        with sending(of, "broadcast", whole, self.ranks):
+            work = dist.broadcast(whole, group=self.group, group_src=portion, async_op=True)
         return Underway(work, lambda: whole, part)
 
     def add(self, partial: Tensor, portion: int, of: Pass) -> Underway:
         """This rank's samples [mine, ...] of the sum over ranks of a portion's partial results."""
         whole = partial.contiguous().clone()
         if self.turns:
-            count(of, "reduce", whole, self.ranks)
-            work = dist.reduce(whole, group=self.group, group_dst=portion, async_op=True)
+            with sending(of, "reduce", whole, self.ranks):
+                work = dist.reduce(whole, group=self.group, group_dst=portion, async_op=True)
             return Underway(work, lambda: whole if portion == self.rank else whole[:0], whole)
         own = whole.new_empty(self.size // self.ranks, *whole.shape[1:])
-        count(of, "reduce_scatter", whole, self.ranks)
-        return Underway(dist.reduce_scatter_tensor(own, whole, group=self.group, async_op=True), lambda: own, whole)
+        with sending(of, "reduce_scatter", whole, self.ranks):
+            work = dist.reduce_scatter_single(own, whole, group=self.group, async_op=True)
+        return Underway(work, lambda: own, whole)
 
     def give(self, piece: Tensor, portion: int, features: Cut, of: Pass) -> Underway:
         """This rank's samples [mine, ...] with all features, from what each rank has of a portion's features."""
@@ -134,6 +138,6 @@ class Portions:
         sends = [part.numel() for part in leaving]
         flat = torch.cat([part.reshape(-1) for part in leaving])
         got = flat.new_empty(sum(coming))
-        count(of, "all_to_all", flat, self.ranks, leaving=sum(sends) - sends[self.rank])
-        work = dist.all_to_all_single(got, flat, coming, sends, group=self.group, async_op=True)
+        with sending(of, "all_to_all", flat, self.ranks, leaving=sum(sends) - sends[self.rank]):
+            work = dist.all_to_all_single(got, flat, coming, sends, group=self.group, async_op=True)
         return Underway(work, lambda: finish(list(got.split(coming))), flat)

@@ -13,23 +13,23 @@ Shards are cut along the first dim of every tensor, in runs of ceil(rows / ranks
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import fx, nn
-from torch._C._distributed_c10d import GradBucket
 from torch.nn.parallel import DistributedDataParallel
 
 from rigwise.errors import UsageError
+from rigwise.layouts.pieces import Pass
 from rigwise.models.trace import unit_paths
 from rigwise.run.clock import Clock
 from rigwise.run.compress.exchange import Exchange, hook
-from rigwise.run.parallel.exchanges import count
 from rigwise.run.parallel.held import Held
 from rigwise.run.parallel.mesh import Mesh
+from rigwise.run.parallel.sending import sending
 
 # MB a bucket. Over gloo, small buckets start early and hide most, codes more than plain gradients: a link waits for the
 # first bucket of codes longer than it carries it. NCCL's launches make torch's own 25 the better, and PowerSGD
@@ -44,12 +44,12 @@ def replicate(
     mesh: Mesh,
     *,
     changed: bool,
-    unused: bool,
+    unused: Collection[str],
     clock: Clock | None = None,
     exchange: Exchange | None = None,
 ) -> DistributedDataParallel:
-    """Copies over dp x cp. changed: a forward pass writes buffers; unused: some parameters get no gradient. exchange:
-    what averages gradients instead.
+    """Copies over dp x cp. changed: a forward pass writes buffers; unused: parameters that get no gradient.
+    exchange: what averages gradients instead.
     """
     usual = _CODED_BUCKET_MB.get((mesh.layout.compress, mesh.device.type), _BUCKET_MB[mesh.device.type])
     wrapped = DistributedDataParallel(
@@ -59,13 +59,33 @@ def replicate(
         bucket_cap_mb=usual if "dp" in mesh.layout.overlap else _ONE_BUCKET_MB,
         gradient_as_bucket_view=True,
         forward_sync_buffers=changed,
-        find_unused_parameters=unused,
+        find_unused_parameters=bool(unused),
     )
     if exchange:
         wrapped.register_comm_hook(exchange, hook)
-    else:
-        wrapped.register_comm_hook((mesh, clock), average)
+    elif clock:
+        _Backward(module, unused, clock)
     return wrapped
+
+
+class _Backward:
+    """Tells the clock when the last gradient of a pass is there: what it still takes is exposed communication."""
+
+    def __init__(self, module: nn.Module, unused: Collection[str], clock: Clock) -> None:
+        self.clock = clock
+        trained = [p for name, p in module.named_parameters() if p.requires_grad and name not in unused]
+        self.left = self.all = len(trained)
+        module.register_forward_pre_hook(self._begin)
+        for parameter in trained:
+            parameter.register_post_accumulate_grad_hook(self._one)
+
+    def _begin(self, *_: Any) -> None:
+        self.left = self.all
+
+    def _one(self, _: torch.Tensor) -> None:
+        self.left -= 1
+        if not self.left:
+            self.clock.lap("backward")
 
 
 def shard(module: nn.Module, mesh: Mesh, apart: Collection[nn.Parameter] = ()) -> nn.Module:
@@ -92,7 +112,32 @@ def shard(module: nn.Module, mesh: Mesh, apart: Collection[nn.Parameter] = ()) -
     sharded: nn.Module = fully_shard(
         module, mesh=over, reshard_after_forward=back, ignored_params=left, mp_policy=packed
     )  # type: ignore[assignment]
+    for part in sharded.modules():
+        if is_sharded(part):
+            part.set_custom_all_gather(_Gather())  # type: ignore[operator]
+            part.set_custom_reduce_scatter(_Scatter())  # type: ignore[operator]
     return sharded
+
+
+class _Collective:
+    """What fully_shard calls in place of its own, counted and waited for."""
+
+    def allocate(self, size: Sequence[int], *, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+        """Memory for what is sent or comes."""
+        return torch.empty(*size, dtype=dtype, device=device)
+
+
+class _Gather(_Collective):
+    def __call__(self, output_tensor: torch.Tensor, input_tensor: torch.Tensor, group: Any, **how: Any) -> Any:
+        of: Pass = "forward" if torch._C._current_autograd_node() is None else "backward"
+        with sending(of, "all_gather", output_tensor, group.size()):
+            return dist.all_gather_single(output_tensor, input_tensor, group=group, **how)
+
+
+class _Scatter(_Collective):
+    def __call__(self, output_tensor: torch.Tensor, input_tensor: torch.Tensor, group: Any, **how: Any) -> Any:
+        with sending("gradient", "reduce_scatter", input_tensor, group.size()):
+            return dist.reduce_scatter_single(output_tensor, input_tensor, group=group, **how)
 
 
 def is_sharded(module: nn.Module) -> bool:
@@ -186,18 +231,3 @@ def shards(book: Iterable[Held], module: nn.Module, mesh: Mesh, apart: Collectio
         start, stop = min(place * each, rows), min((place + 1) * each, rows)
         made.append(held.narrowed(0, start, stop, now[held.name]))
     return made
-
-
-def average(state: tuple[Mesh, Clock | None], bucket: GradBucket) -> torch.futures.Future[torch.Tensor]:
-    """Average a bucket over all copies; at the last bucket the clock is told that the backward pass itself is over."""
-    mesh, clock = state
-    if bucket.is_last() and clock:
-        clock.lap("backward")
-    count("gradient", "all_reduce", bucket.buffer(), mesh.size("dp", "cp"))
-    work = dist.all_reduce(bucket.buffer(), op=dist.ReduceOp.AVG, group=mesh.group("dp", "cp"), async_op=True)
-    assert work is not None
-    return work.get_future().then(lambda future: future.value()[0])  # type: ignore[no-any-return]
-
-
-# torch checks a hook's annotations, and not as the strings that they are in this file
-average.__annotations__.update({"bucket": GradBucket, "return": torch.futures.Future[torch.Tensor]})

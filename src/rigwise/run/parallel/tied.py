@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import nn
 
 from rigwise.run.parallel.cut import Part
-from rigwise.run.parallel.exchanges import count
+from rigwise.run.parallel.sending import sending
 from rigwise.run.parallel.sharing import local
 
 
@@ -50,5 +50,5 @@ class Tied:
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
             gradient = local(weight.grad)
-            count("gradient", "all_reduce", gradient, ranks)
-            dist.all_reduce(gradient, group=group)
+            with sending("gradient", "all_reduce", gradient, ranks):
+                dist.all_reduce(gradient, group=group)

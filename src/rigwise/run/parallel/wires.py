@@ -16,6 +16,7 @@ import torch.distributed as dist
 
 from rigwise.layouts.messages import Message
 from rigwise.run.parallel.cut import Value
+from rigwise.run.parallel.sending import waiting
 
 
 class Arrival(Protocol):
@@ -48,8 +49,9 @@ class _Coming:
     works: list[Any]
 
     def wait(self) -> list[torch.Tensor]:
-        for work in self.works:
-            work.wait()
+        with waiting():
+            for work in self.works:
+                work.wait()
         return self.buffers
 
 
