@@ -20,7 +20,7 @@ from rigwise.measurements.pace import part_of
 
 COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send")
 _TWICE = {("conv", "backward"), ("attention", "backward"), ("causal attention", "backward"), ("recurrent", "backward")}
-_APART = frozenset({*COLLECTIVES, "pass", "step", "pace", "launch"})  # not operations
+_APART = frozenset({*COLLECTIVES, "pass", "step", "pace", "launch", "meeting"})  # not operations
 _FOLDS = 6
 _LEAST_HEAPS = 3
 _LEAST_SPREAD = 0.03  # no two runs of a step agree better
@@ -115,8 +115,14 @@ def profile(
         after=_mean(left),
         date=date,
         pace={one.which: (one.seconds, one.spread / _DECILES) for one in timed if one.kind == "pace"},
-        wire=Wire(alpha=reduced.alpha, bandwidth=reduced.bandwidth) if reduced else None,
+        wire=_wire(timed, reduced) if reduced else None,
     )
+
+
+def _wire(timed: Iterable[Timed], reduced: LinkFit) -> Wire:
+    """What ranks exchange over, and how long they wait for each other beyond a message's own time."""
+    met = sorted((one.sizes["work"], max(0.0, one.seconds - reduced.alpha)) for one in timed if one.kind == "meeting")
+    return Wire(alpha=reduced.alpha, bandwidth=reduced.bandwidth, meetings=tuple(met))
 
 
 def transferred(timed: Sequence[Timed], usual: Sequence[Timed]) -> list[Timed]:

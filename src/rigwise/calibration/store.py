@@ -10,7 +10,7 @@ from rigwise.cost.profile import Profile
 from rigwise.errors import NotFoundError, UsageError
 from rigwise.files import replace_text
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 USUAL = "this"
 
 

@@ -149,10 +149,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _read_ahead(words: Sequence[str]) -> None:
-    """A run's ranks are forked from a process that reads torch for seconds: it is begun before this one reads the rest
-    of the command. Not where a launcher or an agent starts the ranks.
+    """Ranks that run or measure are forked from a process that reads torch for seconds: it is begun before this one
+    reads the rest of the command. Not where a launcher or an agent starts the ranks.
     """
-    if words[:1] == ["run"] and len(words) > 1 and not _NO_RANKS & {word.partition("=")[0] for word in words}:
+    ranks = words[:1] == ["measure"] or (words[:1] == ["run"] and len(words) > 1)
+    if ranks and not _NO_RANKS & {word.partition("=")[0] for word in words}:
         from rigwise.run.seats import seat
         from rigwise.run.server_process import begin
 

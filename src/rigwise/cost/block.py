@@ -42,7 +42,8 @@ def block_parts(
     device = block_times(block, seen, machine)
     apart = portions(block, table) if by_model(block, table) else 0
     moved = block_exchange(block, seen, among, over, machine.other.activation, apart)
-    tensor, expert = moved.tensor, moved.expert * (1 - eff.stack.overlap_ep)
+    tensor = moved.tensor + waited(device.forward + device.backward, moved.collectives, eff)
+    expert = moved.expert * (1 - eff.stack.overlap_ep)
     if np.any(np.asarray(apart) > 1):
         tensor = _portioned(tensor, device, np.asarray(apart))
     tell(expert_exposed=1 - eff.stack.overlap_ep)
@@ -65,6 +66,15 @@ def block_parts(
         "forward": device.forward + forward + exchanges / passes,
         "forward_share": 1 / passes,
     }
+
+
+def waited(work: Floats, exchanges: Floats, eff: Efficiencies) -> Floats:
+    """Seconds that ranks wait for each other at exchanges with equal work between them, where that was measured (of
+    this machine's CPU); elsewhere it is part of what is fitted to whole steps.
+    """
+    if eff.measured is None or not np.any(exchanges):
+        return np.zeros(())
+    return np.asarray(exchanges * eff.measured.waited(work / np.maximum(exchanges, 1.0)), dtype=np.float64)
 
 
 @told("ring")

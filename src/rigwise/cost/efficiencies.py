@@ -22,6 +22,7 @@ from typing import Protocol as Interface
 import numpy as np
 from numpy.typing import NDArray
 
+from rigwise.cost.arrays import Floats
 from rigwise.cost.energy import PowerShares
 from rigwise.cost.ledger import watched
 from rigwise.errors import not_found
@@ -162,6 +163,9 @@ class Measured(Interface):
     @property
     def spread(self) -> float:
         """Standard deviation of the logarithm of a step around its prediction."""
+
+    def waited(self, work: Floats) -> Floats:
+        """Seconds that ranks wait for each other at an exchange after so much work of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

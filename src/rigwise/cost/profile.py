@@ -4,10 +4,14 @@ say what a step takes."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from math import exp, log
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rigwise.cost.arrays import Floats
 from rigwise.cost.efficiencies import Efficiencies
 from rigwise.cost.measured import Curve, Rates
 from rigwise.hardware.device import Link
@@ -15,10 +19,28 @@ from rigwise.hardware.device import Link
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wire:
-    """What ranks exchange over: seconds before the first byte, and bytes/s of the busiest rank after it."""
+    """What ranks exchange over: seconds before the first byte, and bytes/s of the busiest rank after it.
+
+    meetings: seconds of each rank's own work between two exchanges, and what ranks then wait for each other on average.
+    """
 
     alpha: float
     bandwidth: float
+    meetings: tuple[tuple[float, float], ...] = ()
+
+    def waited(self, work: ArrayLike) -> Floats:
+        """Seconds that ranks wait for each other after so much work of their own: linear in its logarithm between what
+        was measured, in proportion below, no more beyond.
+
+        >>> Wire(alpha=0.0, bandwidth=1.0, meetings=((1e-3, 2e-4), (1e-1, 4e-4))).waited([0, 5e-4, 1e-2, 1.0])
+        array([0.    , 0.0001, 0.0003, 0.0004])
+        """
+        worked = np.asarray(work, dtype=np.float64)
+        if not self.meetings:
+            return np.zeros_like(worked)
+        at, waits = np.array(self.meetings).T
+        known = np.interp(np.log(np.maximum(worked, at[0])), np.log(at), waits)
+        return np.asarray(known * np.minimum(worked / at[0], 1.0), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +79,14 @@ class Profile:
         if not self.pace or not pace.keys() >= self.pace.keys():
             return self
         factors = {part: believed(pace[part] / seconds, moved) for part, (seconds, moved) in self.pace.items()}
-        wire = self.wire and Wire(
-            alpha=self.wire.alpha * factors["call"], bandwidth=self.wire.bandwidth / factors["stream"]
+        wire = self.wire and replace(
+            self.wire, alpha=self.wire.alpha * factors["call"], bandwidth=self.wire.bandwidth / factors["stream"]
         )
         return replace(self, rates=self.rates.slower(factors), wire=wire, pace={}, slower=factors["product"])
+
+    def waited(self, work: Floats) -> Floats:
+        """As Wire has it; nothing of one rank."""
+        return self.wire.waited(work) if self.wire else np.zeros_like(work)
 
     def covers(self, precision: str) -> bool:
         """Whether a step in a precision was measured."""
@@ -101,7 +127,7 @@ class Profile:
             "date": self.date,
             "pace": {part: list(told) for part, told in self.pace.items()},
             "heap": self.heap and list(self.heap),
-            "wire": None if self.wire is None else {"alpha": self.wire.alpha, "bandwidth": self.wire.bandwidth},
+            "wire": self.wire and asdict(self.wire),
             "operation_s": self.rates.operation_s,
             "step_s": self.rates.step_s,
             "curves": curves,
@@ -115,7 +141,9 @@ class Profile:
         plain = {key: data[key] for key in ("name", "machine", "ranks", "threads", "spread", "before", "after", "date")}
         plain["pace"] = {part: tuple(told) for part, told in data["pace"].items()}
         plain["heap"] = tuple(data["heap"]) if data.get("heap") else None
-        wire = Wire(**data["wire"]) if data["wire"] else None
+        wire = None
+        if data["wire"]:
+            wire = Wire(**{**data["wire"], "meetings": tuple(tuple(pair) for pair in data["wire"]["meetings"])})
         return cls(**plain, precisions=tuple(data["precisions"]), rates=rates, wire=wire)
 
 

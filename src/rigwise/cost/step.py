@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rigwise.cost.arrays import Floats, largest, total
-from rigwise.cost.block import BLOCK_PARTS, block_parts, links, tensor_exposed
+from rigwise.cost.block import BLOCK_PARTS, block_parts, links, tensor_exposed, waited
 from rigwise.cost.collective import Wires, send_seconds, wires
 from rigwise.cost.compute import Machine, prepare
 from rigwise.cost.efficiencies import Efficiencies
@@ -193,10 +193,12 @@ class StepLaw:
         together = (work**power + gathered**power) ** (1 / power) - work
         sharded = self.table.zero >= 3
         tell(busy=work, power=power, hideable=hideable)
+        met = waited(work, np.asarray(self.table.dp * self.table.cp > 1, dtype=np.float64), self.eff)
         return summed(
             ("exchanged", ~sharded, exchanged),
             ("exchanged", sharded, gathered),
             ("hidden under work", -1, np.where(sharded, gathered - together, hidden)),
+            ("waited for each other", 1, met),
         )
 
     def _held(self, which: str, stage: int) -> Floats:

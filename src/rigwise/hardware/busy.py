@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import psutil
 
+_SLACK = 0.05  # of the kernel's ticks
 SOME = 0.1  # cores of other programs from which timings are to be doubted
 
 
@@ -30,4 +31,18 @@ class Busy:
         0.6
         """
         end = until or Busy.now()
-        return max(0.0, (end.seconds - self.seconds - own) / max(end.clock - self.clock, 1e-9))
+        return others(end.seconds - self.seconds, own, end.clock - self.clock)
+
+
+def others(machine: float, own: float, clock: float) -> float:
+    """Cores that others kept busy, from processor seconds of the machine and of ours in so many seconds of the clock.
+
+    A virtual machine's counters jump now and then, by seconds that were never there: more than all cores can do says
+    nothing, and counts as nothing.
+
+    >>> others(10.0, 4.0, 10.0), others(1e6, 4.0, 10.0)
+    (0.6, 0.0)
+    """
+    if clock <= 0 or machine > (psutil.cpu_count() or 1) * clock * (1 + _SLACK):
+        return 0.0
+    return max(0.0, machine - own) / clock

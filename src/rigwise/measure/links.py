@@ -1,4 +1,5 @@
-"""What ranks exchange: each collective over sizes, and the two figures of a link fitted to it.
+"""What ranks exchange: each collective over sizes, and the two figures of a link fitted to it; and how long ranks that
+work between exchanges wait for each other.
 
     seconds = alpha + volume / bandwidth
 
@@ -11,18 +12,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from statistics import median
+from statistics import fmean, median
 
 import torch
 import torch.distributed as dist
 
 from rigwise.measure.others import Others
 from rigwise.measure.rows import Row, row
+from rigwise.measure.sums import MEETING
 
 _SIZES = tuple(2**power for power in range(10, 25, 2))  # bytes of the whole message
 _REPEATS = 9
 _LONG_S = 0.08  # a message that takes longer is repeated less
 _FLOAT = 4
+_WORKED_S = (4e-4, 4e-3, 3e-2)  # of work before a meeting
+_MEETINGS_S, _MOST_MEETINGS = 0.4, 100  # for each of them, and at most so many
 
 
 def measure_links(device: torch.device, others: Others) -> Iterator[Row]:
@@ -42,6 +46,27 @@ def measure_links(device: torch.device, others: Others) -> Iterator[Row]:
         }
         for name, work in works.items():
             yield row(name, _times(work, others), bytes=float(count * _FLOAT), ranks=float(world))
+    if device.type == "cpu":
+        yield from _meetings(others)
+
+
+def _meetings(others: Others) -> Iterator[Row]:
+    """Seconds of a short all-reduce right after work of each rank's own, by the seconds of that work: the mean, since
+    a step has many. Equal work takes ranks of one machine unequal times, and the sooner one waits.
+    """
+    matrix, short = torch.ones(192, 192), torch.ones(_SIZES[0] // _FLOAT)
+    each = median(_times(partial(torch.mm, matrix, matrix), others))
+    for seconds in _WORKED_S:
+        calls = max(1, round(others.sum(seconds / each) / others.world))
+        took = []
+        others.meet()
+        for _ in range(min(_MOST_MEETINGS, int(_MEETINGS_S / seconds))):
+            for _ in range(calls):
+                torch.mm(matrix, matrix)
+            start = time.perf_counter()
+            dist.all_reduce(short)
+            took.append(time.perf_counter() - start)
+        yield row(MEETING, [fmean(took)], work=seconds, ranks=float(others.world))
 
 
 def _around(out: torch.Tensor, into: torch.Tensor, rank: int, world: int) -> None:

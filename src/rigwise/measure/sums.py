@@ -8,6 +8,7 @@ from rigwise.measure.rows import Row
 
 PACE = "pace"  # of the machine, pace.py
 HEAP = "heap"  # beyond the tensors of a process, heap.py
+MEETING = "meeting"  # of ranks after work of their own, links.py
 SAMPLES, WIDTH, CLASSES = 64, 256, 10  # of the network that is trained for the loop's own sake, loop.py
 _FLOAT = 4  # bytes
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from rigwise.hardware.busy import others
 from rigwise.layouts.layout import Layout
 from rigwise.run.chosen import Value
 from rigwise.run.job import PARTS, StepRecord
@@ -136,7 +137,7 @@ def _evidence(ranks: Sequence[Mapping[str, float]]) -> dict[str, float]:
     own, wall = sum(rank["processor_s"] for rank in ranks), max(rank["wall_s"] for rank in ranks)
     machine = max(rank["machine_s"] for rank in ranks)
     return {
-        "others": max(0.0, machine - own) / wall if wall > 0 else 0.0,
+        "others": others(machine, own, wall),
         "faults": max(rank["faults"] for rank in ranks),
         "switches": max(rank["switches"] for rank in ranks),
     }
