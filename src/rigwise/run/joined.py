@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from rigwise.run.failures import LOST_CODE, ToldElsewhere, told
 from rigwise.run.hearing import Asked, Heard
 from rigwise.run.job import Job
 from rigwise.run.output import PRINTS, prepare
+from rigwise.run.preload import ALWAYS, preload
 from rigwise.run.ranks import Ranks, group_words, pick_device
 from rigwise.run.reporter import Reporter
 from rigwise.run.result import RunResult
@@ -125,6 +126,8 @@ def _train(here: Seat, joining: Asked, job: Job, stop: Stop, ranks: Ranks) -> Ru
             hear = _aloud(heard)
         reporter = Direct(here.rank, hear)
         with _printing(folder / PRINTS / f"rank-{here.rank}.txt"):
+            with suppress(ImportError):  # as where ranks are forked (server.py)
+                preload((*ALWAYS, *job.needs))
             work(job.to_dict(), here.rank, reporter, stop, nullcontext(ranks))
         if reporter.failure:
             raise _failed(here, reporter.failure)

@@ -19,30 +19,14 @@ import os
 import select
 import signal
 import sys
-import warnings
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+from rigwise.run.preload import ALWAYS, preload
 from rigwise.run.reporter import Reporter
 from rigwise.run.stopping import die_with_parent
 
-_PRELOAD = (
-    "torch",
-    "torch.distributed",
-    "torch.nn.parallel",
-    "torch._dynamo",
-    "torch.utils.data",
-    "rigwise.run.worker",
-)
 _CHUNK = 1 << 16
-
-
-def _preload(names: Iterable[str]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name in names:
-            importlib.import_module(name)
 
 
 class Server:
@@ -84,7 +68,7 @@ class Server:
                 os.kill(process, signal.SIGTERM)
             return
         with suppress(ImportError):  # another torch may not have it; a rank that cannot do without says so
-            _preload(command["needs"])
+            preload(command["needs"])
         for rank in range(command["world"]):
             process = os.fork()
             if process == 0:
@@ -143,7 +127,7 @@ def main() -> None:
     os.dup2(2, 1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     gc.disable()  # a tenth of the time to read torch goes into looking for garbage that is not there
-    _preload(_PRELOAD)
+    preload(ALWAYS)
     gc.freeze()  # nor do the ranks look through it
     gc.enable()
     Reporter(reports, "", -1).send("ready")
