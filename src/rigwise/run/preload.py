@@ -1,5 +1,5 @@
-"""What ranks import late, read before they hold anything of a task: a process's memory before its model came is then its
-libraries, in ranks that are forked and in those that a launcher started.
+"""What ranks import late, read before they hold anything of a task: a process's memory before its model came is then
+its libraries, in ranks that are forked and in those that a launcher started.
 """
 
 from __future__ import annotations
