@@ -67,20 +67,25 @@ def known_of(told: Told, reference: Reference) -> Known:
 
     question = reference.question
     runs: list[Run] = []
+    left_out: list[str] = []
     for one in [told] if isinstance(told, str | Path) else told:
         if isinstance(one, Path) or one.strip().lower().endswith(".csv"):
             from rigwise.calibration.like import runs_of
 
-            runs += runs_of(one, question.stack)
+            taken, refused = runs_of(one, question.stack)
+            runs += taken
+            left_out += refused
         else:
             runs.append(_run(one, reference))
     eff = efficiencies(question.cluster.device, question.stack)
-    return known(runs, doubts(question.model, question.cluster, eff, reference.precision))
+    found = known(runs, doubts(question.model, question.cluster, eff, reference.precision))
+    return replace(found, warnings=(*found.warnings, *left_out))
 
 
 def _run(text: str, reference: Reference) -> Run:
     """One told run beside its prediction."""
     from rigwise.calibration.like import with_assumed
+    from rigwise.cost.bound import check_possible
     from rigwise.cost.efficiencies import efficiencies
     from rigwise.cost.interval import doubts
     from rigwise.cost.likeness import Run
@@ -99,6 +104,7 @@ def _run(text: str, reference: Reference) -> Run:
         flops=(q.model.flops + q.model.flops_backward) * q.batch,
         peak=device.peak.get(predicted.layout.precision),
     )
+    check_possible(seconds, q.model, q.cluster, q.batch, predicted.layout.precision, repr(run.text))
     error = log(seconds / predicted.step_s)
     unknown = doubts(q.model, q.cluster, efficiencies(device, q.stack), predicted.layout.precision)
     return Run(

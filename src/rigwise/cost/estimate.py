@@ -365,7 +365,7 @@ def _warnings(answer: Answer, spread: Interval, layout: Layout, full: float) -> 
     q = answer.question
     says = list(spread.warnings)
     if full > 1:
-        says.append(f"needs {full:.0%} of the memory of a device: it does not fit, and no such step can be timed")
+        says.append(f"needs {full:.0%} of the memory of a device: it does not fit, and its times assume more")
     elif full > NEAR_FULL:
         says.append(
             f"memory {full:.0%} full: the allocator retries near the limit, which is counted; leave it more room"

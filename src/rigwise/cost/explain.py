@@ -33,6 +33,8 @@ _OWN = {
     "optimizer": "optimizer",
     "offload": "offload",
     "bubble": "step",
+    "allocator": "allocator",
+    "loader": "loader",
 }
 
 
@@ -135,7 +137,7 @@ class _Parts:
                 terms.append(leaf("fixed: a step, and each micro-batch", self.factor, fixed, law="host"))
         else:
             terms = []
-        entry = next(iter(self.ledger.of(_OWN.get(key, ""))), None)
+        entry = next(iter(self.ledger.of(_OWN[key])), None) if key in _OWN else None
         if entry is not None and (summed := list(_summands(entry, self.factor))):
             terms = summed
         terms = [term for term in terms if term.amount]

@@ -29,6 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 from rigwise.cost.arrays import largest, total
 from rigwise.cost.datakinds import Supply, rates
 from rigwise.cost.interval import Z80
+from rigwise.cost.ledger import tell, told
 from rigwise.units import show_bytes, show_number, show_rate, show_seconds
 
 Floats = NDArray[np.float64]
@@ -82,9 +83,11 @@ class Feed:
     blocking: Floats
     feeders: Floats
 
+    @told("loader")
     def waits(self, step: ArrayLike) -> Floats:
         """Seconds that a step of `step` seconds waits for its data."""
         alone = np.asarray(step, dtype=np.float64)
+        tell(**self.stages, beside=self.beside, blocking=self.blocking, alone=alone)
         return np.asarray(np.maximum(alone + self.blocking, self.beside) - alone)
 
 

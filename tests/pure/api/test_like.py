@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 import rigwise
-from rigwise.errors import RigwiseError
+from rigwise.calibration.like import runs_of
+from rigwise.errors import RigwiseError, UsageError
+from rigwise.measurements.published import tables
 from rigwise.measurements.tables import COLUMNS
 
 ASK = ("gpt3-1.3b", "dp=8,zero=1", "8xa100-sxm-80gb")
@@ -139,3 +141,24 @@ def test_what_cannot_be_told_says_so(like: str, says: str) -> None:
     with pytest.raises(RigwiseError) as refused:
         factor(like)
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize("like", ["0.001 s", "1e9 tokens/s", "1e9 samples/s", "8xh100, resnet50, 1e9 images/s"])
+def test_a_run_quicker_than_its_arithmetic_is_refused_with_both_times(like: str) -> None:
+    with pytest.raises(UsageError, match=r"cannot be: .* arithmetic of .* alone takes"):
+        factor(like)
+
+
+def test_a_row_quicker_than_its_arithmetic_is_left_out_and_named(tmp_path: Path) -> None:
+    right, wrong = table(tmp_path / "right.csv", "9", "9"), table(tmp_path / "wrong.csv", "9", "9", "0.01")
+    found = rigwise.estimate(*ASK, **SAID, like=wrong)
+    assert found.step_s == rigwise.estimate(*ASK, **SAID, like=right).step_s
+    assert any("1 of 3 rows not taken: mine-2 cannot be" in warning for warning in found.warnings)
+    with pytest.raises(UsageError, match="arithmetic"):
+        factor(table(tmp_path / "only.csv", "0.01"))
+
+
+def test_no_published_step_is_quicker_than_its_arithmetic() -> None:
+    for name in ("megatron", "torchtitan", "timm"):
+        path = next(path for path in tables() if Path(str(path)).stem == name)
+        assert not [warning for warning in runs_of(path, "modern")[1] if "cannot be" in warning]
