@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import exp, hypot
 from pathlib import Path
@@ -20,18 +20,14 @@ from rigwise.cost.efficiencies import efficiencies
 from rigwise.cost.interval import doubts
 from rigwise.cost.likeness import RUN, Run
 from rigwise.errors import RigwiseError, UsageError
-from rigwise.measurements.tables import Row, read_table
+from rigwise.measurements.tables import Row
 
 _NAMED = 3  # reasons that are told, the commonest
 
 
-def runs_of(path: str | Path, stack: str) -> tuple[list[Run], list[str]]:
-    """The steps of a table as runs under a software stack, and in words which rows are left out: those that cannot be
-    predicted, do not count, or are quicker than their arithmetic.
-
-    Raises NotFoundError or UsageError for a table that cannot be read, and UsageError where no row is left.
-    """
-    rows = read_table(path)
+def runs_of(rows: Sequence[Row], stack: str) -> tuple[list[Run], Counter[str]]:
+    """The steps among rows as runs under a software stack, and how many rows are left out by the reason: those that
+    cannot be predicted, do not count, or are quicker than their arithmetic."""
     found, refused = _cases(rows, stack)
     predictor, runs = Predictor(found), []
     for case in found:
@@ -39,13 +35,18 @@ def runs_of(path: str | Path, stack: str) -> tuple[list[Run], list[str]]:
             runs.append(_run(case, predictor))
         except RigwiseError as why:
             refused[why.says] += 1
+    return runs, refused
+
+
+def not_taken(path: str | Path, rows: int, refused: Counter[str], runs: Sequence[Run]) -> list[str]:
+    """In words which of a table's rows are left out. UsageError where no run is left."""
     if not runs:
         reason, count = refused.most_common(1)[0] if refused else ("it is empty", 0)
-        raise UsageError(f"no row of {path} is a step that can be predicted: {reason} ({count} of {len(rows)} rows)")
-    return runs, [f"{path}: {count} of {len(rows)} rows not taken: {why}" for why, count in refused.most_common(_NAMED)]
+        raise UsageError(f"no row of {path} is a step that can be predicted: {reason} ({count} of {rows} rows)")
+    return [f"{path}: {count} of {rows} rows not taken: {why}" for why, count in refused.most_common(_NAMED)]
 
 
-def _cases(rows: list[Row], stack: str) -> tuple[list[StepCase], Counter[str]]:
+def _cases(rows: Sequence[Row], stack: str) -> tuple[list[StepCase], Counter[str]]:
     parents = {row.id: row for row in rows}
     found, refused = [], Counter[str]()
     for row in rows:

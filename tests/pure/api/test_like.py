@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 import rigwise
+from rigwise.api.remembering import Listing, history_csv
 from rigwise.calibration.like import runs_of
 from rigwise.errors import RigwiseError, UsageError
+from rigwise.measurements.history import Beside, Session
 from rigwise.measurements.published import tables
-from rigwise.measurements.tables import COLUMNS
+from rigwise.measurements.record import Measurement
+from rigwise.measurements.tables import COLUMNS, read_table
 
 ASK = ("gpt3-1.3b", "dp=8,zero=1", "8xa100-sxm-80gb")
 SAID = {"batch": 64, "seq": 2048}
@@ -161,4 +164,19 @@ def test_a_row_quicker_than_its_arithmetic_is_left_out_and_named(tmp_path: Path)
 def test_no_published_step_is_quicker_than_its_arithmetic() -> None:
     for name in ("megatron", "torchtitan", "timm"):
         path = next(path for path in tables() if Path(str(path)).stem == name)
-        assert not [warning for warning in runs_of(path, "modern")[1] if "cannot be" in warning]
+        assert not [why for why in runs_of(read_table(path), "modern")[1] if "cannot be" in why]
+
+
+def test_the_table_that_the_history_writes_is_read_with_its_layout_and_this_machine(tmp_path: Path) -> None:
+    here = rigwise.load_cluster("this:1").device
+    asked = ("resnet18", "dp=1,micro=64,recompute=full,precision=float32", "this:1")
+    plain = rigwise.estimate(*asked, batch=64).step_s
+    settings = {"layout": asked[1], "batch": 64, "micro": 64, "device": here.full_name, "precision": "float32"}
+    session = Session(id=1, kind="run", name="resnet18", date="2026-11-23", machine={}, settings=settings)
+    step = Measurement(id="step", metric="step_s", part="total", value=1.5 * plain)
+    path = tmp_path / "runs.csv"
+    path.write_text(history_csv(Listing(path=tmp_path, kept=None, sessions=[(session, [Beside(measured=step)])])))
+    found = rigwise.estimate(*asked, batch=64, like=path)
+    assert 1 < found.step_s / plain <= 1.5
+    assert "corrected by 1 measured run" in found.basis
+    assert rigwise.estimate(*asked, batch=64, like=f"{1.5 * plain} s").step_s == pytest.approx(found.step_s)
