@@ -263,7 +263,7 @@ def _doubts(answer: Answer) -> Iterator[Value]:
         if deviation:
             yield Value(symbol=thing, value=deviation, says="a run's own" if thing == RUN else "shared by all its runs")
     if q.known:
-        yield Value(symbol="left", value=q.known.spread, says=q.known.says)
+        yield Value(symbol="left", value=q.known.spread, says=f"in place of all above: {q.known.says}")
     yield Value(symbol="floor", value=eff.interval["floor"], says="no interval is narrower")
 
 
