@@ -94,7 +94,7 @@ class _Parts:
 
     def __init__(self, answer: Answer, ledger: Entry) -> None:
         self.answer, self.ledger, self.step = answer, ledger, answer.step
-        self.factor = answer.question.factor
+        self.factor = scalar(answer.factor)
         self.blocks = ledger.of("block")[: len(answer.step.plan.kinds)]
         self.micros = scalar(self.step.micros)
         self.counts = self._slowest()
@@ -122,7 +122,7 @@ class _Parts:
             Value(symbol="t_max", value=slowest, unit="s", says=f"a micro-batch on the slowest stage: {held}"),
         ]
         known = self.answer.question.known
-        return (*facts, Value(symbol="factor", value=known.factor, says=known.says)) if known else tuple(facts)
+        return (*facts, Value(symbol="factor", value=self.factor, says=known.says)) if known else tuple(facts)
 
     def part(self, key: str) -> Term:
         """One part of the step."""

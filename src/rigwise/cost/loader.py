@@ -150,6 +150,16 @@ class LoaderReport:
     advice: tuple[str, ...]
     assumed: tuple[str, ...]
 
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """What nobody said, in words."""
+        return (f"for the loader taken: {', '.join(self.assumed)}",) if self.assumed else ()
+
+    @property
+    def helps(self) -> tuple[str, ...]:
+        """What to change where the step waits for its data, in words."""
+        return (f"{self.says}; what helps: {', or '.join(self.advice)}",) if self.advice else ()
+
     def to_dict(self) -> dict[str, object]:
         """The report for JSON."""
         return {
