@@ -197,7 +197,8 @@ def _train_task(
     batches.close()
     parallel.close()
     tracer.write(Path(job.output))
-    peaks = {"peak": memory.peak(ranks.device), "base": base + memory.libraries(ranks.device)}
+    peak = memory.peak(ranks.device)
+    peaks = {"peak": peak, "base": min(base + memory.libraries(ranks.device), peak)}
     spent = used(before, usage(), len(trainer.records))
     reports = ranks.gather({**median_parts(trainer.records), **peaks, **spent})
     if ranks.rank == 0:
