@@ -121,6 +121,7 @@ def _train(job: Job, rank: int, reporter: Reporter, stop: Stop, group: AbstractC
         task = load_task(job.task, job.settings)
         held = sum(tensor.nbytes for tensor in (*task.model.parameters(), *task.model.buffers()))
         memory.give_back()  # what reading the libraries left is no base: training would fill it
+        memory.set_back()
         own = memory.resident(ranks.device) - memory.libraries(ranks.device)
         base = max(0, own - (held if ranks.device.type == "cpu" else 0))
         task.model.to(ranks.device).train()
