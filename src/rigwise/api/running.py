@@ -93,22 +93,14 @@ def run(
     """
     here = _begun()
     from rigwise.hardware.sensors import energy, joules_a_step
-    from rigwise.layouts.layout import Layout
-    from rigwise.layouts.runnable import check_layout
     from rigwise.run.seats import once_a_host
     from rigwise.run.start import run as train
-    from rigwise.run.task import locate
 
     with once_a_host(here):
-        locate(task)
         layout = layout or (f"dp={here.world}" if here else layout)
-        check_layout(Layout.parse(layout) if isinstance(layout, str) else layout)
         check_whole(steps=steps, batch=batch, checkpoint_every=checkpoint_every)
         check_whole(0, loaders=loaders)
-        if backend == "mpi":
-            from rigwise.run.mpi.library import start
-
-            start()  # what does not fit is said before the first rank takes its time to predict
+        _refuse(task, layout, backend)
     why_not = ""
     if here and (here.guarded or here.rank or not here.one_host):
         why_not = "what other machines do is not known here: `rigwise estimate` takes a cluster"
@@ -125,6 +117,20 @@ def run(
     joules = joules_a_step(before, after, time.monotonic() - began, result.step_s)
     kept = history if here is None or here.rank == 0 else "off"  # one run is one line of the history
     return _reported(result, predicted, why_not, joules, after.missing, kept)
+
+
+def _refuse(task: str, layout: str | Layout, backend: str) -> None:
+    """What cannot run is said before the first rank takes its time to predict."""
+    from rigwise.layouts.layout import Layout
+    from rigwise.layouts.runnable import check_layout
+    from rigwise.run.task import locate
+
+    locate(task)
+    check_layout(Layout.parse(layout) if isinstance(layout, str) else layout)
+    if backend == "mpi":
+        from rigwise.run.mpi.library import start
+
+        start()
 
 
 def _begun() -> Seat | None:
