@@ -34,9 +34,9 @@ STEPS = {  # of a turn
     "lstm": 12,
     "vit": 12,
 }
-TURNS, LEAST, ENOUGH_S = 5, 2, 14.0  # turns of a network, at most and at least, and seconds after which they are enough
+TURNS, LEAST, ENOUGH_S = 8, 3, 22.0  # turns of a network, at most and at least, and seconds after which they are enough
 SECONDS = 20.0  # of measuring, as `rigwise measure` does without a word: all settings of this machine
-NEEDS = {"measure": 35.0, "gpt_medium": 60.0, "network": 24.0}  # seconds that an item may take, for --turn
+NEEDS = {"measure": 35.0, "gpt_medium": 80.0, "network": 34.0}  # seconds that an item may take, for --turn
 UNFINISHED = 75
 HERE = Path(__file__).parent
 ROWS = "rows.json"
