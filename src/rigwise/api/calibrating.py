@@ -34,7 +34,8 @@ def calibrate_here(*, name: str = "this", history: str | Path | None = None) -> 
         if session.machine.get("name") == machine and session.settings.get("hosts", 1) == 1:
             latest.setdefault((int(session.settings["ranks"]), int(session.settings["threads"])), session)
     if not latest:
-        raise NotFoundError(f"no measurement of {machine} in {kept.path}", nearest="rigwise measure")
+        new = f", which is new: {kept.aside}" if kept.kept else ""
+        raise NotFoundError(f"no measurement of {machine} in {kept.path}{new}", nearest="rigwise measure")
     profiles, heaps = [], dict[tuple[int, int], tuple[float, float, float]]()
     usually: list[Any] = []
     loops = dict[tuple[int, int], float]()

@@ -80,20 +80,11 @@ def history(
     check_whole(last=last)
     if kind is not None and kind not in KINDS:
         raise UsageError(f"kind {kind!r}", rule=f"one of {', '.join(KINDS)}")
-    kept = History(_place(path))
+    kept = History(path)
     found = [kept.session(number) for number in numbers] or kept.sessions(kind, last=last)
     return Listing(
         path=kept.path, kept=kept.kept, sessions=[(session, kept.measurements(session.id)) for session in found]
     )
-
-
-def _place(path: str | Path | None) -> str | Path | None:
-    import os
-
-    from rigwise.api.recording import OFF, VARIABLE
-
-    said = path if path is not None else os.environ.get(VARIABLE)
-    return None if said == OFF else said or None
 
 
 def history_csv(listing: Listing) -> str:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 class RunReport:
     """A run beside its prediction. predicted: made before the run; None where it could not be made, and why_not says
     why. rows: predicted and measured, part by part. joules: of a step, by the machine's counters; None where there are
-    none, and uncounted says why. session: its number in the history; not_kept: why it is not there. diagnosis: likely
-    causes, where the step took over 20 % longer than the low end of its interval.
+    none, and uncounted says why. session: its number in the history; not_kept: why it is not there, or that a file was
+    kept aside. diagnosis: likely causes, where the step took over 20 % longer than the low end of its interval.
     """
 
     result: RunResult
@@ -93,6 +93,7 @@ def run(
     """
     here = _begun()
     from rigwise.hardware.sensors import energy, joules_a_step
+    from rigwise.hardware.watch import Watch
     from rigwise.layouts.layout import Layout
     from rigwise.layouts.runnable import check_layout
     from rigwise.run.seats import once_a_host
@@ -112,15 +113,16 @@ def run(
         predicted, why_not = _foretold(task, layout, batch, device, settings)
     before, began = energy(), time.monotonic()
     ideal_s = predicted.mfu * predicted.step_s if predicted and predicted.mfu else None
-    result = train(
-        task, layout, steps=steps, batch=batch, seed=seed, output=output, resume=resume, device=device,
-        checkpoint_every=checkpoint_every, loaders=loaders, trace=trace, tensorboard=tensorboard, ideal_s=ideal_s,
-        patience_s=patience_s, backend=backend, settings=settings, shrink=shrink, on_step=on_step, on_stop=on_stop,
-    )  # fmt: skip
+    with Watch() as watch:
+        result = train(
+            task, layout, steps=steps, batch=batch, seed=seed, output=output, resume=resume, device=device,
+            checkpoint_every=checkpoint_every, loaders=loaders, trace=trace, tensorboard=tensorboard, ideal_s=ideal_s,
+            patience_s=patience_s, backend=backend, settings=settings, shrink=shrink, on_step=on_step, on_stop=on_stop,
+        )  # fmt: skip
     after = energy()
     joules = joules_a_step(before, after, time.monotonic() - began, result.step_s)
     kept = history if here is None or here.rank == 0 else "off"  # one run is one line of the history
-    return _reported(result, predicted, why_not, joules, after.missing, kept)
+    return _reported(result, predicted, why_not, joules, after.missing, kept, watch.says)
 
 
 def _begun() -> Seat | None:
@@ -143,13 +145,14 @@ def _reported(
     joules: float | None,
     uncounted: tuple[str, ...],
     history: str | Path | None,
+    throttled: tuple[str, ...],
 ) -> RunReport:
     """The run beside its prediction, and in the history."""
     from rigwise.api.recording import record
     from rigwise.calibration.comparison import compare
 
     rows = compare(predicted, result.parts, result.step_s, result.peak_memory, result.base_memory)
-    session, causes, not_kept = record(result, predicted, joules=joules, history=history)
+    session, causes, not_kept = record(result, predicted, joules=joules, history=history, throttled=throttled)
     return RunReport(
         result=result,
         predicted=predicted,

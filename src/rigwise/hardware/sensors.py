@@ -70,11 +70,11 @@ def gpu_states() -> list[GpuState]:
     with opened() as nvml:
         if nvml is None:
             return []
-        return [_state(nvml, index) for index in range(ask(nvml, "nvmlDeviceGetCount") or 0)]
+        handles = [ask(nvml, "nvmlDeviceGetHandleByIndex", i) for i in range(ask(nvml, "nvmlDeviceGetCount") or 0)]
+        return [_state(nvml, index, handle) for index, handle in enumerate(handles) if handle is not None]
 
 
-def _state(nvml: Any, index: int) -> GpuState:
-    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+def _state(nvml: Any, index: int, handle: Any) -> GpuState:
 
     def number(call: str, *arguments: Any, scale: float = 1.0) -> float | None:
         found = ask(nvml, call, handle, *arguments)
@@ -111,7 +111,8 @@ def energy(folder: Path = _POWERCAP) -> Energy:
     missing: list[str] = []
     with opened() as nvml:
         for index in range((ask(nvml, "nvmlDeviceGetCount") or 0) if nvml else 0):
-            used = ask(nvml, "nvmlDeviceGetTotalEnergyConsumption", nvml.nvmlDeviceGetHandleByIndex(index))
+            handle = ask(nvml, "nvmlDeviceGetHandleByIndex", index)
+            used = None if handle is None else ask(nvml, "nvmlDeviceGetTotalEnergyConsumption", handle)
             if used is None:
                 missing.append(f"GPU {index} counts no energy")
             else:
