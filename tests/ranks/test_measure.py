@@ -37,7 +37,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_two_ranks_measure_what_lies_between_them() -> None:
     rows = found(("links",), world=2, threads=1, device="cpu").rows
     kinds = {row.kind for row in rows}
-    assert kinds == {"all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send"}
+    assert kinds == {"all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send", "meeting"}
     assert all(row.value > 0 and row.sizes["ranks"] == 2 for row in rows)
 
 
@@ -71,7 +71,7 @@ def test_ranks_replay_a_step_together_with_what_they_exchange(own: str, layout: 
     done = api.replay(own, layout, threads=1, seconds=0.1)
     assert (done.ranks, done.threads) == (2, 1)
     assert done.parts["compute"] > 0
-    assert (done.parts["communication"] > 0) == (layout == "dp=2")  # of tp it is within the passes
+    assert done.parts["communication"] > 0
     assert done.steps >= 5
     with pytest.raises(UsageError, match="a replay takes dp or tp"):
         api.replay(own, "pp=2")

@@ -54,6 +54,16 @@ def test_one_rank_exchanges_nothing() -> None:
     assert result.versions["backend"] == "none"
 
 
+@pytest.mark.parametrize("layout", ["dp=2", "dp=2,zero=3", "tp=2", "pp=2,micro=8"])
+def test_waiting_for_others_is_communication_and_the_passes_are_not(layout: str) -> None:
+    """Each part of a step is there, whatever inside of the passes waits: none of them takes in another's time."""
+    lines = [json.loads(line) for line in train(":plain", layout).log.read_text().splitlines()]
+    passes = ("backward",) if "pp" in layout else ("forward", "backward")  # a pipeline's passes are told as one
+    for line in lines:
+        assert all(line["parts"][part] > 0 for part in (*passes, "communication"))
+        assert sum(line["parts"].values()) <= line["step_s"]
+
+
 def test_a_layout_record_is_taken_as_it_is_and_a_spelling_is_filled_in() -> None:
     assert train(":plain", Layout(dp=2, micro=8, precision="float32")).layout.micro == 8
     assert train(":plain", "dp=2").layout.micro == 24

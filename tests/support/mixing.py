@@ -52,16 +52,17 @@ def trained(layout: Layout, steps: int, micro: int = 4) -> Any:
     inputs, targets = batch(0)
     parallel = parallelize(model, mesh.layout, mesh, inputs=inputs[:micro], targets=targets[:micro], loss=loss)
     optimizer = torch.optim.SGD(parallel.parameters(), lr=0.05, momentum=0.9)
-    losses = []
-    with counting() as sent:
-        for step in range(steps):
-            inputs, targets = batch(step)
-            optimizer.zero_grad()
+    losses, sent = [], []
+    for step in range(steps):
+        inputs, targets = batch(step)
+        optimizer.zero_grad()
+        with counting() as ledger:
             value = parallel.step(inputs[own], targets[own], loss)
-            if layout.dp > 1:
-                dist.all_reduce(value, op=dist.ReduceOp.AVG)
-            losses.append(float(value))
-            optimizer.step()
+        sent += ledger
+        if layout.dp > 1:
+            dist.all_reduce(value, op=dist.ReduceOp.AVG)
+        losses.append(float(value))
+        optimizer.step()
     pieces = [
         (replace(held, parameter=None), kept.detach().numpy(), kept.grad.numpy())
         for held in parallel.held()

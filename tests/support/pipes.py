@@ -167,15 +167,17 @@ def piped(name: str, layout: Layout, micros: int, steps: int, dtype: Any, other:
     optimizer = torch.optim.SGD(parallel.parameters(), lr=0.05, momentum=0.9)
     losses, share = [], micros * micro
     own = slice(mesh.coordinate("dp") * share, (mesh.coordinate("dp") + 1) * share)
-    with counting() as sent:
-        for step in range(steps):
-            inputs, targets = batch(name, layout.dp * share, dtype, step)
+    sent = []
+    for step in range(steps):
+        inputs, targets = batch(name, layout.dp * share, dtype, step)
+        with counting() as ledger:
             value = parallel.step(inputs[own], targets[own], loss).double()
-            if layout.dp > 1:
-                dist.all_reduce(value, op=dist.ReduceOp.AVG, group=mesh.group("dp"))
-            losses.append(float(value))
-            optimizer.step()
-            optimizer.zero_grad()
+        sent += ledger
+        if layout.dp > 1:
+            dist.all_reduce(value, op=dist.ReduceOp.AVG, group=mesh.group("dp"))
+        losses.append(float(value))
+        optimizer.step()
+        optimizer.zero_grad()
     held = [
         (replace(piece, parameter=None), local(piece.parameter.detach()).double().numpy())
         for piece in parallel.held()
