@@ -52,7 +52,9 @@ def record(
     causes = diagnosis(result, predicted, throttled) if predicted else []
     try:
         kept = kept_in(history)
-        return kept and _written(result, predicted, joules, causes, kept), causes, kept.aside if kept else ""
+        if kept is None:
+            return None, causes, ""
+        return _written(result, predicted, joules, causes, kept), causes, kept.aside
     except RigwiseError as refused:  # a run that is done is not lost for a history that cannot be kept
         return None, causes, str(refused)
 

@@ -113,7 +113,7 @@ def replay(
         operations=sum("often" in row.sizes for row in one.rows),
         operations_s=operations_s(one.rows),
         others=others,
-        session=kept and _keep_replay(task, one, parts, batch, others, kept),
+        session=_keep_replay(task, one, parts, batch, others, kept) if kept else None,
         layout=rehearsed.layout,
         doubts=(*doubts, kept.aside) if kept and kept.kept else doubts,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,7 +91,7 @@ def run(
     missing; ToldElsewhere on a rank that a launcher started and that has nothing of its own to tell).
     """
     here = _begun()
-    from rigwise.hardware.sensors import energy, joules_a_step
+    from rigwise.hardware.sensors import Counted
     from rigwise.hardware.watch import Watch
     from rigwise.layouts.layout import Layout
     from rigwise.layouts.runnable import check_layout
@@ -111,18 +110,16 @@ def run(
         why_not = "what other machines do is not known here: `rigwise estimate` takes a cluster"
     elif predicted is None:
         predicted, why_not = _foretold(task, layout, batch, device, settings)
-    before, began = energy(), time.monotonic()
     ideal_s = predicted.mfu * predicted.step_s if predicted and predicted.mfu else None
-    with Watch() as watch:
+    with Watch() as watch, Counted() as counted:
         result = train(
             task, layout, steps=steps, batch=batch, seed=seed, output=output, resume=resume, device=device,
             checkpoint_every=checkpoint_every, loaders=loaders, trace=trace, tensorboard=tensorboard, ideal_s=ideal_s,
             patience_s=patience_s, backend=backend, settings=settings, shrink=shrink, on_step=on_step, on_stop=on_stop,
         )  # fmt: skip
-    after = energy()
-    joules = joules_a_step(before, after, time.monotonic() - began, result.step_s)
     kept = history if here is None or here.rank == 0 else "off"  # one run is one line of the history
-    return _reported(result, predicted, why_not, joules, after.missing, kept, watch.says)
+    joules = counted.a_step(result.step_s)
+    return _reported(result, predicted, why_not, joules, counted.missing, kept, watch.says)
 
 
 def _begun() -> Seat | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from rigwise.hardware.nvml import ask, opened
 from rigwise.units import MEGA, MICRO, MILLI
@@ -140,6 +141,26 @@ def joules_a_step(before: Energy, after: Energy, seconds: float, step_s: float) 
     """
     used = before.until(after)
     return None if used is None or seconds <= 0 else used / seconds * step_s
+
+
+class Counted:
+    """Reads the counters before and after a block."""
+
+    def __enter__(self) -> Self:
+        self._before, self._began = energy(), time.monotonic()
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        self._after, self._seconds = energy(), time.monotonic() - self._began
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What could not be read, in words."""
+        return self._after.missing
+
+    def a_step(self, step_s: float) -> float | None:
+        """Joules of a step: the block's mean power times the step's seconds; None where nothing was counted."""
+        return joules_a_step(self._before, self._after, self._seconds, step_s)
 
 
 def in_use(states: Sequence[GpuState]) -> tuple[str, ...]:

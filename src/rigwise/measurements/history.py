@@ -174,12 +174,13 @@ class History:
                 return "" if all(_sound(db, table) for table in _TEXTS) else "damaged"
         except sqlite3.OperationalError:
             raise  # locked, or not allowed: the file may be sound
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, ValueError):  # ValueError: a text that is none
             return "damaged"
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(self.path, timeout=_WAIT_S)) as db:
+            db.text_factory = lambda told: told.decode("utf-8", "replace")
             yield db
 
     @contextmanager
