@@ -41,7 +41,7 @@ def calibrate_here(*, name: str = "this", history: str | Path | None = None) -> 
     loops = dict[tuple[int, int], float]()
     for (ranks, threads), session in sorted(latest.items()):
         rows = [one.measured for one in kept.measurements(session.id)]
-        timed = [_timed_of(one) for one in rows if one.metric == "kernel_s"]
+        timed = [timed_of(one) for one in rows if one.metric == "kernel_s"]
         made = profile(
             transferred(timed, usually),
             name=name,
@@ -66,7 +66,8 @@ def calibrate_here(*, name: str = "this", history: str | Path | None = None) -> 
     return profiles
 
 
-def _timed_of(one: Measurement) -> Any:
+def timed_of(one: Measurement) -> Any:
+    """A measurement of seconds as the laws take it."""
     from rigwise.calibration.curves import Timed
 
     told: Any = one.settings

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -204,6 +205,15 @@ def parts_of(ranks: int, *, first: bool) -> tuple[str, ...]:
 _LOOP_STEPS = 300
 
 
+@contextmanager
+def unsaid() -> Iterator[None]:
+    """An interrupt says nothing of how to go on: what a rehearsal saved goes with its folder."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt from None
+
+
 def _loop(ranks: int, threads: int, device: str, on_part: Callable[[str, float], None] | None) -> list[Row]:
     """What a step of `rigwise run` costs besides the model and the optimizer, by training next to nothing."""
     from rigwise.measure.rows import row
@@ -215,7 +225,7 @@ def _loop(ranks: int, threads: int, device: str, on_part: Callable[[str, float],
         on_part(f"{ranks} x {threads}: loop", 0.0)
     file = Path(__file__).parents[1] / "measure" / "loop.py"
     threaded = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    with tempfile.TemporaryDirectory(prefix="rigwise-") as folder:
+    with unsaid(), tempfile.TemporaryDirectory(prefix="rigwise-") as folder:
         done = run(
             f"{file}:task",
             f"dp={ranks}",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rigwise.api.measuring import SCHEMA_VERSION, doubts_of, machine_facts
+from rigwise.api.measuring import SCHEMA_VERSION, doubts_of, machine_facts, unsaid
 from rigwise.errors import UsageError
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _rehearsed(
             if on_part:
                 on_part("rehearsal", record.step / steps)
 
-        with tempfile.TemporaryDirectory(prefix="rigwise-") as folder:
+        with unsaid(), tempfile.TemporaryDirectory(prefix="rigwise-") as folder:
             return run(
                 task, layout, steps=steps, batch=batch, device="cpu", output=folder, on_step=on_step, place=place
             )

@@ -280,7 +280,7 @@ def draw_run(screen: Console, report: RunReport, chatty: bool) -> None:
 def _energy(report: RunReport) -> str:
     """Joules of a step, measured beside predicted, or why they were not counted."""
     foreseen = report.predicted.energy_j if report.predicted else None
-    beside = f", predicted {units.show_joules(foreseen)}" if foreseen is not None else ""
+    beside = f", predicted {'unknown' if foreseen is None else units.show_joules(foreseen)}"
     if report.joules is not None:
         return f"energy of a step: {units.show_joules(report.joules)}{beside}"
     return f"energy not measured ({'; '.join(report.uncounted)}){beside}" if report.uncounted else ""

@@ -87,8 +87,7 @@ class History:
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
-        said = path if path is not None else os.environ.get(VARIABLE)
-        self.path = Path(said).expanduser() if said and said != OFF else default_path()
+        self.path = place(path)
         self.kept: Path | None = None
         with self._refused():
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -194,6 +193,12 @@ class History:
     def _read(self, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         with self._refused(), self._connected() as db:
             return db.execute(query, values).fetchall()
+
+
+def place(path: str | Path | None = None) -> Path:
+    """Where a history lies: at the path, where RIGWISE_HISTORY says, or in the user's own folder."""
+    said = path if path is not None else os.environ.get(VARIABLE)
+    return Path(said).expanduser() if said and said != OFF else default_path()
 
 
 def kept_in(path: str | Path | None) -> History | None:
