@@ -105,6 +105,10 @@ def run(
         check_layout(Layout.parse(layout) if isinstance(layout, str) else layout)
         check_whole(steps=steps, batch=batch, checkpoint_every=checkpoint_every)
         check_whole(0, loaders=loaders)
+        if backend == "mpi":
+            from rigwise.run.mpi.library import start
+
+            start()  # what does not fit is said before the first rank takes its time to predict
     why_not = ""
     if here and (here.guarded or here.rank or not here.one_host):
         why_not = "what other machines do is not known here: `rigwise estimate` takes a cluster"

@@ -59,12 +59,13 @@ def compare(
         measured=step_s,
         interval=predicted.interval if predicted else None,
     )
-    whole = base > 0
-    held = None if predicted is None else predicted.memory_total if whole else _tensors(predicted)
-    name = "memory of the process" if whole else "memory of tensors"
-    yield Comparison(part=name, predicted=held, measured=peak, unit="B")
+    name = "memory above the libraries" if base > 0 else "memory of tensors"
+    held = None if predicted is None else _above(predicted, buffers=base > 0)
+    yield Comparison(part=name, predicted=held, measured=peak - base, unit="B")
 
 
-def _tensors(e: Estimate) -> float:
-    """What the framework's allocator sees: neither the context nor the buffers of the communication library."""
-    return e.memory_total - e.memory.get("context", 0.0) - e.memory.get("buffers", 0.0)
+def _above(e: Estimate, buffers: bool) -> float:
+    """What comes on top of the context and the libraries, which a launcher's process has more of than a forked one;
+    buffers: those of the communication library too, which an allocator of tensors does not see.
+    """
+    return e.memory_total - e.memory.get("context", 0.0) - (0.0 if buffers else e.memory.get("buffers", 0.0))

@@ -75,6 +75,7 @@ def _told(child: int, reader: int) -> tuple[float, ...] | None:
 
 
 def _taken(words: Mapping[str, Any]) -> tuple[float, ...]:
+    memory.give_back()  # as a rank does before its model comes
     before = _own()
     probe = made(words, _CPU)
     optimizer = torch.optim.SGD(probe.model.parameters(), lr=1e-3, momentum=0.9)

@@ -31,6 +31,14 @@ def resident(device: torch.device) -> int:
     return _said("VmRSS") if _STATUS.exists() else peak(device)
 
 
+def set_back() -> None:
+    """Have the process's high-water mark begin anew, where the kernel lets it (Linux): what a process came to before it
+    was a rank is not the training's.
+    """
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def marked() -> int:
     """The process's high-water mark, bytes, which may have been set back; 0 without /proc."""
     return _said("VmHWM") if _STATUS.exists() else 0

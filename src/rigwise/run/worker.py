@@ -120,6 +120,8 @@ def _train(job: Job, rank: int, reporter: Reporter, stop: Stop, group: AbstractC
         reseed(BUILDING, job.seed, 0)
         task = load_task(job.task, job.settings)
         held = sum(tensor.nbytes for tensor in (*task.model.parameters(), *task.model.buffers()))
+        memory.give_back()  # what reading the libraries left is no base: training would fill it
+        memory.set_back()
         own = memory.resident(ranks.device) - memory.libraries(ranks.device)
         base = max(0, own - (held if ranks.device.type == "cpu" else 0))
         task.model.to(ranks.device).train()
@@ -196,7 +198,8 @@ def _train_task(
     batches.close()
     parallel.close()
     tracer.write(Path(job.output))
-    peaks = {"peak": memory.peak(ranks.device), "base": base + memory.libraries(ranks.device)}
+    peak = memory.peak(ranks.device)
+    peaks = {"peak": peak, "base": min(base + memory.libraries(ranks.device), peak)}
     reports = ranks.gather({**median_parts(trainer.records), **peaks, **spending.used()})
     if ranks.rank == 0:
         reporter.send("summary", checkpoint=path.name, stopped=trainer.step, **summary(reports))

@@ -34,10 +34,11 @@ def test_without_a_prediction_the_measurement_stands_alone() -> None:
     assert [row.to_dict()["measured"] for row in rows][-2:] == [1.0, 10.0]
 
 
-def test_where_the_process_is_measured_the_process_is_predicted() -> None:
+def test_where_the_process_is_measured_what_comes_above_its_base_is_compared() -> None:
     predicted = api.estimate("gpt2", "dp=8", "8xh100", batch=64)
     *_, tensors = compare(predicted, MEASURED, 1.0, 2**30, 0.0)
     *_, process = compare(predicted, MEASURED, 1.0, 2**30, 2**28)
-    assert process.predicted == predicted.memory_total
-    assert (tensors.predicted or 0) < predicted.memory_total
+    assert process.predicted == predicted.memory_total - predicted.memory["context"]
+    assert process.measured == 2**30 - 2**28
+    assert tensors.predicted == process.predicted - predicted.memory["buffers"]
     assert tensors.part != process.part

@@ -132,7 +132,7 @@ def test_a_run_is_shown_part_by_part_beside_its_prediction() -> None:
     whole = row(out, "whole step")
     assert whole[-2] == "500 ms"
     assert float(whole[-1]) == pytest.approx(what.predicted.step_s / 0.5, abs=0.01)
-    assert row(out, "memory of the process")[-2] == "2.00 GiB"
+    assert row(out, "memory above the libraries")[-2] == "1.75 GiB"
     assert "note: ranks share cores" in out
     assert "log.jsonl" not in drawn(what, chatty=False)
 

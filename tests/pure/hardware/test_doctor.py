@@ -81,7 +81,9 @@ def test_the_slot_is_told_in_numbers() -> None:
 
 def test_a_network_is_told_beside_what_its_card_promises() -> None:
     slow = replace(SOUND, cards={"eth0": 2.4e10, "eth1": 1e9}, between_hosts=(1.5e8, "2026-01-01"))
-    assert symptoms(slow)[0].evidence.startswith("network at 150 MB/s where 3.00 GB/s is expected (eth0 runs at 24 Gbit")
+    assert symptoms(slow)[0].evidence.startswith(
+        "network at 150 MB/s where 3.00 GB/s is expected (eth0 runs at 24 Gbit"
+    )
     assert said(replace(SOUND, between_hosts=(1.2e9, "2026-01-01"))) == set()
     assert said(replace(SOUND, cards={"eth0": 0.0}, between_hosts=(1.0, "2026-01-01"))) == set()
 

@@ -72,12 +72,11 @@ class Ahead:
         """The first batch is loaded here and timed; then it is known who loads the others."""
         dealt = self._dealt(wanted, wanted.start, 1)
         first, seconds = _timed(dealt)
-        if QUICK_S < seconds < _MAYBE_S and self._feed.indexed:  # the very first may be slow for other reasons
-            first, seconds = _timed(self._dealt(wanted, wanted.start, 1))
-        quick = seconds < QUICK_S
         loaders = wanted.loaders
         if loaders is None:
-            loaders = 0 if quick or not _forkable(self._feed, first) else 1
+            if QUICK_S < seconds < _MAYBE_S and self._feed.indexed:  # the very first may be slow for other reasons
+                first, seconds = _timed(self._dealt(wanted, wanted.start, 1))
+            loaders = 0 if seconds < QUICK_S or not _forkable(self._feed, first) else 1
         if not self._feed.indexed:
             loaders = min(loaders, 1)
         position = self._feed.position()
