@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rigwise.calibration.comparison import Comparison
     from rigwise.calibration.diagnosis import Cause
     from rigwise.cost.record import Estimate
+    from rigwise.hardware.sensors import Counted
     from rigwise.layouts.layout import Layout
     from rigwise.models.model import Model
     from rigwise.run.chosen import Value
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from rigwise.run.result import RunResult
     from rigwise.run.seats import Seat
     from rigwise.run.settings import Told
+
+_ELSEWHERE = "what other machines do is not known here: `rigwise estimate` takes a cluster"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,15 +108,11 @@ def run(
         check_layout(Layout.parse(layout) if isinstance(layout, str) else layout)
         check_whole(steps=steps, batch=batch, checkpoint_every=checkpoint_every)
         check_whole(0, loaders=loaders)
-        if backend == "mpi":
-            from rigwise.run.mpi.library import start
-
-            start()  # what does not fit is said before the first rank takes its time to predict
-    why_not = ""
+        _linked(backend)
     if here and (here.guarded or here.rank or not here.one_host):
-        why_not = "what other machines do is not known here: `rigwise estimate` takes a cluster"
-    elif predicted is None:
-        predicted, why_not = _foretold(task, layout, batch, device, settings)
+        why_not = _ELSEWHERE
+    else:
+        predicted, why_not = (predicted, "") if predicted else _foretold(task, layout, batch, device, settings)
     ideal_s = predicted.mfu * predicted.step_s if predicted and predicted.mfu else None
     with Watch() as watch, Counted() as counted:
         result = train(
@@ -121,9 +120,16 @@ def run(
             checkpoint_every=checkpoint_every, loaders=loaders, trace=trace, tensorboard=tensorboard, ideal_s=ideal_s,
             patience_s=patience_s, backend=backend, settings=settings, shrink=shrink, on_step=on_step, on_stop=on_stop,
         )  # fmt: skip
-    kept = history if here is None or here.rank == 0 else "off"  # one run is one line of the history
-    joules = counted.a_step(result.step_s)
-    return _reported(result, predicted, why_not, joules, counted.missing, kept, watch.says)
+    # one run is one line of the history, which rank 0 writes
+    return _reported(result, predicted, why_not, counted, "off" if here and here.rank else history, watch.says)
+
+
+def _linked(backend: str) -> None:
+    """What does not fit of MPI is said before the first rank takes its time to predict."""
+    if backend == "mpi":
+        from rigwise.run.mpi.library import start
+
+        start()
 
 
 def _begun() -> Seat | None:
@@ -143,8 +149,7 @@ def _reported(
     result: RunResult,
     predicted: Estimate | None,
     why_not: str,
-    joules: float | None,
-    uncounted: tuple[str, ...],
+    counted: Counted,
     history: str | Path | None,
     throttled: tuple[str, ...],
 ) -> RunReport:
@@ -153,6 +158,7 @@ def _reported(
     from rigwise.calibration.comparison import compare
 
     rows = compare(predicted, result.parts, result.step_s, result.peak_memory, result.base_memory)
+    joules = counted.a_step(result.step_s)
     session, causes, not_kept = record(result, predicted, joules=joules, history=history, throttled=throttled)
     return RunReport(
         result=result,
@@ -160,7 +166,7 @@ def _reported(
         why_not=why_not,
         rows=tuple(rows),
         joules=joules,
-        uncounted=uncounted,
+        uncounted=counted.missing,
         session=session,
         diagnosis=tuple(causes),
         not_kept=not_kept,

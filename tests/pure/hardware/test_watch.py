@@ -50,7 +50,7 @@ def test_a_counter_that_cannot_be_read_is_none(tmp_path: Path) -> None:
     assert watch.hot_counts(tmp_path) == {}
 
 
-def test_gpus_are_looked_at_while_a_block_runs(monkeypatch) -> None:
+def test_gpus_are_looked_at_while_a_block_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "_EVERY_S", 0.001)
     monkeypatch.setattr(watch, "gpu_states", lambda: [LIMITED])
     with watch.Watch() as seen:
@@ -60,7 +60,7 @@ def test_gpus_are_looked_at_while_a_block_runs(monkeypatch) -> None:
     assert seen.says[0].startswith("GPU 0: power limit in ")
 
 
-def test_without_gpus_no_thread_is_started(monkeypatch) -> None:
+def test_without_gpus_no_thread_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "gpu_states", list)
     with watch.Watch() as seen:
         assert seen._thread is None
