@@ -2,7 +2,7 @@
 #
 #   make demo      install, recognise this machine, plan a network for it, train it as planned, compare
 #   make test      install, every test that this machine can run; what it cannot is skipped, with the reason
-#   make test-slow the tests that make test leaves out: the same proofs on more cases, some minutes
+#   make test-slow the tests that make test leaves out: the same proofs on more cases, about an hour on two cores
 #   make check     format, lint, types, floors, sizes
 #   make validate  the back-test over the tables it carries, written to docs/validation.md with its pictures
 #   make bench     every benchmark, part by part, in 25 minutes, written to benchmarks/results/; goes on where it was
@@ -67,7 +67,7 @@ test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-slow: $(VENV)/dev.stamp
-	@RIGWISE_EXPLORE=1 $(BIN)/python -m pytest -m slow $(ARGS)
+	@RIGWISE_EXPLORE=1 $(BIN)/python -m pytest -m slow --timeout 900 $(ARGS)
 
 check: $(VENV)/dev.stamp
 	@$(BIN)/ruff format --check $(SOURCES)
