@@ -110,4 +110,7 @@ def _figures(cluster: Cluster, precision: str) -> list[Figure]:
         if link is not None and (cluster.devices > 1 or where == "to the host"):
             figures.append((f"{link.name}: {where}, one way", link.bandwidth, "B/s", link.source))
             figures.append((f"{link.name}: latency", link.latency, "s", link.source))
+    if cluster.nodes > 1 and node.nic is not None:
+        figures.append((f"{node.nic.name}: cards of a node, which its groups share", node.nics, "", "the cluster"))
+        figures.append(("oversubscription of the network's core", cluster.oversubscription, "", "the cluster"))
     return [Figure(name=n, value=float(v), unit=u, source=s or "not said") for n, v, u, s in figures if v is not None]

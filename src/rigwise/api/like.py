@@ -8,7 +8,7 @@ from math import exp, log
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rigwise.api.names import load_cluster, load_model
+from rigwise.api.names import HERE, load_cluster, load_model
 from rigwise.errors import InfeasibleError, RigwiseError, UsageError
 
 if TYPE_CHECKING:
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from rigwise.hardware.cluster import Cluster
     from rigwise.layouts.layout import Layout
     from rigwise.measurements.runs import ToldRun
+    from rigwise.measurements.tables import Row
     from rigwise.models.model import Model
     from rigwise.search.plan import Plan
 
 _WHOLE = ("batch", "seq", "micro", "rank")
 _OWN = (*_WHOLE, "precision", "optimizer", "adapt")
 _SAME = ("data", "workers", "pinned", "disk")  # a run of one's own is fed as the question is
+LOCAL = "local"  # the family of rows that the history of a machine writes
+SPELT = "layout "  # before the spelling of their layout, among their notes
 Told = str | Path | Sequence[str | Path]
 
 
@@ -67,29 +70,62 @@ def known_of(told: Told, reference: Reference) -> Known:
 
     question = reference.question
     runs: list[Run] = []
+    left_out: list[str] = []
     for one in [told] if isinstance(told, str | Path) else told:
         if isinstance(one, Path) or one.strip().lower().endswith(".csv"):
-            from rigwise.calibration.like import runs_of
-
-            runs += runs_of(one, question.stack)
+            taken, refused = _table(one, reference)
+            runs += taken
+            left_out += refused
         else:
             runs.append(_run(one, reference))
     eff = efficiencies(question.cluster.device, question.stack)
-    return known(runs, doubts(question.model, question.cluster, eff, reference.precision))
+    found = known(runs, doubts(question.model, question.cluster, eff, reference.precision))
+    return replace(found, warnings=(*found.warnings, *left_out))
+
+
+def _table(path: str | Path, reference: Reference) -> tuple[list[Run], list[str]]:
+    """The runs of a table beside their predictions, and which rows are left out; rows of this machine's history name
+    models and devices as the command line does."""
+    from collections import Counter
+
+    from rigwise.calibration.like import not_taken, runs_of
+    from rigwise.measurements.tables import read_table
+
+    rows = read_table(path)
+    runs, refused = runs_of([row for row in rows if row.family != LOCAL], reference.question.stack)
+    for row in rows:
+        if row.family == LOCAL:
+            try:
+                runs.append(_own(row, reference))
+            except RigwiseError as why:
+                refused += Counter([why.says])
+    return runs, not_taken(path, len(rows), refused, runs)
+
+
+def _own(row: Row, reference: Reference) -> Run:
+    """A run of the history beside its prediction. Raises UsageError for a row that is no step."""
+    if row.metric != "step_s" or not row.value or not row.global_batch:
+        raise UsageError("no time or rate of a training step", rule="a step has seconds and a batch")
+    here = load_cluster(f"{HERE}:{row.n_devices or 1}")
+    ours = row.device in (here.device.name, here.device.full_name)
+    cluster = here if ours else load_cluster(f"{row.n_devices or 1}x{row.device}")
+    settings = {key: value for key, value in reference.said.items() if value is not None and key in _SAME}
+    asked = reference.ask(
+        row.model, cluster, **settings, batch=row.global_batch, precision=row.precision, stack=reference.question.stack
+    )
+    spelt = next((note.removeprefix(SPELT) for note in row.remarks if note.startswith(SPELT)), "")
+    e = asked.estimate(spelt or f"dp={row.dp or 1},tp={row.tp or 1},pp={row.pp or 1},micro={row.micro_batch or 1}")
+    return _beside(e, asked.question, row.value, row.id, str(e.layout), f"{row.id} took ")
 
 
 def _run(text: str, reference: Reference) -> Run:
     """One told run beside its prediction."""
-    from rigwise.calibration.like import with_assumed
-    from rigwise.cost.efficiencies import efficiencies
-    from rigwise.cost.interval import doubts
-    from rigwise.cost.likeness import Run
     from rigwise.layouts.layout import Layout
     from rigwise.measurements.runs import told_run
 
     run = told_run(text, frozenset({*_OWN, *(f.name for f in fields(Layout))}))
     asked = _asked(run, reference)
-    q, device = asked.question, asked.question.cluster.device
+    q = asked.question
     layout, how = _layout(run, asked, reference)
     predicted = asked.estimate(layout)
     seconds = run.figure.seconds(
@@ -97,15 +133,27 @@ def _run(text: str, reference: Reference) -> Run:
         tokens=q.model.tokens if q.model.unit == "token" else 1,
         devices=q.cluster.devices,
         flops=(q.model.flops + q.model.flops_backward) * q.batch,
-        peak=device.peak.get(predicted.layout.precision),
+        peak=q.cluster.device.peak.get(predicted.layout.precision),
     )
-    error = log(seconds / predicted.step_s)
-    unknown = doubts(q.model, q.cluster, efficiencies(device, q.stack), predicted.layout.precision)
+    return _beside(predicted, q, seconds, run.text, f"{predicted.layout}{how}", f"{run.figure.text} is ", bool(how))
+
+
+def _beside(e: Estimate, q: Question, seconds: float, told: str, layout: str, said: str, assumed: bool = False) -> Run:
+    """A run of so many seconds a step beside its prediction. Raises UsageError where it cannot be."""
+    from rigwise.calibration.like import with_assumed
+    from rigwise.cost.bound import check_possible
+    from rigwise.cost.efficiencies import efficiencies
+    from rigwise.cost.interval import doubts
+    from rigwise.cost.likeness import Run
+
+    check_possible(seconds, q.model, q.cluster, q.batch, e.layout.precision, repr(told))
+    error = log(seconds / e.step_s)
+    unknown = doubts(q.model, q.cluster, efficiencies(q.cluster.device, q.stack), e.layout.precision)
     return Run(
         error=error,
-        doubts=with_assumed(unknown, ("recompute",) if how else ()),
-        says=f"{q.model.name} on {q.cluster.name}, {predicted.layout}{how}, batch {q.batch}: {run.figure.text} is "
-        f"{seconds:.4g} s a step, predicted {predicted.step_s:.4g} s: x{exp(error):.3g}",
+        doubts=with_assumed(unknown, ("recompute",) if assumed else ()),
+        says=f"{q.model.name} on {q.cluster.name}, {layout}, batch {q.batch}: {said}{seconds:.4g} s a step, "
+        f"predicted {e.step_s:.4g} s: x{exp(error):.3g}",
     )
 
 

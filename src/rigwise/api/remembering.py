@@ -104,12 +104,13 @@ def history_csv(listing: Listing) -> str:
 
 
 def _cells(session: Session, rows: Sequence[Beside]) -> list[dict[str, Any]]:
+    from rigwise.api.like import LOCAL, SPELT
     from rigwise.units import GIBI
 
     said = session.settings
     torch = session.machine.get("versions", {}).get("torch", "unknown")
     shared = {
-        "family": "local",
+        "family": LOCAL,
         "model": session.name,
         "precision": said.get("precision", ""),
         "device": said.get("device", ""),
@@ -120,7 +121,7 @@ def _cells(session: Session, rows: Sequence[Beside]) -> list[dict[str, Any]]:
         "global_batch": said.get("batch", ""),
         "source": f"rigwise run, {session.date}",
         "verified": "yes",
-        "notes": f"{said.get('threads', 1)} threads a rank; torch {torch}",
+        "notes": f"{SPELT}{said.get('layout', '')}; {said.get('threads', 1)} threads a rank; torch {torch}",
     }
     out = []
     for one in rows:

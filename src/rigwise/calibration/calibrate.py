@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from rigwise.calibration.cases import Case, StepCase
 from rigwise.calibration.crossvalidate import cross_validate
 from rigwise.calibration.fit import Fit, fit
 from rigwise.calibration.regimes import seen, spreads_of
-from rigwise.calibration.sample import sample
+from rigwise.calibration.sample import sample, set_aside
 from rigwise.calibration.spread import EVERY, Shares, shares, steps
 from rigwise.calibration.write import Path as Path3
 from rigwise.calibration.write import Written, written
@@ -40,7 +42,8 @@ class GroupError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """A fit beside the cases it saw, and what it leaves open on those it did not see."""
+    """A fit beside the cases it saw, and what it leaves open on those it did not see. tables: of one's own, by name;
+    none: those that rigwise carries. left_out: ids of the rows that neither fit nor judge, by the reason."""
 
     cases: tuple[Case, ...]
     fit: Fit
@@ -48,6 +51,8 @@ class Calibration:
     sources: Sequence[str]
     measured: Mapping[str, Sequence[str]]  # devices by stack
     shares: Shares | None = None  # what the stacks' spreads are made of
+    tables: tuple[str, ...] = ()
+    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def groups(self) -> list[GroupError]:
         """Errors by source, metric, and one device or several."""
@@ -80,7 +85,8 @@ class Calibration:
             open_ += [(("stack", stack, "within"), value) for stack, value in self.shares.within.items()]
             pooled = ("devices", "models", "precisions")
             open_ += [(("stack", EVERY, part), float(getattr(self.shares, part))) for part in pooled]
-        return written(shipped, [*fitted, *open_])
+        text = written(shipped, [*fitted, *open_])
+        return text if not self.tables else _of_tables(text, self.tables)
 
     def to_dict(self) -> dict[str, Any]:
         """The calibration for --json."""
@@ -89,6 +95,8 @@ class Calibration:
             "rows": len(self.cases),
             "rounds": self.fit.rounds,
             "freedom": self.fit.freedom,
+            "tables": list(self.tables),
+            "left_out": {why: list(ids) for why, ids in self.left_out.items()},
             "spreads": {name: dict(own) for name, own in self.spreads.items()},
             "shares": None if self.shares is None else asdict(self.shares),
             "groups": [
@@ -112,7 +120,8 @@ def calibrate(
     """
     if rounds < 1:
         raise UsageError(f"rounds {rounds}", rule="a fit takes at least one round")
-    cases, others = sample(row for table in tables or published.tables() for row in read_table(table))
+    rows = [row for table in tables or published.tables() for row in read_table(table)]
+    cases, others = sample(rows)
     if not cases:
         raise UsageError("no row of the tables can be asked", rule="primary, trusted rows that the laws can predict")
     found = fit(cases, rounds=rounds, progress=progress)
@@ -126,7 +135,16 @@ def calibrate(
         sources=sources,
         measured=measured,
         shares=shares(steps(every, left["device"])),
+        tables=tuple(Path(table).name for table in tables),
+        left_out=set_aside(rows),
     )
+
+
+def _of_tables(text: str, tables: Sequence[str]) -> str:
+    """The data file saying that it was fitted to tables of one's own: what they do not determine is as shipped."""
+    shipped = str(tomllib.loads(text)["provenance"])
+    told = f"rigwise calibrate {' '.join(tables)}; what their rows do not determine, as shipped: {shipped}"
+    return text.replace(f"provenance = {json.dumps(shipped)}", f"provenance = {json.dumps(told)}")
 
 
 def _median(values: NDArray[np.float64]) -> float:

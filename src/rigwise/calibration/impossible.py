@@ -20,10 +20,10 @@ from collections.abc import Hashable, Iterable
 from dataclasses import replace
 
 from rigwise.calibration.cases import KernelCase, case_of
+from rigwise.cost.bound import BEYOND
 from rigwise.errors import RigwiseError
 from rigwise.measurements.tables import Row, unit
 
-BEYOND = 1.05  # times the peak: what clocks above the rated one reach
 _SHARE = 0.05  # of a sheet's products beyond it
 _VARY = 0.05  # of a peak of memory from run to run: more than caches of the libraries explain
 

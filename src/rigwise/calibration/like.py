@@ -3,50 +3,57 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import exp, hypot
 from pathlib import Path
+
+import numpy as np
 
 from rigwise.calibration.cases import StepCase, case_of
 from rigwise.calibration.oneshot import log_error
 from rigwise.calibration.outcomes import Outcome
 from rigwise.calibration.patterns import said, spread_of
 from rigwise.calibration.predict import Predictor
+from rigwise.cost.bound import check_possible
 from rigwise.cost.efficiencies import efficiencies
 from rigwise.cost.interval import doubts
 from rigwise.cost.likeness import RUN, Run
 from rigwise.errors import RigwiseError, UsageError
-from rigwise.measurements.tables import Row, read_table
+from rigwise.measurements.tables import Row
+
+_NAMED = 3  # reasons that are told, the commonest
 
 
-def runs_of(path: str | Path, stack: str) -> list[Run]:
-    """The steps of a table as runs under a software stack; rows that cannot be predicted or do not count are left out.
-
-    Raises NotFoundError or UsageError for a table that cannot be read, and UsageError where no row is left.
-    """
-    rows = read_table(path)
+def runs_of(rows: Sequence[Row], stack: str) -> tuple[list[Run], Counter[str]]:
+    """The steps among rows as runs under a software stack, and how many rows are left out by the reason: those that
+    cannot be predicted, do not count, or are quicker than their arithmetic."""
     found, refused = _cases(rows, stack)
     predictor, runs = Predictor(found), []
     for case in found:
         try:
             runs.append(_run(case, predictor))
         except RigwiseError as why:
-            refused[str(why)] += 1
+            refused[why.says] += 1
+    return runs, refused
+
+
+def not_taken(path: str | Path, rows: int, refused: Counter[str], runs: Sequence[Run]) -> list[str]:
+    """In words which of a table's rows are left out. UsageError where no run is left."""
     if not runs:
         reason, count = refused.most_common(1)[0] if refused else ("it is empty", 0)
-        raise UsageError(f"no row of {path} is a step that can be predicted: {reason} ({count} of {len(rows)} rows)")
-    return runs
+        raise UsageError(f"no row of {path} is a step that can be predicted: {reason} ({count} of {rows} rows)")
+    return [f"{path}: {count} of {rows} rows not taken: {why}" for why, count in refused.most_common(_NAMED)]
 
 
-def _cases(rows: list[Row], stack: str) -> tuple[list[StepCase], Counter[str]]:
+def _cases(rows: Sequence[Row], stack: str) -> tuple[list[StepCase], Counter[str]]:
     parents = {row.id: row for row in rows}
     found, refused = [], Counter[str]()
     for row in rows:
         try:
             case = case_of(row, parents.get(row.derived_from))
         except RigwiseError as why:
-            refused[str(why)] += 1
+            refused[why.says] += 1
             continue
         if not isinstance(case, StepCase) or row.metric == "peak_mem_gib":
             refused["no time or rate of a training step"] += 1
@@ -64,8 +71,10 @@ def _run(case: StepCase, predictor: Predictor) -> Run:
     if error is None:
         raise UsageError(f"{case.row.metric} of a step", rule="a time or a rate above 0")
     cluster, model = case.machine.cluster, case.subject.model
-    eff = efficiencies(cluster.device, case.stack)
-    unknown = doubts(model, cluster, eff, case.layouts[0].precision)
+    eff, precision = efficiencies(cluster.device, case.stack), case.layouts[0].precision
+    seconds = float(np.max(predictor.step(case).seconds)) * exp(error)
+    check_possible(seconds, model, cluster, case.batch, precision, case.row.id)
+    unknown = doubts(model, cluster, eff, precision)
     told = f"{case.row.id}: {model.name} on {cluster.devices} x {cluster.device.name}, x{exp(error):.3g}"
     return Run(
         error=error,

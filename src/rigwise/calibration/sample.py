@@ -32,6 +32,15 @@ def sample(rows: Iterable[Row]) -> tuple[list[Case], list[Case]]:
     return [c for c in ordered if c.row.id in kept], [c for c in ordered if c.row.id not in kept]
 
 
+def set_aside(rows: Iterable[Row]) -> dict[str, list[str]]:
+    """The ids of the rows that neither fit nor judge: derived, suspect, unverified, or refused by the laws."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for row in marked(rows):
+        if why := Outcome(row=row).flag or ("" if _case(row) else "refused"):
+            found[why].append(row.id)
+    return {why: sorted(found[why]) for why in sorted(found)}
+
+
 def _case(row: Row) -> Case | None:
     try:
         return case_of(row)

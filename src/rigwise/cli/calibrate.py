@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rigwise.calibration.calibrate import Calibration
     from rigwise.cost.profile import Profile
 
+_NAMED = 6  # rows left out that are printed; --json has all of them
 _MOVED = 0.02  # constants that moved less are not printed; --json has all of them
 
 
@@ -112,3 +113,18 @@ def _draw(screen: Console, found: Calibration) -> None:
     heads = [Column(head="rows of", right=False), *(Column(head=h) for h in ("rows", "before", "after", "bias"))]
     lines = [[g.group, f"{g.rows}", f"{g.before:.1%}", f"{g.after:.1%}", f"{g.bias:+.1%}"] for g in found.groups()]
     screen.print(table(screen, heads, lines, title="median error of a step, before and after"))
+    screen.print()
+    for line in _closing(found):
+        screen.print(line, highlight=False)
+
+
+def _closing(found: Calibration) -> list[str]:
+    """How much the rows determine, and which rows were left out."""
+    lines = [
+        f"{len(found.cases):,} rows fitted, rounds: {found.fit.rounds}; of {len(found.fit.constants)} constants the "
+        f"rows determine about {found.fit.freedom:.0f}, and the rest stays near its priors"
+    ]
+    for why, ids in found.left_out.items():
+        rest = f" and {len(ids) - _NAMED:,} more (--json has all)" if len(ids) > _NAMED else ""
+        lines.append(f"left out, {why}: {len(ids):,} rows: {', '.join(ids[:_NAMED])}{rest}")
+    return lines

@@ -67,9 +67,14 @@ def setting(asked: Asked) -> list[tuple[str, str]]:
 
 
 def figures(e: Estimate) -> list[tuple[str, str]]:
-    """The figures of a step, each with its 80 % interval."""
+    """The figures of a step, each with its 80 % interval; of one that memory cannot hold, what it would need."""
     tokens = e.tokens_per_s_per_device
     memory = _between(e.memory_total, e.memory_interval, units.show_bytes)
+    if not e.fits:
+        return [
+            ("step", f"none: it does not fit; {units.show_seconds(e.step_s)} if memory were enough"),
+            ("memory", f"{memory} of {units.show_bytes(e.memory_limit)} on the fullest device"),
+        ]
     return [
         ("step", _between(e.step_s, e.interval, units.show_seconds)),
         ("samples/s", _speed(e, e.samples_per_s, units.show_number)),
@@ -115,6 +120,7 @@ def _draw(screen: Console, asked: Asked, e: Estimate, chatty: bool, work: Explai
 def draw_parts(screen: Console, e: Estimate) -> None:
     """Time and memory by part, as bars."""
     times, memory = dict(e.time), dict(e.memory)
-    screen.print(parts(screen, "time of a step", times, map(units.show_seconds, times.values()), e.step_s))
+    title = "time of a step" if e.fits else "time of a step, if memory were enough"
+    screen.print(parts(screen, title, times, map(units.show_seconds, times.values()), e.step_s))
     screen.print()
     screen.print(parts(screen, "memory of its limit", memory, map(units.show_bytes, memory.values()), e.memory_limit))

@@ -43,7 +43,7 @@ def history(
     history
         A history file in place of your own.
     csv
-        Write the runs as a table of measurements, in the columns that `rigwise validate` and --like read.
+        Write the runs as a table of measurements, which --like reads, and `rigwise validate` for models and devices it knows.
     picture
         Draw predicted over measured here, as .svg.
     """

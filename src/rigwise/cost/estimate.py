@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rigwise.cost.arrays import total
+from rigwise.cost.bound import least_seconds
 from rigwise.cost.compute import Machine
 from rigwise.cost.datakinds import Loading, Supply, supply
 from rigwise.cost.efficiencies import Efficiencies, efficiencies
@@ -42,6 +43,7 @@ from rigwise.models.model import Model
 from rigwise.models.optimizers import optimizer as find_optimizer
 
 Floats = NDArray[np.float64]
+_HELD = 1.0 + 1e-9  # of the bound, to which a step is held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +94,33 @@ class Answer:
         return np.asarray(self.memory <= self.question.cluster.device.memory)
 
     @cached_property
-    def _roomy(self) -> Mapping[str, Floats]:
-        """Seconds by part where memory has room and data is there."""
+    def _by_law(self) -> Mapping[str, Floats]:
+        """Seconds by part as the laws have them, where memory has room and data is there."""
         parts = dict(self.step.parts())
         if not self.question.stepping:
             parts["optimizer"] = np.zeros(())
-        factor = self.question.factor
-        return parts if factor == 1 else {key: seconds * factor for key, seconds in parts.items()}
+        return parts
+
+    @cached_property
+    def _roomy(self) -> Mapping[str, Floats]:
+        """The same as measured runs correct them."""
+        if self.question.factor == 1:
+            return self._by_law
+        return {key: seconds * self.factor for key, seconds in self._by_law.items()}
+
+    @cached_property
+    def least(self) -> float:
+        """Seconds that no step goes below, 0 where that is not known."""
+        q = self.question
+        return least_seconds(q.model, q.cluster, q.batch, PRECISIONS[int(self.table.precision.flat[0])])
+
+    @cached_property
+    def factor(self) -> Floats:
+        """What measured runs multiply each step with: never to less than its arithmetic takes."""
+        asked = self.question.factor
+        if asked >= 1:
+            return np.asarray(asked)
+        return np.asarray(np.maximum(asked, np.minimum(1.0, self.least / total(self._by_law.values()))))
 
     @cached_property
     def _working(self) -> Floats:
@@ -307,8 +329,8 @@ def _record(answer: Answer, spread: Interval, stages: Sequence[Mapping[str, Floa
         energy_interval=None if joules is None else _scaled(joules, ends),
         cost_usd=None if usd is None else _at(usd, i),
         cost_interval=None if usd is None else _cost_interval(q, around, joules, ends),
-        basis=spread.basis if loader is None else "; ".join((spread.basis, *_taken(loader))),
-        warnings=(*_warnings(answer, spread, layout, held / limit), *_starved(loader)),
+        basis=spread.basis if loader is None else "; ".join((spread.basis, *loader.taken)),
+        warnings=(*_warnings(answer, spread, layout, held / limit, seconds), *(loader.helps if loader else ())),
         loader=loader,
     )
 
@@ -316,7 +338,7 @@ def _record(answer: Answer, spread: Interval, stages: Sequence[Mapping[str, Floa
 def _loader(answer: Answer, spread: Interval, i: int) -> tuple[LoaderReport | None, tuple[float, float]]:
     """The loader's report, and the interval of the step with it."""
     step = _at(answer.seconds, i) - _at(answer.parts["loader"], i)
-    around = step * spread.low, step * spread.high
+    around = max(step * spread.low, min(step, answer.least)), step * spread.high
     if answer.supply is None:
         return None, around
     batch = answer.question.batch
@@ -339,15 +361,6 @@ def _cost_interval(
     return float(low), float(high)
 
 
-def _taken(loader: LoaderReport) -> tuple[str, ...]:
-    return (f"for the loader taken: {', '.join(loader.assumed)}",) if loader.assumed else ()
-
-
-def _starved(loader: LoaderReport | None) -> tuple[str, ...]:
-    """What to change where the step waits for its data."""
-    return () if loader is None or not loader.advice else (f"{loader.says}; what helps: {', or '.join(loader.advice)}",)
-
-
 def _at(values: Floats, i: int) -> float:
     """A row's value; one value stands for all rows."""
     return float(values.item(i if values.size > 1 else 0))
@@ -360,18 +373,20 @@ def _fullest(stages: Sequence[Mapping[str, Floats]], i: int) -> dict[str, float]
     return {key: fullest[key] for key in MEMORY_PARTS}
 
 
-def _warnings(answer: Answer, spread: Interval, layout: Layout, full: float) -> tuple[str, ...]:
+def _warnings(answer: Answer, spread: Interval, layout: Layout, full: float, seconds: float) -> tuple[str, ...]:
     """What a person should know before believing the number."""
     q = answer.question
     says = list(spread.warnings)
     if full > 1:
-        says.append(f"needs {full:.0%} of the memory of a device: it does not fit, and no such step can be timed")
+        says.append(f"needs {full:.0%} of the memory of a device: it does not fit, and its times assume more")
     elif full > NEAR_FULL:
         says.append(
             f"memory {full:.0%} full: the allocator retries near the limit, which is counted; leave it more room"
         )
     if q.model.unit != "token" and q.cluster.device.kind == "gpu":
         says += batch_warnings(layout.micro, 1)
+    if q.factor < 1 and seconds <= answer.least * _HELD:
+        says.append("measured runs make it less than its arithmetic takes at the devices' peak: it is held to that")
     if full <= 1 < full * memory_interval(q.cluster, answer.step.eff)[1]:
         says.append(f"memory is predicted {full:.0%} full, and the upper end of its interval does not fit")
     return tuple(says)

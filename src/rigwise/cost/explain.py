@@ -33,6 +33,8 @@ _OWN = {
     "optimizer": "optimizer",
     "offload": "offload",
     "bubble": "step",
+    "allocator": "allocator",
+    "loader": "loader",
 }
 
 
@@ -92,7 +94,7 @@ class _Parts:
 
     def __init__(self, answer: Answer, ledger: Entry) -> None:
         self.answer, self.ledger, self.step = answer, ledger, answer.step
-        self.factor = answer.question.factor
+        self.factor = scalar(answer.factor)
         self.blocks = ledger.of("block")[: len(answer.step.plan.kinds)]
         self.micros = scalar(self.step.micros)
         self.counts = self._slowest()
@@ -120,7 +122,7 @@ class _Parts:
             Value(symbol="t_max", value=slowest, unit="s", says=f"a micro-batch on the slowest stage: {held}"),
         ]
         known = self.answer.question.known
-        return (*facts, Value(symbol="factor", value=known.factor, says=known.says)) if known else tuple(facts)
+        return (*facts, Value(symbol="factor", value=self.factor, says=known.says)) if known else tuple(facts)
 
     def part(self, key: str) -> Term:
         """One part of the step."""
@@ -135,7 +137,7 @@ class _Parts:
                 terms.append(leaf("fixed: a step, and each micro-batch", self.factor, fixed, law="host"))
         else:
             terms = []
-        entry = next(iter(self.ledger.of(_OWN.get(key, ""))), None)
+        entry = next(iter(self.ledger.of(_OWN[key])), None) if key in _OWN else None
         if entry is not None and (summed := list(_summands(entry, self.factor))):
             terms = summed
         terms = [term for term in terms if term.amount]
@@ -261,7 +263,7 @@ def _doubts(answer: Answer) -> Iterator[Value]:
         if deviation:
             yield Value(symbol=thing, value=deviation, says="a run's own" if thing == RUN else "shared by all its runs")
     if q.known:
-        yield Value(symbol="left", value=q.known.spread, says=q.known.says)
+        yield Value(symbol="left", value=q.known.spread, says=f"in place of all above: {q.known.says}")
     yield Value(symbol="floor", value=eff.interval["floor"], says="no interval is narrower")
 
 

@@ -29,6 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 from rigwise.cost.arrays import largest, total
 from rigwise.cost.datakinds import Supply, rates
 from rigwise.cost.interval import Z80
+from rigwise.cost.ledger import tell, told
 from rigwise.units import show_bytes, show_number, show_rate, show_seconds
 
 Floats = NDArray[np.float64]
@@ -82,9 +83,11 @@ class Feed:
     blocking: Floats
     feeders: Floats
 
+    @told("loader")
     def waits(self, step: ArrayLike) -> Floats:
         """Seconds that a step of `step` seconds waits for its data."""
         alone = np.asarray(step, dtype=np.float64)
+        tell(**self.stages, beside=self.beside, blocking=self.blocking, alone=alone)
         return np.asarray(np.maximum(alone + self.blocking, self.beside) - alone)
 
 
@@ -146,6 +149,16 @@ class LoaderReport:
     says: str
     advice: tuple[str, ...]
     assumed: tuple[str, ...]
+
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """What nobody said, in words."""
+        return (f"for the loader taken: {', '.join(self.assumed)}",) if self.assumed else ()
+
+    @property
+    def helps(self) -> tuple[str, ...]:
+        """What to change where the step waits for its data, in words."""
+        return (f"{self.says}; what helps: {', or '.join(self.advice)}",) if self.advice else ()
 
     def to_dict(self) -> dict[str, object]:
         """The report for JSON."""

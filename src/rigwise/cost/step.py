@@ -90,13 +90,15 @@ class StepLaw:
             "offload": self._offload(busy),
         }
 
+    @told("allocator")
     def crowding(self) -> Floats:
         """Share of a step that the allocator adds where memory is nearly full: it frees what it caches, waits for the
         device, and asks again. Source: PyTorch's CUDA caching allocator; the exponent is an estimate."""
         if self.cluster.device.kind == "cpu":
             return np.zeros(())
-        full = self.memory.whole / self.cluster.device.memory
-        return np.asarray(self.eff.device.allocator * np.clip((full - NEAR_FULL) / (1 - NEAR_FULL), 0.0, 1.0) ** 2)
+        full, a = self.memory.whole / self.cluster.device.memory, self.eff.device.allocator
+        tell(full=full, a=a)
+        return np.asarray(a * np.clip((full - NEAR_FULL) / (1 - NEAR_FULL), 0.0, 1.0) ** 2)
 
     def kinds(self) -> list[dict[str, Floats]]:
         """Seconds by part of each kind of block, once."""

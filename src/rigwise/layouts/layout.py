@@ -206,7 +206,18 @@ def _read(key: str, value: str) -> Any:
         if value not in ("true", "false"):
             raise UsageError(f"fused={value!r} in a layout", rule="fused is true or false")
         return value == "true"
+    if key == "offload":
+        return _offloaded(value)
     return _ALIASES.get(key, {}).get(value, value)
+
+
+def _offloaded(value: str) -> str:
+    """What is offloaded, in whichever order it was said."""
+    said = [word.strip() for word in value.split("+")]
+    parts = ("weights", "activations", "optimizer")
+    if not set(said) <= set(parts) or len(said) > len(set(said)):
+        return value
+    return "all" if len(said) == len(parts) else "+".join(part for part in parts if part in said)
 
 
 def _choice(word: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rigwise.calibration.cards import Pair, by_source, share
 from rigwise.calibration.outcomes import Outcome, Sweep, sweep_summary, sweeps
+from rigwise.calibration.peers import Beside
 from rigwise.calibration.validation import PEER, Validation
 from rigwise.measurements import published
 from rigwise.report.markdown import number, percent, table, words
@@ -80,9 +81,28 @@ def _peers(found: Validation) -> list[str]:
         "## Beside the peers",
         words(PAGE, "peers", peer=PEER),
         table(head, lines, "ll"),
+        _better(found.peers),
         *_table_5(found.counted("layout")),
         words(PAGE, "other_peers"),
     ]
+
+
+def _better(peers: Sequence[Beside]) -> str:
+    """The figures in which the peer beats us, in words; "" where there are none."""
+    ours, theirs = ([b for b in peers if (b.who == PEER) is peer] for peer in (False, True))
+    places = [
+        f"{mine.rows}, {name}: {show(other)} against {show(own)}"
+        for mine, its in ((mine, its) for mine in ours for its in theirs if mine.rows == its.rows)
+        for name, own, other, show, more in (
+            ("mean error", mine.summary.mean, its.summary.mean, percent, False),
+            ("median error", mine.summary.median, its.summary.median, percent, False),
+            ("mean regret", mine.regret, its.regret, percent, False),
+            ("greatest regret", mine.worst, its.worst, percent, False),
+            ("rank correlation", mine.rank, its.rank, number, True),
+        )
+        if own is not None and other is not None and own != other and (other > own) is more
+    ]
+    return words(PAGE, "better_peers", peer=PEER, places="; ".join(places)) if places else ""
 
 
 def _table_5(outcomes: Sequence[Outcome]) -> list[str]:

@@ -9,8 +9,16 @@ from pathlib import Path
 import pytest
 
 import rigwise
-from rigwise.errors import RigwiseError
-from rigwise.measurements.tables import COLUMNS
+from rigwise.api.explaining import explained
+from rigwise.api.question import ask as ask_of
+from rigwise.api.remembering import Listing, history_csv
+from rigwise.calibration.like import runs_of
+from rigwise.cost.bound import least_seconds
+from rigwise.errors import RigwiseError, UsageError
+from rigwise.measurements.history import Beside, Session
+from rigwise.measurements.published import tables
+from rigwise.measurements.record import Measurement
+from rigwise.measurements.tables import COLUMNS, read_table
 
 ASK = ("gpt3-1.3b", "dp=8,zero=1", "8xa100-sxm-80gb")
 SAID = {"batch": 64, "seq": 2048}
@@ -139,3 +147,57 @@ def test_what_cannot_be_told_says_so(like: str, says: str) -> None:
     with pytest.raises(RigwiseError) as refused:
         factor(like)
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize("like", ["0.001 s", "1e9 tokens/s", "1e9 samples/s", "8xh100, resnet50, 1e9 images/s"])
+def test_a_run_quicker_than_its_arithmetic_is_refused_with_both_times(like: str) -> None:
+    with pytest.raises(UsageError, match=r"cannot be: .* arithmetic of .* alone takes"):
+        factor(like)
+
+
+def test_a_row_quicker_than_its_arithmetic_is_left_out_and_named(tmp_path: Path) -> None:
+    right, wrong = table(tmp_path / "right.csv", "9", "9"), table(tmp_path / "wrong.csv", "9", "9", "0.01")
+    found = rigwise.estimate(*ASK, **SAID, like=wrong)
+    assert found.step_s == rigwise.estimate(*ASK, **SAID, like=right).step_s
+    assert any("1 of 3 rows not taken: mine-2 cannot be" in warning for warning in found.warnings)
+    with pytest.raises(UsageError, match="arithmetic"):
+        factor(table(tmp_path / "only.csv", "0.01"))
+
+
+def test_no_published_step_is_quicker_than_its_arithmetic() -> None:
+    for name in ("torchtitan", "cnnbench"):
+        path = next(path for path in tables() if Path(str(path)).stem == name)
+        assert not [why for why in runs_of(read_table(path), "modern")[1] if "cannot be" in why]
+
+
+def test_the_table_that_the_history_writes_is_read_with_its_layout_and_this_machine(tmp_path: Path) -> None:
+    here = rigwise.load_cluster("this:1").device
+    asked = ("resnet18", "dp=1,micro=64,recompute=full,precision=float32", "this:1")
+    plain = rigwise.estimate(*asked, batch=64).step_s
+    settings = {"layout": asked[1], "batch": 64, "micro": 64, "device": here.full_name, "precision": "float32"}
+    session = Session(id=1, kind="run", name="resnet18", date="2026-11-23", machine={}, settings=settings)
+    step = Measurement(id="step", metric="step_s", part="total", value=1.5 * plain)
+    path = tmp_path / "runs.csv"
+    path.write_text(history_csv(Listing(path=tmp_path, kept=None, sessions=[(session, [Beside(measured=step)])])))
+    found = rigwise.estimate(*asked, batch=64, like=path)
+    assert 1 < found.step_s / plain <= 1.5
+    assert "corrected by 1 measured run" in found.basis
+    assert rigwise.estimate(*asked, batch=64, like=f"{1.5 * plain} s").step_s == pytest.approx(found.step_s)
+
+
+def test_a_corrected_step_and_its_interval_never_go_below_the_arithmetic() -> None:
+    ask, said = ("gpt3-1.3b", "dp=8,zero=1,micro=8", "8xa100-sxm-80gb"), {"batch": 512, "seq": 2048}
+    fast = f"8xa100-sxm-80gb, gpt2-xl, dp=8, zero=3, batch=8, seq=1024, {least_of('gpt2-xl', 8, 1024) * 1.01} s"
+    found = rigwise.estimate(*ask, **said, like=fast)
+    assert found.mfu == pytest.approx(1.0)
+    assert found.interval[0] == pytest.approx(found.step_s)
+    assert any("held to that" in warning for warning in found.warnings)
+    assert sum(found.time.values()) == pytest.approx(found.step_s)
+    told = explained(ask_of(*ask[::2], layout=ask[1], **said, like=fast), ask[1]).arithmetic
+    assert told.step.amount == pytest.approx(found.step_s)
+
+
+def least_of(model: str, batch: int, seq: int) -> float:
+    """Seconds of the arithmetic of a step on eight A100."""
+    cluster = rigwise.load_cluster("8xa100-sxm-80gb")
+    return least_seconds(rigwise.load_model(model, seq=seq), cluster, batch, "bfloat16")

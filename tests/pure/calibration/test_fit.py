@@ -17,7 +17,7 @@ from rigwise.calibration.crossvalidate import SCHEMES, cross_validate
 from rigwise.calibration.fit import fit, loss_of
 from rigwise.calibration.predict import Predictor
 from rigwise.calibration.regimes import classes_of, covering, novelty_of, seen, spreads_of
-from rigwise.calibration.sample import sample
+from rigwise.calibration.sample import sample, set_aside
 from rigwise.calibration.sensitivity import candidate_residuals, residuals, sensitivities
 from rigwise.calibration.write import written
 from rigwise.cost.efficiencies import current, shipped, using
@@ -151,6 +151,14 @@ def test_the_sample_leaves_out_rows_that_do_not_count() -> None:
     assert [c.row.id for c in sample(rows())[0]] == [c.row.id for c in sample(reversed(rows()))[0]]
 
 
+def test_what_is_left_out_of_a_fit_is_named_by_its_reason() -> None:
+    named = set_aside(rows())
+    kept = {case.row.id for part in sample(rows()) for case in part}
+    assert kept.isdisjoint(set().union(*named.values()))
+    assert {row.id for row in rows()} == kept.union(*named.values())
+    assert set(named["derived"]) == {row.id for row in rows() if row.derived_from}
+
+
 def test_writing_keeps_comments_and_reads_back() -> None:
     text = "# head\n[link.rdma]  # cards\nshare = 0.8  # of the rate\n\n[stack.eager]\nstream = 1.3\n"
     values = [(("link", "rdma", "share"), 0.71234), (("link", "rdma", "step_s"), 6.789e-6)]
@@ -188,6 +196,9 @@ def test_what_a_calibration_writes_holds_the_fitted_values() -> None:
     assert tables["spread"]["convnet_eager"] == {"layout": 0.123, "device": 0.2, "family": 0.3, "source": 0.4}
     assert tables["measured"]["sources"] == ["here"]
     assert tables["measured"]["stacks"]["eager"] == ["rtx-3090", "v100-sxm2-16gb"]
+    assert "here.csv" not in tables["provenance"]
+    own = tomllib.loads(replace(found, tables=("here.csv",)).text())
+    assert own["provenance"].startswith("rigwise calibrate here.csv;")
     said = found.to_dict()
     assert said["rows"] == len(cases)
     assert {g["group"] for g in said["groups"]} == {g.group for g in found.groups()}

@@ -79,6 +79,8 @@ def test_an_estimate_that_does_not_fit_is_shown_and_the_change_it_names_fits(cal
     said = call(*words, "dp=8")
     assert said.code == 3
     assert "of 80.0 GiB" in said.out
+    assert "none: it does not fit" in said.out
+    assert "MFU" not in said.out  # a step that cannot be has no rates
     nearest = said.err.partition("nearest: ")[2].strip()
     assert "offload" not in nearest  # which would fit too, but costs more than recomputing or sharding
     assert call(*words, nearest).code == 0

@@ -58,6 +58,11 @@ def test_what_a_step_waits_for_its_samples_is_a_term_that_no_run_corrects(call) 
         assert terms["loader"] == pytest.approx(said["time_s"]["loader"])
         assert terms["loader"] > 0
         assert sum(terms.values()) == pytest.approx(said["step_s"], rel=1e-9)
+        told = next(term for term in said["explanation"]["step"]["terms"] if term["name"] == "loader")
+        stages = {value["symbol"]: value["value"] for value in told["values"]}
+        assert "terms" not in told
+        assert stages["beside"] == max(stages[stage] for stage in ("read", "decode", "pin", "copy"))
+        assert stages["beside"] - stages["alone"] - stages["blocking"] == pytest.approx(terms["loader"])
 
 
 def test_a_measured_run_is_in_the_basis_the_json_and_the_factor(call) -> None:
@@ -86,3 +91,19 @@ def test_an_odd_run_is_warned_of_and_a_wrong_one_is_usage(call) -> None:
     wrong = call(*ASK, "--like", "9 parsecs")
     assert wrong.code == 2
     assert "'9 parsecs' is no figure" in wrong.err
+
+
+def test_what_the_allocator_adds_is_told_by_its_law_alone(call) -> None:
+    ask = ("estimate", "mixtral-8x7b", "--cluster", "2x8xa100-sxm-80gb", "--batch", "64", "--seq", "2048")
+    said = call(*ask, "--layout", "dp=16,ep=8,zero=3", "--explain", "--json").json
+    told = next(term for term in said["explanation"]["step"]["terms"] if term["name"] == "allocator")
+    values = {value["symbol"]: value["value"] for value in told["values"]}
+    rest = said["step_s"] - told["amount"]
+    assert "terms" not in told
+    assert 0.9 < values["full"] < 1
+    assert told["amount"] == pytest.approx(rest * values["a"] * ((values["full"] - 0.9) / 0.1) ** 2)
+
+
+def test_the_cards_that_groups_share_are_among_the_figures(call) -> None:
+    catalogue = call(*ASK, "--explain", "--json").json["explanation"]["catalogue"]
+    assert next(figure["value"] for figure in catalogue if "cards of a node" in figure["name"]) == 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from rigwise.cost.collective import (
     group,
     wires,
 )
-from rigwise.cost.efficiencies import efficiencies
+from rigwise.cost.efficiencies import efficiencies, shipped
 from rigwise.hardware.cluster import Cluster, Node
 from rigwise.hardware.load import load_cluster
 
@@ -150,3 +151,25 @@ PUBLISHED = [  # cluster, link, ranks, bytes, only rings, GB/s of the bus
 def test_published_bus_bandwidths(name: str, n: int, size: float, rings: bool, measured: float) -> None:
     bridge = "NVLink bridge" if "2080" in name else None
     assert bus(load_cluster(name, link=bridge), size, rings=rings, ranks=n) == pytest.approx(measured, rel=0.15)
+
+
+def test_the_page_of_the_law_has_the_constants_as_shipped() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "laws" / "collective.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.partition("## Classes")[2].splitlines() if line[:2] == "| "]
+    told = {row[0].split()[0]: row[1:4] for row in rows}
+    for name, link in shipped()["link"].items():
+        if name != "default":
+            shown = [float(figure) for figure in told[name]]
+            assert shown == pytest.approx([link["share"], link["hop"], link["base_s"] * 1e6]), name
+
+
+def test_fewer_network_cards_than_devices_are_shared_by_the_groups_of_a_node() -> None:
+    size = 2.0**36  # seconds are those of the bytes
+    eight = selene(64)
+    one = replace(eight, node=replace(eight.node, nics=1))
+    for ranks, stride, share in ((8, 8, 8.0), (64, 1, 8.0)):  # a group with one device a node, and one with all
+        times = [
+            all_reduce_seconds(size, group(cluster, ranks, stride), wires(cluster, efficiencies(cluster.device))).item()
+            for cluster in (eight, one)
+        ]
+        assert times[1] / times[0] == pytest.approx(share, rel=0.05)

@@ -93,3 +93,21 @@ def test_a_broadcasting_table_has_every_combination_and_is_cut_along_its_first_d
 def test_one_table_has_one_choice_of_blocks() -> None:
     with pytest.raises(UsageError, match="per-block choice"):
         LayoutTable.of([Layout(dp=2), Layout(dp=2, blocks=(("head", "model"),))])
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("optimizer+weights", "weights+optimizer"),
+        ("weights + optimizer + activations", "all"),
+        ("optimizer", "optimizer"),
+    ],
+)
+def test_what_is_offloaded_is_said_in_any_order(said: str, read: str) -> None:
+    assert Layout.parse(f"offload={said}").offload == read
+
+
+@pytest.mark.parametrize("said", ["weights+weights", "weights+none", "gradients", ""])
+def test_what_cannot_be_offloaded_is_refused(said: str) -> None:
+    with pytest.raises(UsageError, match="offload"):
+        Layout.parse(f"offload={said}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
 from xml.etree import ElementTree
 
@@ -11,9 +12,11 @@ import pytest
 from outcomes import outcome
 from rigwise.calibration.aims import aims
 from rigwise.calibration.figures import SCHEMES
-from rigwise.calibration.outcomes import Outcome
-from rigwise.calibration.validation import Validation
+from rigwise.calibration.outcomes import Outcome, Summary
+from rigwise.calibration.peers import Beside
+from rigwise.calibration.validation import PEER, Validation
 from rigwise.measurements.published import rows
+from rigwise.report.ranks import _better
 from rigwise.report.scatter import decades, panels_of, scatter_svg, short
 from rigwise.report.validation import pages
 
@@ -117,3 +120,14 @@ def test_ticks_of_logarithmic_axes_are_few_and_round() -> None:
     for low, high in ((1e-3, 1e6), (0.2, 7.0), (40.0, 90.0), (3.0, 3e3)):
         assert 1 <= len(decades(low, high)) <= 10
     assert short(1e5) == "100k"
+
+
+def test_where_a_peer_is_better_it_is_said() -> None:
+    facts = {"summary": Summary(rows=3, supported=3, mean=0.1, median=0.05), "sweeps": 1, "rank": None}
+    pair = [
+        Beside(rows="some rows", who=who, regret=regret, worst=0.2, **facts)
+        for who, regret in ((PEER, 0.0), ("rigwise", 0.1))
+    ]
+    assert _better(pair) == f"Where {PEER} is the better of the two: some rows, mean regret: 0.0% against 10.0%."
+    assert _better(pair[::-1]) == _better(pair)
+    assert _better([replace(one, regret=0.1) for one in pair]) == ""
