@@ -43,7 +43,7 @@ def history(
     history
         A history file in place of your own.
     csv
-        Write the runs as a table of measurements, which --like reads, and `rigwise validate` for models and devices it knows.
+        Write the runs as a table, which --like reads, and `rigwise validate` where it knows model and device.
     picture
         Draw predicted over measured here, as .svg.
     """
