@@ -34,13 +34,14 @@ def calibrate_here(*, name: str = "this", history: str | Path | None = None) -> 
         if session.machine.get("name") == machine and session.settings.get("hosts", 1) == 1:
             latest.setdefault((int(session.settings["ranks"]), int(session.settings["threads"])), session)
     if not latest:
-        raise NotFoundError(f"no measurement of {machine} in {kept.path}", nearest="rigwise measure")
+        new = f", which is new: {kept.aside}" if kept.kept else ""
+        raise NotFoundError(f"no measurement of {machine} in {kept.path}{new}", nearest="rigwise measure")
     profiles, heaps = [], dict[tuple[int, int], tuple[float, float, float]]()
     usually: list[Any] = []
     loops = dict[tuple[int, int], float]()
     for (ranks, threads), session in sorted(latest.items()):
         rows = [one.measured for one in kept.measurements(session.id)]
-        timed = [_timed_of(one) for one in rows if one.metric == "kernel_s"]
+        timed = [timed_of(one) for one in rows if one.metric == "kernel_s"]
         made = profile(
             transferred(timed, usually),
             name=name,
@@ -65,7 +66,8 @@ def calibrate_here(*, name: str = "this", history: str | Path | None = None) -> 
     return profiles
 
 
-def _timed_of(one: Measurement) -> Any:
+def timed_of(one: Measurement) -> Any:
+    """A measurement of seconds as the laws take it."""
     from rigwise.calibration.curves import Timed
 
     told: Any = one.settings

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,10 @@ from rigwise.errors import UsageError
 
 if TYPE_CHECKING:
     from rigwise.calibration.here import LinkFit
+    from rigwise.hardware.watch import Watch
     from rigwise.measure.rows import Row
     from rigwise.measure.start import Found
+    from rigwise.measurements.history import History
     from rigwise.run.seats import Seat
 
 SCHEMA_VERSION = 1
@@ -28,14 +31,15 @@ _FIRST = 0.6  # share of the seconds of the first setting, where all networks ar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What `measure` found at one number of ranks and threads, and under which number it stands in the history.
+    """What `measure` found at one number of ranks and threads, and under which number it stands in the history
+    (None where none is kept).
 
     spread: the median, over all things timed, of how far their middle 80 % lie apart, over the median. others: cores
     that other programs kept busy. doubts: why the figures may be off, in words. skipped: what was not measured, and
     why. links: fitted to each collective.
     """
 
-    session: int
+    session: int | None
     ranks: int
     threads: int
     rows: Sequence[Row]
@@ -95,8 +99,9 @@ def measure(
     Raises UsageError, LaunchError (torch missing, a rank died).
     """
     from rigwise.hardware.detect import cores
+    from rigwise.hardware.watch import Watch
     from rigwise.measure.start import found
-    from rigwise.measurements.history import History
+    from rigwise.measurements.history import kept_in
     from rigwise.run.seats import once_a_host, seat
 
     whole = seconds if seconds is not None else THOROUGH_SECONDS if thorough else SECONDS
@@ -108,26 +113,27 @@ def measure(
     if here := seat():
         with once_a_host(here):
             return _between(here, asked if settings else [], whole, thorough, device, history, on_part)
-    kept = History(history)
+    kept = kept_in(history)
     done: list[Measured] = []
     end = time.monotonic() + whole
     for number, (ranks, threads) in enumerate(asked):
         begun = time.monotonic()
         own = begun + (end - begun) * (_FIRST if number == 0 < len(asked) - 1 else 1 / (len(asked) - number))
-        loop = _loop(ranks, threads, device, on_part)
         says = f"{ranks} rank{'s' * (ranks > 1)} of {threads} thread{'s' * (threads > 1)}"
-        once = partial(
-            found,
-            parts_of(ranks, first=not done),
-            world=ranks,
-            threads=threads,
-            seconds=max(_LEAST_S, own - time.monotonic() - _BESIDES_S),
-            thorough=thorough,
-            device=device,
-            on_part=partial(_of_setting, on_part, says) if on_part else None,
-        )
-        one = _steadier(once, own + (own - begun) / 2)
-        done.append(_kept(replace(one, rows=[*one.rows, *loop]), kept))
+        with Watch() as watch:
+            loop = _loop(ranks, threads, device, on_part)
+            once = partial(
+                found,
+                parts_of(ranks, first=not done),
+                world=ranks,
+                threads=threads,
+                seconds=max(_LEAST_S, own - time.monotonic() - _BESIDES_S),
+                thorough=thorough,
+                device=device,
+                on_part=partial(_of_setting, on_part, says) if on_part else None,
+            )
+            one = _steadier(once, own + (own - begun) / 2)
+        done.append(_kept(replace(one, rows=[*one.rows, *loop]), kept, seen=_seen(watch, device)))
     return done
 
 
@@ -141,9 +147,10 @@ def _between(
     on_part: Callable[[str, float], None] | None,
 ) -> list[Measured]:
     """What the ranks of a launcher find together: on rank 0 that, elsewhere nothing."""
+    from rigwise.hardware.watch import Watch
     from rigwise.measure.job import PARTS, MeasureJob
     from rigwise.measure.joined import joined
-    from rigwise.measurements.history import History
+    from rigwise.measurements.history import kept_in
 
     said = os.environ.get("OMP_NUM_THREADS", "")
     ranks, threads = (here.world, int(said) if said.isdigit() else 1)
@@ -162,10 +169,17 @@ def _between(
         rendezvous=here.rendezvous,
         thorough=thorough,
     )
+    kept = kept_in(history) if here.rank == 0 else None  # a place that cannot be written is told before, not after
     hosts = here.world // here.near
     says = f"{here.world} ranks on {hosts} host{'s' * (hosts > 1)}"
-    one = joined(here, job, partial(_of_setting, on_part, says) if on_part and here.rank == 0 else None)
-    return [_kept(one, History(history), hosts)] if here.rank == 0 else []
+    with Watch() as watch:
+        one = joined(here, job, partial(_of_setting, on_part, says) if on_part and here.rank == 0 else None)
+    return [_kept(one, kept, hosts=hosts, seen=_seen(watch, device))] if here.rank == 0 else []
+
+
+def _seen(watch: Watch, device: str) -> tuple[str, ...]:
+    """What the machine said of itself meanwhile that makes timings doubtful."""
+    return (*(watch.used if device != "cpu" else ()), *watch.says)
 
 
 def _steadier(once: Callable[[], Found], until: float) -> Found:
@@ -191,6 +205,15 @@ def parts_of(ranks: int, *, first: bool) -> tuple[str, ...]:
 _LOOP_STEPS = 300
 
 
+@contextmanager
+def unsaid() -> Iterator[None]:
+    """An interrupt says nothing of how to go on: what a rehearsal saved goes with its folder."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt from None
+
+
 def _loop(ranks: int, threads: int, device: str, on_part: Callable[[str, float], None] | None) -> list[Row]:
     """What a step of `rigwise run` costs besides the model and the optimizer, by training next to nothing."""
     from rigwise.measure.rows import row
@@ -202,7 +225,7 @@ def _loop(ranks: int, threads: int, device: str, on_part: Callable[[str, float],
         on_part(f"{ranks} x {threads}: loop", 0.0)
     file = Path(__file__).parents[1] / "measure" / "loop.py"
     threaded = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    with tempfile.TemporaryDirectory(prefix="rigwise-") as folder:
+    with unsaid(), tempfile.TemporaryDirectory(prefix="rigwise-") as folder:
         done = run(
             f"{file}:task",
             f"dp={ranks}",
@@ -230,15 +253,15 @@ def _of_setting(on_part: Callable[[str, float], None], says: str, part: str, sha
     on_part(f"{says}: {part}", share)
 
 
-def _kept(one: Found, history: Any, hosts: int = 1) -> Measured:
-    """Write what was found to the history. hosts: that the ranks are on."""
+def _kept(one: Found, history: History | None, hosts: int = 1, seen: Sequence[str] = ()) -> Measured:
+    """Write what was found to the history. hosts: that the ranks are on. seen: doubts of the machine's own telling."""
     from rigwise.calibration.here import link_fits
     from rigwise.measurements.history import Beside, Session
     from rigwise.measurements.record import Measurement
 
     spreads = sorted(row.spread for row in one.rows if row.spread is not None)
     spread = spreads[len(spreads) // 2] if spreads else 0.0
-    doubts = doubts_of(max(spread, pace_spread(one.rows)), one.others)
+    doubts = (*doubts_of(max(spread, pace_spread(one.rows)), one.others), *seen)
     fits = list(link_fits(_timed(one.rows)).values())
     skipped = skipped_of(one.rows)
     session = Session(
@@ -261,7 +284,7 @@ def _kept(one: Found, history: Any, hosts: int = 1) -> Measured:
         )
         for row in one.rows
     ]
-    number = history.add(session, measurements)
+    number = history.add(session, measurements) if history else None
     return Measured(
         session=number,
         ranks=one.world,
@@ -269,7 +292,7 @@ def _kept(one: Found, history: Any, hosts: int = 1) -> Measured:
         rows=one.rows,
         spread=spread,
         others=one.others,
-        doubts=doubts,
+        doubts=(*doubts, history.aside) if history and history.kept else doubts,
         skipped=skipped,
         links=fits,
     )

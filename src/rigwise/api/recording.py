@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +12,9 @@ from rigwise.errors import RigwiseError
 if TYPE_CHECKING:
     from rigwise.calibration.diagnosis import Cause
     from rigwise.cost.record import Estimate
+    from rigwise.measurements.history import History
     from rigwise.run.result import RunResult
 
-OFF = "off"
-VARIABLE = "RIGWISE_HISTORY"
-"""Environment: a file in place of the user's own history, or `off`."""
 _MINE = {
     "compute": ("compute", "recompute"),
     "communication": (
@@ -45,28 +42,31 @@ def record(
     *,
     joules: float | None,
     history: str | Path | None = None,
+    throttled: Sequence[str] = (),
 ) -> tuple[int | None, Sequence[Cause], str]:
-    """Write a run to the history: its number, its diagnosis, and why it could not be written ("" where it was)."""
-    causes = diagnosis(result, predicted) if predicted else []
-    place = history if history is not None else os.environ.get(VARIABLE)
-    if place == OFF:
-        return None, causes, ""
+    """Write a run to the history: its number, its diagnosis, and what is to be said of the history: why it could not be
+    written, or that a file was kept aside. throttled: what slowed the machine meanwhile, in words.
+    """
+    from rigwise.measurements.history import kept_in
+
+    causes = diagnosis(result, predicted, throttled) if predicted else []
     try:
-        return _written(result, predicted, joules, causes, place or None), causes, ""
+        kept = kept_in(history)
+        if kept is None:
+            return None, causes, ""
+        return _written(result, predicted, joules, causes, kept), causes, kept.aside
     except RigwiseError as refused:  # a run that is done is not lost for a history that cannot be kept
         return None, causes, str(refused)
 
 
-def diagnosis(result: RunResult, predicted: Estimate) -> list[Cause]:
-    """Likely causes of a slow run."""
+def diagnosis(result: RunResult, predicted: Estimate, throttled: Sequence[str] = ()) -> list[Cause]:
+    """Likely causes of a slow run. throttled: what slowed the machine meanwhile, in words."""
     from rigwise.calibration.diagnosis import Symptoms, diagnose
     from rigwise.calibration.store import matching
-    from rigwise.hardware.detect import cores
-    from rigwise.hardware.sensors import gpu_states
+    from rigwise.hardware.detect import cores, peer_access
 
     threads = int(result.threads)
     known = matching(machine_name(), result.world, threads)
-    states = gpu_states() if result.on_gpu else []
     return diagnose(
         Symptoms(
             step_s=result.step_s,
@@ -81,7 +81,8 @@ def diagnosis(result: RunResult, predicted: Estimate) -> list[Cause]:
             switches=result.evidence.get("switches", 0.0),
             gradient_bytes=predicted.memory.get("gradients", 0.0),
             link=known.wire.bandwidth if known and known.wire else None,
-            throttled=tuple(f"GPU {s.index}: {', '.join(s.throttled)}" for s in states if s.throttled),
+            throttled=tuple(throttled),
+            peer=peer_access() if result.on_gpu else None,
         )
     )
 
@@ -91,9 +92,9 @@ def _written(
     predicted: Estimate | None,
     joules: float | None,
     causes: Sequence[Cause],
-    place: str | Path | None,
+    kept: History,
 ) -> int:
-    from rigwise.measurements.history import Beside, History, Session
+    from rigwise.measurements.history import Beside, Session
     from rigwise.measurements.record import Measurement
 
     told: dict[str, float] = parts_of(predicted) if predicted else {}
@@ -135,4 +136,4 @@ def _written(
             "warnings": list(result.warnings),
         },
     )
-    return History(place).add(session, rows)
+    return kept.add(session, rows)

@@ -43,6 +43,8 @@ class Listing:
                             "part": one.measured.part,
                             "value": one.measured.value,
                             "predicted": one.predicted,
+                            "settings": dict(one.measured.settings),
+                            "trusted": one.measured.trusted,
                         }
                         for one in rows
                     ],
@@ -80,20 +82,11 @@ def history(
     check_whole(last=last)
     if kind is not None and kind not in KINDS:
         raise UsageError(f"kind {kind!r}", rule=f"one of {', '.join(KINDS)}")
-    kept = History(_place(path))
+    kept = History(path)
     found = [kept.session(number) for number in numbers] or kept.sessions(kind, last=last)
     return Listing(
         path=kept.path, kept=kept.kept, sessions=[(session, kept.measurements(session.id)) for session in found]
     )
-
-
-def _place(path: str | Path | None) -> str | Path | None:
-    import os
-
-    from rigwise.api.recording import OFF, VARIABLE
-
-    said = path if path is not None else os.environ.get(VARIABLE)
-    return None if said == OFF else said or None
 
 
 def history_csv(listing: Listing) -> str:
@@ -141,9 +134,33 @@ def _cells(session: Session, rows: Sequence[Beside]) -> list[dict[str, Any]]:
 
 
 def examine() -> Examined:
-    """Look at this machine: devices, links, limits, and what looks wrong by the rules of hardware/doctor.py."""
+    """Look at this machine: devices, links, limits, and what looks wrong by the rules of hardware/doctor.py. What was
+    last measured between hosts is taken from the history, and set beside what the network card promises.
+    """
+    from dataclasses import replace
+
     from rigwise.hardware.doctor import examine as look
     from rigwise.hardware.doctor import symptoms
 
-    patient = look()
+    patient = replace(look(), between_hosts=_between_hosts())
     return Examined(patient=patient, symptoms=symptoms(patient))
+
+
+def _between_hosts() -> tuple[float, str] | None:
+    """Bytes/s of the best exchange that was last measured between hosts, and the day; None where none was."""
+    from rigwise.api.calibrating import timed_of
+    from rigwise.calibration.here import link_fits
+    from rigwise.errors import RigwiseError
+    from rigwise.measurements.history import History, place
+
+    if not place().is_file():
+        return None
+    try:
+        kept = History()
+        session = next((s for s in kept.sessions("measure") if s.settings.get("hosts", 1) > 1), None)
+        rows = [one.measured for one in kept.measurements(session.id)] if session else []
+    except RigwiseError:  # a machine can be examined whose history cannot be read
+        return None
+    fits = link_fits([timed_of(one) for one in rows if one.metric == "kernel_s"])
+    reached = max((fit.bandwidth for fit in fits.values()), default=None)
+    return (reached, session.date[:10]) if session and reached else None

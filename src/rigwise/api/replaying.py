@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rigwise.api.measuring import SCHEMA_VERSION, doubts_of, machine_facts
+from rigwise.api.measuring import SCHEMA_VERSION, doubts_of, machine_facts, unsaid
 from rigwise.errors import UsageError
 
 if TYPE_CHECKING:
     from rigwise.layouts.layout import Layout
     from rigwise.measure.start import Found
+    from rigwise.measurements.history import History
     from rigwise.run.job import StepRecord
     from rigwise.run.result import RunResult
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 class Replayed:
     """A task replayed. step_s: seconds of a step, the median of a rehearsal of `steps`. operations: different
     ones; operations_s: their sum, each as often as a step has it; 0 where they were not asked for. session: in the
-    history. layout: as it was run.
+    history, None where none is kept. layout: as it was run. doubts: why the figures may be off,
+    and where a history was put that could not be read.
     """
 
     task: str
@@ -34,8 +36,9 @@ class Replayed:
     operations: int
     operations_s: float
     others: float
-    session: int
+    session: int | None
     layout: Layout
+    doubts: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -52,6 +55,7 @@ class Replayed:
             "operations_s": self.operations_s,
             "others": self.others,
             "session": self.session,
+            "doubts": list(self.doubts),
         }
 
 
@@ -76,12 +80,14 @@ def replay(
     from rigwise.hardware.detect import cores
     from rigwise.measure.start import found
     from rigwise.measure.sums import operations_s
+    from rigwise.measurements.history import kept_in
     from rigwise.run.task import locate
 
     locate(task)
     check_whole(ranks=ranks, threads=threads, batch=batch)
     layout = layout or f"dp={ranks}"
     said = _replayable(layout)
+    kept = kept_in(history)  # a place that cannot be written is told before, not after
     ranks, of = said.ranks, threads or max(1, cores() // said.ranks)
     rehearsed = _rehearsed(task, layout, of, batch and batch * said.dp, seconds, on_part)
     one = found(
@@ -95,7 +101,8 @@ def replay(
         batch=batch,
         on_part=on_part,
     )
-    parts = dict(rehearsed.parts)
+    parts, others = dict(rehearsed.parts), max(one.others, rehearsed.evidence.get("others", 0.0))
+    doubts = doubts_of(0.0, others)
     return Replayed(
         task=task,
         ranks=ranks,
@@ -105,9 +112,10 @@ def replay(
         steps=len(rehearsed.losses),
         operations=sum("often" in row.sizes for row in one.rows),
         operations_s=operations_s(one.rows),
-        others=max(one.others, rehearsed.evidence.get("others", 0.0)),
-        session=_keep_replay(task, one, parts, batch, history),
+        others=others,
+        session=_keep_replay(task, one, parts, batch, others, kept) if kept else None,
         layout=rehearsed.layout,
+        doubts=(*doubts, kept.aside) if kept and kept.kept else doubts,
     )
 
 
@@ -142,7 +150,7 @@ def _rehearsed(
             if on_part:
                 on_part("rehearsal", record.step / steps)
 
-        with tempfile.TemporaryDirectory(prefix="rigwise-") as folder:
+        with unsaid(), tempfile.TemporaryDirectory(prefix="rigwise-") as folder:
             return run(
                 task, layout, steps=steps, batch=batch, device="cpu", output=folder, on_step=on_step, place=place
             )
@@ -166,9 +174,11 @@ def _replayable(layout: str) -> Layout:
     return said
 
 
-def _keep_replay(task: str, one: Found, parts: dict[str, float], batch: int | None, history: str | Path | None) -> int:
+def _keep_replay(
+    task: str, one: Found, parts: dict[str, float], batch: int | None, others: float, kept: History
+) -> int:
     """Write a replay to the history; its number."""
-    from rigwise.measurements.history import Beside, History, Session
+    from rigwise.measurements.history import Beside, Session
     from rigwise.measurements.record import Measurement
 
     session = Session(
@@ -176,7 +186,7 @@ def _keep_replay(task: str, one: Found, parts: dict[str, float], batch: int | No
         name=task,
         machine=machine_facts(),
         settings={"ranks": one.world, "threads": one.threads, "batch": batch},
-        findings={"others": one.others, "doubts": doubts_of(0.0, one.others)},
+        findings={"others": others, "doubts": doubts_of(0.0, others)},
     )
     rows = [Measurement(id=f"{task} {part}", metric="step_s", value=value, part=part) for part, value in parts.items()]
-    return History(history).add(session, [Beside(measured=row) for row in rows])
+    return kept.add(session, [Beside(measured=row) for row in rows])

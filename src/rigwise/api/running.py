@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from rigwise.calibration.comparison import Comparison
     from rigwise.calibration.diagnosis import Cause
     from rigwise.cost.record import Estimate
+    from rigwise.hardware.sensors import Counted
     from rigwise.layouts.layout import Layout
     from rigwise.models.model import Model
     from rigwise.run.chosen import Value
@@ -27,13 +27,15 @@ if TYPE_CHECKING:
     from rigwise.run.seats import Seat
     from rigwise.run.settings import Told
 
+_ELSEWHERE = "what other machines do is not known here: `rigwise estimate` takes a cluster"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
     """A run beside its prediction. predicted: made before the run; None where it could not be made, and why_not says
     why. rows: predicted and measured, part by part. joules: of a step, by the machine's counters; None where there are
-    none, and uncounted says why. session: its number in the history; not_kept: why it is not there. diagnosis: likely
-    causes, where the step took over 20 % longer than the low end of its interval.
+    none, and uncounted says why. session: its number in the history; not_kept: why it is not there, or that a file was
+    kept aside. diagnosis: likely causes, where the step took over 20 % longer than the low end of its interval.
     """
 
     result: RunResult
@@ -92,7 +94,8 @@ def run(
     missing; ToldElsewhere on a rank that a launcher started and that has nothing of its own to tell).
     """
     here = _begun()
-    from rigwise.hardware.sensors import energy, joules_a_step
+    from rigwise.hardware.sensors import Counted
+    from rigwise.hardware.watch import Watch
     from rigwise.run.seats import once_a_host
     from rigwise.run.start import run as train
 
@@ -101,22 +104,19 @@ def run(
         check_whole(steps=steps, batch=batch, checkpoint_every=checkpoint_every)
         check_whole(0, loaders=loaders)
         _refuse(task, layout, backend)
-    why_not = ""
     if here and (here.guarded or here.rank or not here.one_host):
-        why_not = "what other machines do is not known here: `rigwise estimate` takes a cluster"
-    elif predicted is None:
-        predicted, why_not = _foretold(task, layout, batch, device, settings)
-    before, began = energy(), time.monotonic()
+        why_not = _ELSEWHERE
+    else:
+        predicted, why_not = (predicted, "") if predicted else _foretold(task, layout, batch, device, settings)
     ideal_s = predicted.mfu * predicted.step_s if predicted and predicted.mfu else None
-    result = train(
-        task, layout, steps=steps, batch=batch, seed=seed, output=output, resume=resume, device=device,
-        checkpoint_every=checkpoint_every, loaders=loaders, trace=trace, tensorboard=tensorboard, ideal_s=ideal_s,
-        patience_s=patience_s, backend=backend, settings=settings, shrink=shrink, on_step=on_step, on_stop=on_stop,
-    )  # fmt: skip
-    after = energy()
-    joules = joules_a_step(before, after, time.monotonic() - began, result.step_s)
-    kept = history if here is None or here.rank == 0 else "off"  # one run is one line of the history
-    return _reported(result, predicted, why_not, joules, after.missing, kept)
+    with Watch() as watch, Counted() as counted:
+        result = train(
+            task, layout, steps=steps, batch=batch, seed=seed, output=output, resume=resume, device=device,
+            checkpoint_every=checkpoint_every, loaders=loaders, trace=trace, tensorboard=tensorboard, ideal_s=ideal_s,
+            patience_s=patience_s, backend=backend, settings=settings, shrink=shrink, on_step=on_step, on_stop=on_stop,
+        )  # fmt: skip
+    # one run is one line of the history, which rank 0 writes
+    return _reported(result, predicted, why_not, counted, "off" if here and here.rank else history, watch.says)
 
 
 def _refuse(task: str, layout: str | Layout, backend: str) -> None:
@@ -150,23 +150,24 @@ def _reported(
     result: RunResult,
     predicted: Estimate | None,
     why_not: str,
-    joules: float | None,
-    uncounted: tuple[str, ...],
+    counted: Counted,
     history: str | Path | None,
+    throttled: tuple[str, ...],
 ) -> RunReport:
     """The run beside its prediction, and in the history."""
     from rigwise.api.recording import record
     from rigwise.calibration.comparison import compare
 
     rows = compare(predicted, result.parts, result.step_s, result.peak_memory, result.base_memory)
-    session, causes, not_kept = record(result, predicted, joules=joules, history=history)
+    joules = counted.a_step(result.step_s)
+    session, causes, not_kept = record(result, predicted, joules=joules, history=history, throttled=throttled)
     return RunReport(
         result=result,
         predicted=predicted,
         why_not=why_not,
         rows=tuple(rows),
         joules=joules,
-        uncounted=uncounted,
+        uncounted=counted.missing,
         session=session,
         diagnosis=tuple(causes),
         not_kept=not_kept,

@@ -52,6 +52,11 @@ class Symptoms:
         return max(0.0, self.measured.get(part, 0.0) - self.predicted.get(part, 0.0))
 
     @property
+    def work_lost(self) -> float:
+        """Seconds that all parts took beyond their predictions but the loader, which may wait for more than cores."""
+        return sum(self.lost(part) for part in self.measured if part != "loader")
+
+    @property
     def slow(self) -> bool:
         """Whether there is anything to ask."""
         return self.step_s > SLOWER * self.low
@@ -81,12 +86,13 @@ class Cause:
 def diagnose(run: Symptoms) -> list[Cause]:
     """The causes that the evidence speaks for, most lost seconds first; none for a run that is not slow.
 
-    A slow run for which no rule holds is told so, with the part that lost most.
+    A run for which no rule holds is told so, with the part that lost most, where its step took over 20 % longer than
+    the prediction itself: within the bar, with nothing to show for it, there is nothing to find.
     """
     if not run.slow:
         return []
     found = [cause for rule in RULES for cause in rule(run)]
-    if not found:
+    if not found and run.step_s > SLOWER * sum(run.predicted.values()):
         part = max(run.measured, key=run.lost, default="compute")
         found = [
             Cause(
@@ -116,18 +122,18 @@ def _oversubscribed(r: Symptoms) -> Iterator[Cause]:
     if wanted > r.cores:
         yield _cause(
             "cores oversubscribed",
-            lost=r.lost("compute"),
+            lost=r.work_lost,
             evidence=f"{r.ranks} ranks of {r.threads} thread{s} want {wanted} cores, {r.cores} are there",
             fix=f"OMP_NUM_THREADS={fewer}, or fewer ranks" if fewer < r.threads else "fewer ranks",
         )
 
 
 def _others(r: Symptoms) -> Iterator[Cause]:
-    if r.others > _BUSY:
+    if r.others > _BUSY and r.others + r.ranks * r.threads > r.cores + _BUSY:  # on cores that the run has no use for?
         aside = f", and a rank was put aside {r.switches:.0f} times a step" if r.switches > _SWITCHES else ""
         yield _cause(
             "other programs on the cores",
-            lost=r.lost("compute") + r.lost("communication"),
+            lost=r.work_lost,
             evidence=f"other programs kept {r.others:.1f} of {r.cores} cores busy{aside}",
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from rigwise.files import replace_text
 
 SCHEMA_VERSION = 3
 USUAL = "this"
+VARIABLE = "RIGWISE_PROFILE"
+"""Environment: the name of the profile that predictions for `this` go by; `this` where it is not set."""
 
 
 def folder() -> Path:
@@ -21,11 +24,15 @@ def folder() -> Path:
     return Path(platformdirs.user_data_dir("rigwise")) / "profiles"
 
 
-def save(profiles: Sequence[Profile], name: str = USUAL) -> Path:
-    """Write the profiles of a machine under a name; the file. Raises UsageError for a name that is none."""
+def _file(name: str) -> Path:
     if not name.replace("-", "").replace("_", "").isalnum():
         raise UsageError(f"profile name {name!r}", rule="letters, digits, - and _", nearest=USUAL)
-    path = folder() / f"{name}.json"
+    return folder() / f"{name}.json"
+
+
+def save(profiles: Sequence[Profile], name: str = USUAL) -> Path:
+    """Write the profiles of a machine under a name; the file. Raises UsageError for a name that is none."""
+    path = _file(name)
     text = json.dumps({"schema_version": SCHEMA_VERSION, "profiles": [p.to_dict() for p in profiles]})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,9 +45,9 @@ def save(profiles: Sequence[Profile], name: str = USUAL) -> Path:
 def load(name: str = USUAL) -> list[Profile]:
     """The profiles of a name; none where there is no such file, or one that this version cannot read.
 
-    A name other than the usual one must be there: raises NotFoundError.
+    A name other than the usual one must be there: raises NotFoundError; and UsageError for a name that is none.
     """
-    path = folder() / f"{name}.json"
+    path = _file(name)
     try:
         data = json.loads(path.read_text("utf-8"))
         return [Profile.from_dict(one) for one in data["profiles"]] if data["schema_version"] == SCHEMA_VERSION else []
@@ -53,7 +60,11 @@ def load(name: str = USUAL) -> list[Profile]:
         return []
 
 
-def matching(machine: str, ranks: int, threads: int, name: str = USUAL) -> Profile | None:
-    """The profile of this machine for a number of ranks and threads; None where it was not measured so."""
-    same = [p for p in load(name) if p.machine == machine and p.ranks == ranks and p.threads == threads]
+def matching(machine: str, ranks: int, threads: int, name: str | None = None) -> Profile | None:
+    """The profile of this machine for a number of ranks and threads; None where it was not measured so.
+
+    name: by default what RIGWISE_PROFILE says, or the usual one. Raises NotFoundError for another that is not there.
+    """
+    named = load(name or os.environ.get(VARIABLE) or USUAL)
+    same = [p for p in named if p.machine == machine and p.ranks == ranks and p.threads == threads]
     return same[-1] if same else None

@@ -47,7 +47,7 @@ def calibrate(
     source
         history: what `rigwise measure` wrote here; predictions for `this` then say "measured here".
     name
-        Of the machine's profile.
+        Of the machine's profile; predictions go by another than `this` where RIGWISE_PROFILE names it.
     history
         A history file in place of your own.
     """
@@ -69,7 +69,8 @@ def _here(tables: tuple[Path, ...], output: Path | None, name: str, history: Pat
     found = api.calibrate_here(name=name, history=history)
     payload = {"schema_version": 1, "name": name, "machine": found[0].machine, "profiles": [_brief(p) for p in found]}
     look.answer(lambda: payload, lambda screen: _draw_profiles(screen, found))
-    look.note("predictions for `this` now say: measured here")
+    where = "" if name == "this" else f" where RIGWISE_PROFILE={name} is set"
+    look.note(f"predictions for `this` now say: measured here{where}")
 
 
 def _brief(profile: Profile) -> dict[str, object]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +14,7 @@ from rigwise.cli.files import check_picture, write_aside
 from rigwise.cli.options import Look
 from rigwise.cli.tables import Column, facts, table
 from rigwise.errors import UsageError
-from rigwise.units import show_bytes, show_joules, show_seconds
+from rigwise.units import show_bytes, show_flops, show_joules, show_rate, show_seconds
 
 if TYPE_CHECKING:
     from rigwise.api import Listing
@@ -42,7 +43,7 @@ def history(
     history
         A history file in place of your own.
     csv
-        Write the runs as a table of measurements, which `rigwise validate` and --like read.
+        Write the runs as a table, which --like reads, and `rigwise validate` where it knows model and device.
     picture
         Draw predicted over measured here, as .svg.
     """
@@ -124,6 +125,8 @@ def _side_by_side(screen: Console, sessions: Sequence[tuple[Session, Sequence[Be
             columns = [Column(head="part", right=False), Column(head="predicted"), Column(head="measured")]
             lines = [[one.measured.part, _show(one, one.predicted), _show(one, one.measured.value)] for one in rows]
             screen.print(table(screen, columns, lines))
+        else:
+            _of_kinds(screen, rows)
         for cause in session.findings.get("diagnosis", []):
             screen.print(f"slow: {cause['part']}, {cause['cause']}: {cause['evidence']}", markup=False)
         for doubt in session.findings.get("doubts", []):
@@ -131,8 +134,28 @@ def _side_by_side(screen: Console, sessions: Sequence[tuple[Session, Sequence[Be
         screen.print()
 
 
+def _of_kinds(screen: Console, rows: Sequence[Beside]) -> None:
+    """What was timed, by kind: how often, and how many of these are to be trusted."""
+    kinds: dict[str, list[Beside]] = {}
+    for row in rows:
+        kinds.setdefault(row.measured.id, []).append(row)
+    columns = [Column(head="what", right=False), *(Column(head=head) for head in ("sizes", "trusted", "least", "most"))]
+    lines = []
+    for what, found in kinds.items():
+        by_value = sorted(found, key=lambda one: one.measured.value)
+        trusted = sum(one.measured.trusted for one in found)
+        ends = [_show(one, one.measured.value) for one in (by_value[0], by_value[-1])]
+        lines.append([what, str(len(found)), str(trusted), *ends])
+    screen.print(table(screen, columns, lines))
+
+
 def _show(one: Beside, value: float | None) -> str:
     if value is None:
         return "unknown"
-    shows = {"peak_memory": show_bytes, "joules": show_joules}
+    shows: dict[str, Callable[[float], str]] = {
+        "peak_memory": show_bytes,
+        "joules": show_joules,
+        "copy_bytes_per_s": show_rate,
+        "flops_per_s_per_device": partial(show_flops, per_second=True),
+    }
     return shows.get(one.measured.metric, show_seconds)(value)

@@ -103,7 +103,8 @@ def _measure(
         return 0
     payload = {"schema_version": 1, "settings": [one.to_dict() for one in found]}
     look.answer(lambda: payload, lambda screen: _draw(screen, found))
-    look.note("next: rigwise calibrate --from history")
+    kept = found[0].session is not None
+    look.note("next: rigwise calibrate --from history" if kept else "not written: the history is off")
     return 0
 
 
@@ -127,7 +128,8 @@ def _draw(screen: Console, found: Sequence[Measured]) -> None:
         rows = [*_speeds(one.rows), *_memory(one.rows), *_around(one.rows)]
         title = f"{one.ranks} rank{'s' * (one.ranks > 1)} of {one.threads} thread{'s' * (one.threads > 1)}"
         columns = [Column(head="what", right=False), Column(head="median"), Column(head="best"), Column(head="timed")]
-        screen.print(table(screen, columns, rows, title=f"{title} (session {one.session})"))
+        where = "not kept" if one.session is None else f"session {one.session}"
+        screen.print(table(screen, columns, rows, title=f"{title} ({where})"))
         if one.links:
             heads = [
                 Column(head="between ranks", right=False),
@@ -191,3 +193,5 @@ def _draw_replay(screen: Console, done: Replayed) -> None:
             ]
         )
     )
+    for doubt in done.doubts:
+        screen.print(f"note: {doubt}", markup=False)

@@ -266,8 +266,8 @@ def draw_run(screen: Console, report: RunReport, chatty: bool) -> None:
     for cause in report.diagnosis:
         lost = units.show_seconds(cause.lost)
         screen.print(f"slow: {cause.part}, {cause.cause} ({lost} a step): {cause.evidence}; {cause.fix}", markup=False)
-    if report.joules is not None:
-        screen.print(f"energy of a step: {units.show_joules(report.joules)}")
+    if energy := _energy(report):
+        screen.print(energy, markup=False)
     if report.why_not:
         screen.print(f"not predicted: {report.why_not}", markup=False)
     if chatty:
@@ -275,6 +275,15 @@ def draw_run(screen: Console, report: RunReport, chatty: bool) -> None:
             screen.print(f"note: {warning}", markup=False)
         if report.session is not None:
             screen.print(f"session {report.session} of `rigwise history`", markup=False)
+
+
+def _energy(report: RunReport) -> str:
+    """Joules of a step, measured beside predicted, or why they were not counted."""
+    foreseen = report.predicted.energy_j if report.predicted else None
+    beside = f", predicted {'unknown' if foreseen is None else units.show_joules(foreseen)}"
+    if report.joules is not None:
+        return f"energy of a step: {units.show_joules(report.joules)}{beside}"
+    return f"energy not measured ({'; '.join(report.uncounted)}){beside}" if report.uncounted else ""
 
 
 def verdict(predicted: Estimate, step_s: float) -> str:

@@ -195,11 +195,11 @@ def _all_gpus() -> tuple[list[Gpu], dict[str, Any]]:
             "driver": _text(ask(nvml, "nvmlSystemGetDriverVersion")),
             "cuda": f"{cuda // 1000}.{cuda % 1000 // 10}" if cuda else None,
         }
-        return [_gpu(nvml, index) for index in range(ask(nvml, "nvmlDeviceGetCount") or 0)], drivers
+        handles = [ask(nvml, "nvmlDeviceGetHandleByIndex", i) for i in range(ask(nvml, "nvmlDeviceGetCount") or 0)]
+        return [_gpu(nvml, index, handle) for index, handle in enumerate(handles) if handle is not None], drivers
 
 
-def _gpu(nvml: Any, index: int) -> Gpu:
-    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+def _gpu(nvml: Any, index: int, handle: Any) -> Gpu:
     memory = ask(nvml, "nvmlDeviceGetMemoryInfo", handle)
     power = ask(nvml, "nvmlDeviceGetEnforcedPowerLimit", handle)
     clock = ask(nvml, "nvmlDeviceGetMaxClockInfo", handle, nvml.NVML_CLOCK_SM)
@@ -231,6 +231,11 @@ def _peer(gpus: Sequence[Gpu]) -> bool | None:
         read = nvml.NVML_P2P_CAPS_INDEX_READ
         answers = [ask(nvml, "nvmlDeviceGetP2PStatus", one, other, read) for one, other in permutations(handles, 2)]
         return None if None in answers else all(answer == nvml.NVML_P2P_STATUS_OK for answer in answers)
+
+
+def peer_access() -> bool | None:
+    """Whether the GPUs that a run sees read each other's memory; None where there are not two, or nobody says."""
+    return _peer(_visible(None)[0])
 
 
 def _visible(chosen: Sequence[int] | None) -> tuple[list[Gpu], dict[str, Any]]:

@@ -16,12 +16,15 @@ import psutil
 
 from rigwise.hardware.detect import facts
 from rigwise.hardware.sensors import GpuState, energy, gpu_states
-from rigwise.units import GIBI, MEGA, show_bytes
+from rigwise.units import BITS_PER_BYTE, GIBI, GIGA, MEGA, show_bytes, show_rate
 
 Severity = Literal["warning", "note"]
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 _SHARED = Path("/dev/shm")
 _FILES, _SHARED_LEAST, _HOT, _SLOW_CARD = 4096, 2 * GIBI, 84.0, 1000.0
+_REACHED = (
+    0.5  # of what a card promises, below which an exchange between hosts goes another way or through a broken one
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +51,8 @@ class Symptom:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
     """What the rules look at. others: cores that other programs keep busy; shared: bytes of shared memory; files: open
-    files allowed; cards: network cards that are up, with bit/s (0: unknown); None: the system does not say."""
+    files allowed; cards: network cards that are up, with bit/s (0: unknown); between_hosts: bytes/s that
+    were last measured between hosts, and the day. None: the system does not say."""
 
     facts: Mapping[str, Any]
     gpus: tuple[GpuState, ...] = ()
@@ -60,6 +64,7 @@ class Patient:
     swapped: float = 0.0
     cards: Mapping[str, float] = field(default_factory=dict)
     uncounted: tuple[str, ...] = ()
+    between_hosts: tuple[float, str] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON and for a report."""
@@ -75,6 +80,7 @@ class Patient:
             "swapped": self.swapped,
             "network_bit_s": dict(self.cards),
             "energy_counters_missing": list(self.uncounted),
+            "between_hosts_bytes_s": self.between_hosts and self.between_hosts[0],
         }
 
 
@@ -201,6 +207,18 @@ def _slow_card(p: Patient) -> Iterator[Symptom]:
             yield _symptom("network", evidence=f"{name} runs at {rate / MEGA:.0f} Mbit/s")
 
 
+def _slow_network(p: Patient) -> Iterator[Symptom]:
+    name, rate = max(p.cards.items(), key=lambda card: card[1], default=("", 0.0))
+    promised = rate / BITS_PER_BYTE
+    if p.between_hosts and p.between_hosts[0] < _REACHED * promised:
+        reached, day = p.between_hosts
+        yield _symptom(
+            "slow network",
+            evidence=f"network at {show_rate(reached)} where {show_rate(promised)} is expected "
+            f"({name} runs at {rate / GIGA:g} Gbit/s; measured between hosts on {day})",
+        )
+
+
 def _threads(p: Patient) -> Iterator[Symptom]:
     cores = int(p.facts["cpu"]["usable_cores"])
     if p.threads and p.threads.isdigit() and int(p.threads) > cores:
@@ -219,6 +237,7 @@ RULES: tuple[Rule, ...] = (
     _crowded,
     _swapping,
     _slow_card,
+    _slow_network,
     _threads,
     _power_limit,
     _unequal,

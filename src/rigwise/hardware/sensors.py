@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from rigwise.hardware.nvml import ask, opened
 from rigwise.units import MEGA, MICRO, MILLI
@@ -70,11 +71,11 @@ def gpu_states() -> list[GpuState]:
     with opened() as nvml:
         if nvml is None:
             return []
-        return [_state(nvml, index) for index in range(ask(nvml, "nvmlDeviceGetCount") or 0)]
+        handles = [ask(nvml, "nvmlDeviceGetHandleByIndex", i) for i in range(ask(nvml, "nvmlDeviceGetCount") or 0)]
+        return [_state(nvml, index, handle) for index, handle in enumerate(handles) if handle is not None]
 
 
-def _state(nvml: Any, index: int) -> GpuState:
-    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+def _state(nvml: Any, index: int, handle: Any) -> GpuState:
 
     def number(call: str, *arguments: Any, scale: float = 1.0) -> float | None:
         found = ask(nvml, call, handle, *arguments)
@@ -111,7 +112,8 @@ def energy(folder: Path = _POWERCAP) -> Energy:
     missing: list[str] = []
     with opened() as nvml:
         for index in range((ask(nvml, "nvmlDeviceGetCount") or 0) if nvml else 0):
-            used = ask(nvml, "nvmlDeviceGetTotalEnergyConsumption", nvml.nvmlDeviceGetHandleByIndex(index))
+            handle = ask(nvml, "nvmlDeviceGetHandleByIndex", index)
+            used = None if handle is None else ask(nvml, "nvmlDeviceGetTotalEnergyConsumption", handle)
             if used is None:
                 missing.append(f"GPU {index} counts no energy")
             else:
@@ -139,6 +141,26 @@ def joules_a_step(before: Energy, after: Energy, seconds: float, step_s: float) 
     """
     used = before.until(after)
     return None if used is None or seconds <= 0 else used / seconds * step_s
+
+
+class Counted:
+    """Reads the counters before and after a block."""
+
+    def __enter__(self) -> Self:
+        self._before, self._began = energy(), time.monotonic()
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        self._after, self._seconds = energy(), time.monotonic() - self._began
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What could not be read, in words."""
+        return self._after.missing
+
+    def a_step(self, step_s: float) -> float | None:
+        """Joules of a step: the block's mean power times the step's seconds; None where nothing was counted."""
+        return joules_a_step(self._before, self._after, self._seconds, step_s)
 
 
 def in_use(states: Sequence[GpuState]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ and a new one is begun.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -24,7 +25,11 @@ FILE = "history.sqlite"
 Kind = Literal["measure", "replay", "run"]
 KINDS: tuple[Kind, ...] = ("measure", "replay", "run")
 _APPLICATION = 0x72696777  # "rigw", so that another program's database is told from ours
+OFF = "off"
+VARIABLE = "RIGWISE_HISTORY"
+"""Environment: a file in place of the user's own history, or `off`."""
 _WAIT_S = 10.0  # for another process that writes
+_TEXTS = {"sessions": ("machine", "settings", "findings"), "measurements": ("settings",)}  # hold JSON objects
 _SCHEMA = """
 CREATE TABLE sessions (
     id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, date TEXT NOT NULL,
@@ -77,22 +82,25 @@ class Session:
 class History:
     """One file. kept: where a file that could not be read was put, None where there was none.
 
-    path: None takes the user's own. Raises UsageError for a place that cannot be written.
+    path: None takes what RIGWISE_HISTORY names, or the user's own. Raises UsageError for a place that cannot be
+    written, here and whenever it is written or read.
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
-        self.path = Path(path).expanduser() if path is not None else default_path()
+        self.path = place(path)
         self.kept: Path | None = None
-        try:
+        with self._refused():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._open()
-        except (OSError, sqlite3.OperationalError) as refused:
-            says = f"cannot keep a history in {self.path}: {refused}"
-            raise UsageError(says, rule="a file that can be written") from None
+
+    @property
+    def aside(self) -> str:
+        """That a file which could not be read was kept, and where; "" where none was."""
+        return f"a history that could not be read was kept: {self.kept}" if self.kept else ""
 
     def add(self, session: Session, found: Iterable[Beside]) -> int:
         """Write a session with its measurements; its number."""
-        with self._writing() as db:
+        with self._refused(), self._connected() as db, db:
             row = db.execute(
                 "INSERT INTO sessions (kind, name, date, machine, settings, findings) VALUES (?, ?, ?, ?, ?, ?)",
                 (
@@ -124,7 +132,8 @@ class History:
         if not rows:
             numbers = [str(row[0]) for row in self._read("SELECT id FROM sessions ORDER BY id DESC LIMIT 5", ())]
             nearest = f"the last: {', '.join(numbers)}" if numbers else "`rigwise measure` or `rigwise run` begin it"
-            raise NotFoundError(f"no session {number} in {self.path}", nearest=nearest)
+            new = f", which is new: {self.aside}" if self.kept else ""
+            raise NotFoundError(f"no session {number} in {self.path}{new}", nearest=nearest)
         return _session(rows[0])
 
     def measurements(self, number: int) -> list[Beside]:
@@ -139,9 +148,14 @@ class History:
             self.kept = _aside(self.path, why)
         if self.path.exists() and self.path.stat().st_size:
             return
-        with self._writing() as db:
+        with self._connected() as db:  # whole or not at all: another process may begin it too
+            db.execute("BEGIN IMMEDIATE")
             if not _readable(db):
-                db.executescript(f"{_SCHEMA} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION};")
+                for statement in filter(str.strip, _SCHEMA.split(";")):
+                    db.execute(statement)
+                db.execute(f"PRAGMA application_id = {_APPLICATION}")
+                db.execute(f"PRAGMA user_version = {VERSION}")
+            db.execute("COMMIT")
 
     def _unreadable(self) -> str:
         """Why the file there is not ours to go on with; "" where it is, or where there is none."""
@@ -154,20 +168,43 @@ class History:
                 if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
                     return "foreign"
                 version = int(db.execute("PRAGMA user_version").fetchone()[0])
-                return "" if version == VERSION and _readable(db) else f"version-{version}"
+                if version != VERSION or not _readable(db):
+                    return f"version-{version}"
+                return "" if all(_sound(db, table) for table in _TEXTS) else "damaged"
         except sqlite3.OperationalError:
             raise  # locked, or not allowed: the file may be sound
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, ValueError):  # ValueError: a text that is none
             return "damaged"
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self.path, timeout=_WAIT_S)) as db, db:
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self.path, timeout=_WAIT_S)) as db:
+            db.text_factory = lambda told: told.decode("utf-8", "replace")
             yield db
 
+    @contextmanager
+    def _refused(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as refused:
+            says = f"cannot keep a history in {self.path}: {refused}"
+            raise UsageError(says, rule="a file that can be written", nearest=f"{VARIABLE}=FILE, or {OFF}") from None
+
     def _read(self, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self.path, timeout=_WAIT_S)) as db:
+        with self._refused(), self._connected() as db:
             return db.execute(query, values).fetchall()
+
+
+def place(path: str | Path | None = None) -> Path:
+    """Where a history lies: at the path, where RIGWISE_HISTORY says, or in the user's own folder."""
+    said = path if path is not None else os.environ.get(VARIABLE)
+    return Path(said).expanduser() if said and said != OFF else default_path()
+
+
+def kept_in(path: str | Path | None) -> History | None:
+    """The history to write to; None where `off` is asked for, by the path or by RIGWISE_HISTORY."""
+    said = path if path is not None else os.environ.get(VARIABLE)
+    return None if said == OFF else History(path)
 
 
 def default_path() -> Path:
@@ -185,6 +222,13 @@ def now() -> str:
 def _readable(db: sqlite3.Connection) -> bool:
     names = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     return {"sessions", "measurements"} <= names
+
+
+def _sound(db: sqlite3.Connection, table: str) -> bool:
+    """Whether the columns that hold JSON objects still do: bytes can change where SQLite's own check sees nothing."""
+    each = [f"CASE json_valid({name}) WHEN 1 THEN json_type({name}) = 'object' END" for name in _TEXTS[table]]
+    found = db.execute(f"SELECT 1 FROM {table} WHERE ({' AND '.join(each)}) IS NOT 1 LIMIT 1")
+    return found.fetchone() is None
 
 
 def _aside(path: Path, why: str) -> Path:

@@ -28,8 +28,8 @@ class RunResult:
     count). tokens_per_s and mfu: None where not known. slowest_rank: the one with the most work of its own, all but
     waiting for others; slowest_ratio: its time over the median rank's. threads: of a rank. settings: of the task
     function.
-    evidence: cores that other programs kept busy meanwhile ("others"), and on the busiest rank page faults and
-    involuntary switches of a step ("faults", "switches").
+    evidence, of the steps after warm-up: cores that other programs kept busy meanwhile ("others"), and on the busiest
+    rank page faults and involuntary switches of a step ("faults", "switches").
     """
 
     task: str
@@ -94,9 +94,18 @@ class RunResult:
         }
 
 
+def warm_up(steps: int) -> int:
+    """How many of a run's steps come before those that timings are taken from.
+
+    >>> warm_up(1), warm_up(6), warm_up(200)
+    (0, 3, 5)
+    """
+    return min(_WARM_UP, steps // 2)
+
+
 def warm(records: Sequence[StepRecord]) -> Sequence[StepRecord]:
     """The records that timings are taken from: without the first steps, but never none."""
-    return records[min(_WARM_UP, len(records) // 2) :]
+    return records[warm_up(len(records)) :]
 
 
 def median_parts(records: Sequence[StepRecord]) -> dict[str, float]:

@@ -28,6 +28,7 @@ from rigwise.run.stopping import Stop
 from rigwise.run.stragglers import Alarm
 from rigwise.run.task import Task
 from rigwise.run.tracing import Tracer
+from rigwise.run.usage import Spending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,16 @@ class Trainer:
         self._own_s = self._step_s = 0.0
         self._alarm = Alarm(ranks)
 
-    def train(self, feed: Ahead, start: int, log: Log | None, reporter: Reporter, stop: Stop, tracer: Tracer) -> Path:
+    def train(
+        self,
+        feed: Ahead,
+        start: int,
+        log: Log | None,
+        reporter: Reporter,
+        stop: Stop,
+        tracer: Tracer,
+        spending: Spending,
+    ) -> Path:
         """Train from step `start` to the last, or to where the ranks agree to stop; the path of the last checkpoint."""
         every, steps = self.setting.checkpoint_every, self.setting.steps
         for self.step in range(start + 1, steps + 1):
@@ -102,6 +112,7 @@ class Trainer:
                 self.keeper.save(self.step, {"position": feed.position}, wait=leave)
             self.keeper.check()
             tracer.step()
+            spending.step()
             if leave:
                 break
         return self.keeper.finish()

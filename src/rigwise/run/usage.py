@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from rigwise.hardware.busy import Busy
+from rigwise.run.result import warm_up
 
 EVIDENCE = ("processor_s", "faults", "switches", "machine_s", "wall_s")
 
@@ -30,6 +31,24 @@ def usage() -> Usage:
         switches=own.ru_nivcsw,
         machine=Busy.now(),
     )
+
+
+class Spending:
+    """What a run of `steps` uses once it is warm: its first steps bring their memory, which says nothing of a step."""
+
+    def __init__(self, steps: int) -> None:
+        self._warm = warm_up(steps)
+        self._from, self._steps = usage(), 0
+
+    def step(self) -> None:
+        """A step is done."""
+        self._steps += 1
+        if self._steps == self._warm:
+            self._from = usage()
+
+    def used(self) -> dict[str, float]:
+        """Since then, by EVIDENCE; of a run that was stopped before, since its start."""
+        return used(self._from, usage(), self._steps - self._warm if self._steps > self._warm else self._steps)
 
 
 def used(before: Usage, after: Usage, steps: int) -> dict[str, float]:

@@ -40,7 +40,7 @@ from rigwise.run.stopping import Stop
 from rigwise.run.task import Task, load_task, locate
 from rigwise.run.tracing import Tracer
 from rigwise.run.trainer import Setting, Trainer
-from rigwise.run.usage import usage, used
+from rigwise.run.usage import Spending
 
 _LOST = (
     "Connection closed by peer",
@@ -190,18 +190,17 @@ def _train_task(
         for says in (*said, *packing, *anew):
             reporter.send("warning", says=says)
         log = Log(Path(job.output) / NAME, keep=begin)
-    before = usage()
+    spending = Spending(job.steps - begin)
     wanted = Wanted(batch=batch, share=share, start=begin, position=position, loaders=job.loaders)
     batches = Ahead(feed, wanted, ranks.device, lambda error: _report(_of_data(error), job, rank=ranks.rank))
     with Tracer(ranks, job.steps - begin, job.trace) as tracer:
-        path = trainer.train(batches, begin, log, reporter, stop, tracer)
+        path = trainer.train(batches, begin, log, reporter, stop, tracer, spending)
     batches.close()
     parallel.close()
     tracer.write(Path(job.output))
     peak = memory.peak(ranks.device)
     peaks = {"peak": peak, "base": min(base + memory.libraries(ranks.device), peak)}
-    spent = used(before, usage(), len(trainer.records))
-    reports = ranks.gather({**median_parts(trainer.records), **peaks, **spent})
+    reports = ranks.gather({**median_parts(trainer.records), **peaks, **spending.used()})
     if ranks.rank == 0:
         reporter.send("summary", checkpoint=path.name, stopped=trainer.step, **summary(reports))
     reporter.send("done")

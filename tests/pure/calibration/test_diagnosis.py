@@ -58,3 +58,18 @@ def test_the_part_that_lost_most_comes_first() -> None:
 def test_a_fast_link_is_not_blamed() -> None:
     quick = replace(SLOW, measured={**SLOW.measured, "communication": 0.04}, link=3e8)
     assert "slow link" not in causes(quick)
+
+
+def test_other_programs_on_cores_that_the_run_has_no_use_for_are_not_blamed() -> None:
+    assert causes(replace(SLOW, others=1.0, ranks=1, cores=8)) == ["not known"]
+    assert causes(replace(SLOW, others=1.0, ranks=8, cores=8, link=None)) == ["other programs on the cores"]
+
+
+def test_a_step_as_predicted_is_not_called_slow_for_a_wide_bar() -> None:
+    assert causes(replace(SOUND, low=0.05)) == []
+    assert causes(replace(SOUND, low=0.05, faults=9000.0)) == []
+
+
+def test_a_loader_that_waits_comes_before_programs_that_may_slow_the_rest() -> None:
+    run = replace(SLOW, others=1.9, measured={**SOUND.measured, "loader": 0.2, "compute": 0.09})
+    assert causes(run) == ["loader starved", "other programs on the cores"]

@@ -152,3 +152,15 @@ def test_kinds_that_were_not_timed_follow_all_streams_or_nothing() -> None:
     rates = Rates(curves=fitted().rates.curves)
     assert isinstance(rates.curve("an unheard stream"), Curve)
     assert rates.curve("attention", "forward") is None
+
+
+def test_the_environment_names_the_profile_that_predictions_go_by(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    save([fitted()], "quiet")
+    assert matching("made up", 1, 1) is None
+    monkeypatch.setenv("RIGWISE_PROFILE", "quiet")
+    assert matching("made up", 1, 1) is not None
+    for name, refused in (("nosuch", NotFoundError), ("../quiet", UsageError)):
+        monkeypatch.setenv("RIGWISE_PROFILE", name)
+        with pytest.raises(refused):
+            matching("made up", 1, 1)

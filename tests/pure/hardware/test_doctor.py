@@ -63,6 +63,7 @@ def test_a_sound_machine_has_no_symptoms() -> None:
         ({"shared": 64 * 2**20}, "shared memory"),
         ({"files": 256}, "open files"),
         ({"cards": {"eth0": 1e8}}, "network"),
+        ({"cards": {"eth0": 2.5e10}, "between_hosts": (1.5e8, "2026-01-01")}, "slow network"),
         ({"threads": "64"}, "threads"),
         ({"facts": {"cpu": {"usable_cores": 2, "cores": 8}, "container": {"cores": 2.0}}}, "container"),
     ],
@@ -76,6 +77,29 @@ def test_a_rule_speaks_with_evidence(changed: dict, rule: str) -> None:
 def test_the_slot_is_told_in_numbers() -> None:
     patient = replace(SOUND, gpus=(replace(GPU, index=2, pcie_gen=3, lanes=4),))
     assert symptoms(patient)[0].evidence.startswith("GPU 2 runs at PCIe 3.0 x4")
+
+
+def test_a_network_is_told_beside_what_its_card_promises() -> None:
+    slow = replace(SOUND, cards={"eth0": 2.4e10, "eth1": 1e9}, between_hosts=(1.5e8, "2026-01-01"))
+    assert symptoms(slow)[0].evidence.startswith(
+        "network at 150 MB/s where 3.00 GB/s is expected (eth0 runs at 24 Gbit"
+    )
+    assert said(replace(SOUND, between_hosts=(1.2e9, "2026-01-01"))) == set()
+    assert said(replace(SOUND, cards={"eth0": 0.0}, between_hosts=(1.0, "2026-01-01"))) == set()
+
+
+def test_a_gpu_that_fell_off_the_bus_is_left_out(monkeypatch) -> None:
+    driver = fake(nvmlDeviceGetCount=2, nvmlDeviceGetTotalEnergyConsumption=5000)
+
+    def handle(index: int) -> int:
+        if index == 0:
+            raise _NvmlError
+        return index
+
+    driver.nvmlDeviceGetHandleByIndex = handle
+    monkeypatch.setitem(__import__("sys").modules, "pynvml", driver)
+    assert [state.index for state in gpu_states()] == [1]
+    assert energy(Path("/nowhere")).missing[0] == "GPU 0 counts no energy"
 
 
 def test_warnings_come_before_notes() -> None:

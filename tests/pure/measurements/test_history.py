@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rigwise.errors import NotFoundError, UsageError
-from rigwise.measurements.history import VERSION, Beside, History, Session
+from rigwise.measurements.history import VERSION, Beside, History, Session, kept_in, place
 from rigwise.measurements.record import Measurement
 
 
@@ -94,6 +97,53 @@ def test_another_program_s_database_is_kept_aside(tmp_path: Path) -> None:
     with sqlite3.connect(kept.kept) as db:
         assert db.execute("SELECT count(*) FROM mine").fetchone() == (0,)
     db.close()
+
+
+@pytest.mark.parametrize("bytes_", [b"x", b"\xf8"])
+def test_a_text_that_is_torn_where_the_database_is_sound_is_kept_aside(tmp_path: Path, bytes_: bytes) -> None:
+    path = tmp_path / "h.sqlite"
+    History(path).add(Session(kind="run", name="x", settings={"layout": "dp=2"}), rows(1.0))
+    path.write_bytes(path.read_bytes().replace(b'{"layout"', b"{" + bytes_ + b'layout"'))
+    kept = History(path)
+    assert kept.kept is not None
+    assert str(kept.kept) in kept.aside
+    with pytest.raises(NotFoundError, match="which is new"):
+        kept.session(1)
+
+
+def test_many_begin_one_history_at_once(tmp_path: Path) -> None:
+    begun = threading.Barrier(6)
+
+    def begin(_: int) -> tuple[int, Path | None]:
+        begun.wait()
+        kept = History(tmp_path / "h.sqlite")
+        return kept.add(Session(kind="run", name="x"), []), kept.kept
+
+    with ThreadPoolExecutor(6) as pool:
+        found = sorted(pool.map(begin, range(6)))
+    assert found == [(number, None) for number in range(1, 7)]
+
+
+def test_a_history_that_somebody_holds_is_told_in_words(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("rigwise.measurements.history._WAIT_S", 0.01)
+    kept = History(tmp_path / "h.sqlite")
+    with closing(sqlite3.connect(kept.path)) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(UsageError, match="locked"):
+            kept.add(Session(kind="run", name="x"), [])
+        with pytest.raises(UsageError, match="locked"):
+            kept.sessions()
+
+
+def test_the_environment_names_the_file_or_none(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "own"))
+    monkeypatch.setenv("RIGWISE_HISTORY", str(tmp_path / "named.sqlite"))
+    assert History().path == tmp_path / "named.sqlite"
+    assert History(tmp_path / "said.sqlite").path == tmp_path / "said.sqlite"
+    monkeypatch.setenv("RIGWISE_HISTORY", "off")
+    assert kept_in(None) is None
+    assert kept_in(tmp_path / "said.sqlite") is not None
+    assert place().name == "history.sqlite"
 
 
 def test_a_session_that_is_not_there_is_said_with_the_last(tmp_path: Path) -> None:
