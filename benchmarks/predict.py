@@ -172,9 +172,9 @@ def page(state: Mapping[str, Mapping[str, Any]]) -> str:
     title = f"# Predicted from measurements of the machine, {_today()}"
     head = f"{title}\n\n{cpu['name']}, {cpu['usable_cores']} cores; measured in {state['measure']['took']:.0f} s."
     each = [
-        "| network | layout x threads | measured | 80 % bar | predicted | replay | plain | memory | predicted "
-        "| other programs, cores |",
-        "|---" * 10 + "|",
+        "| network | layout x threads | measured | 80 % bar | predicted | replay | its operations | plain "
+        "| memory | predicted | other programs, cores |",
+        "|---" * 11 + "|",
     ]
     for row in rows:
         low, high = row["low"] * 1e3, row["high"] * 1e3

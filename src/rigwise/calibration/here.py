@@ -27,6 +27,7 @@ _LEAST_SPREAD = 0.03  # no two runs of a step agree better
 _UNKNOWN = 0.2  # where no pass was timed
 _FLOOR = 1e-9  # seconds: no pass is predicted shorter
 _PAIRS = 4  # that a line is drawn through
+_ROUNDS, _NEAR = 20, 2.0  # of weighing pairs, and medians of their distances within which each counts whole
 _DECILES = 2 * Z80  # standard deviations between the first and the last decile
 
 
@@ -153,12 +154,20 @@ def _key(one: Timed) -> tuple[object, ...]:
 
 
 def _line(pairs: NDArray[np.float64]) -> Callable[[float], float]:
-    """A straight line through pairs, between the least and the greatest of what it was fitted to."""
+    """A straight line through pairs, between the least and the greatest of what it was fitted to.
+
+    Pairs far from the others say less (Huber's weights): a layer that two threads make slower, as they do a depthwise
+    convolution, says nothing of the rest.
+    """
     x, y = pairs.T
-    middle = x.mean()
-    slope = float(((x - middle) * (y - y.mean())).sum() / (((x - middle) ** 2).sum() + 1.0))
+    weight = np.ones_like(y)
+    for _ in range(_ROUNDS):
+        middle, level = np.average(x, weights=weight), np.average(y, weights=weight)
+        slope = float((weight * (x - middle) * (y - level)).sum() / ((weight * (x - middle) ** 2).sum() + 1.0))
+        off = np.abs(y - level - slope * (x - middle))
+        weight = np.minimum(1.0, _NEAR * max(float(np.median(off)), _FLOOR) / np.maximum(off, _FLOOR))
     least, most = np.quantile(y, (0.05, 0.95))
-    return lambda at: float(np.clip(y.mean() + slope * (at - middle), least, most))
+    return lambda at: float(np.clip(level + slope * (at - middle), least, most))
 
 
 def heap_fit(seen: Sequence[tuple[float, float, float]]) -> tuple[float, float, float] | None:

@@ -42,10 +42,11 @@ def block_parts(
     device = block_times(block, seen, machine)
     apart = portions(block, table) if by_model(block, table) else 0
     moved = block_exchange(block, seen, among, over, machine.other.activation, apart)
-    tensor = moved.tensor + waited(device.forward + device.backward, moved.collectives, eff)
-    expert = moved.expert * (1 - eff.stack.overlap_ep)
+    tensor, expert = moved.tensor, moved.expert * (1 - eff.stack.overlap_ep)
     if np.any(np.asarray(apart) > 1):
         tensor = _portioned(tensor, device, np.asarray(apart))
+    if eff.measured is not None and np.any(moved.collectives):
+        tensor = _met(tensor, device.forward + device.backward, moved.collectives, eff)
     tell(expert_exposed=1 - eff.stack.overlap_ep)
     again = np.where(
         seen.recompute == RECOMPUTE.index("full"),
@@ -68,13 +69,19 @@ def block_parts(
     }
 
 
-def waited(work: Floats, exchanges: Floats, eff: Efficiencies) -> Floats:
-    """Seconds that ranks wait for each other at exchanges with equal work between them, where that was measured (of
-    this machine's CPU); elsewhere it is part of what is fitted to whole steps.
+@told("meetings")
+def _met(exchanged: Floats, work: Floats, exchanges: Floats, eff: Efficiencies) -> Floats:
+    """Exchanges with equal work between them, and what ranks wait for each other at each: measured on this machine;
+    elsewhere it is part of what is fitted to whole steps.
     """
-    if eff.measured is None or not np.any(exchanges):
-        return np.zeros(())
-    return np.asarray(exchanges * eff.measured.waited(work / np.maximum(exchanges, 1.0)), dtype=np.float64)
+    each = waited(work / np.maximum(exchanges, 1.0), eff)
+    return summed(("exchanged", 1, exchanged), ("waited for each other", exchanges, each))
+
+
+def waited(work: Floats, eff: Efficiencies) -> Floats:
+    """Seconds that ranks wait for each other at an exchange after so much work of their own; 0 where nobody measured
+    it."""
+    return np.zeros(()) if eff.measured is None else eff.measured.waited(np.asarray(work, dtype=np.float64))
 
 
 @told("ring")

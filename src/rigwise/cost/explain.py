@@ -23,7 +23,7 @@ from rigwise.cost.terms import Term, Value, about, leaf, number, scalar, sum_of,
 from rigwise.layouts.layout import Layout, LayoutTable
 
 _EXCHANGES = {
-    "tensor_exchange": ("portions", "tensor exchange"),
+    "tensor_exchange": ("meetings", "portions", "tensor exchange"),
     "context_exchange": ("ring",),
     "expert_exchange": ("expert exchange",),
 }

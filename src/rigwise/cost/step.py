@@ -195,12 +195,11 @@ class StepLaw:
         together = (work**power + gathered**power) ** (1 / power) - work
         sharded = self.table.zero >= 3
         tell(busy=work, power=power, hideable=hideable)
-        met = waited(work, np.asarray(self.table.dp * self.table.cp > 1, dtype=np.float64), self.eff)
         return summed(
             ("exchanged", ~sharded, exchanged),
             ("exchanged", sharded, gathered),
             ("hidden under work", -1, np.where(sharded, gathered - together, hidden)),
-            ("waited for each other", 1, met),
+            ("waited for each other", self.table.dp * self.table.cp > 1, waited(work, self.eff)),
         )
 
     def _held(self, which: str, stage: int) -> Floats:

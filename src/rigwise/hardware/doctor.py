@@ -22,9 +22,7 @@ Severity = Literal["warning", "note"]
 _GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 _SHARED = Path("/dev/shm")
 _FILES, _SHARED_LEAST, _HOT, _SLOW_CARD = 4096, 2 * GIBI, 84.0, 1000.0
-_REACHED = (
-    0.5  # of what a card promises, below which an exchange between hosts goes another way or through a broken one
-)
+_REACHED = 0.5  # of what a card promises, below which an exchange between hosts goes another way, or something is wrong
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

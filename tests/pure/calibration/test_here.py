@@ -164,3 +164,15 @@ def test_the_environment_names_the_profile_that_predictions_go_by(tmp_path, monk
         monkeypatch.setenv("RIGWISE_PROFILE", name)
         with pytest.raises(refused):
             matching("made up", 1, 1)
+
+
+def test_a_layer_that_threads_make_slower_says_nothing_of_the_others() -> None:
+    """Nine products take 0.6 of their time with more threads, one takes three times as long."""
+
+    def timed(number: int, seconds: float, **more: float) -> Timed:
+        return Timed(kind="product", which="forward", sizes={"m": float(number), "often": 1.0, **more}, seconds=seconds)
+
+    usual = [timed(n, 1e-3 * n, probe=float(n)) for n in range(1, 12)]
+    there = [timed(n, 1e-3 * n * (3.0 if n == 9 else 0.6)) for n in range(1, 11)]
+    *_, added = transferred(there, usual)
+    assert added.seconds == pytest.approx(0.6 * 11e-3, rel=0.1)
