@@ -9,7 +9,7 @@ import pytest
 
 from rigwise import api
 from rigwise.calibration.curves import Timed, curves_of, law
-from rigwise.calibration.here import link_fit, profile
+from rigwise.calibration.here import link_fit, profile, transferred
 from rigwise.calibration.store import load, matching, save
 from rigwise.cost.measured import Curve, Rates, amounts
 from rigwise.cost.profile import Profile
