@@ -60,7 +60,11 @@ class _Reduced(TorchDispatchMode):
         if func is torch.ops.c10d.allreduce_.default and not _rank.own:
             for tensor in args[0]:
                 if tensor.is_floating_point():  # others say which parameters were used
-                    _count("gradient", "all_reduce", tensor, dist.ProcessGroup.unbox(args[1]).size())
+                    ranks = dist.ProcessGroup.unbox(args[1]).size()
+                    item = tensor.element_size()
+                    _write(
+                        Sent(of="gradient", collective="all_reduce", elements=tensor.numel(), ranks=ranks, item=item)
+                    )
         return func(*args, **(kwargs or {}))
 
 
@@ -88,7 +92,8 @@ def sending(
     """Around one collective: written down where somebody counts, and waited for. elements: of the whole where that is
     not the tensor's own; leaving: as Sent has it.
     """
-    _count(of, collective, tensor, ranks, elements, leaving)
+    size, item = tensor.numel() if elements is None else elements, tensor.element_size()
+    _write(Sent(of=of, collective=collective, elements=size, ranks=ranks, item=item, leaving=leaving))
     with waiting():
         yield
 
@@ -110,14 +115,6 @@ def waited() -> float:
     return _rank.waited
 
 
-def _count(
-    of: Pass,
-    collective: Collective,
-    tensor: torch.Tensor,
-    ranks: int,
-    elements: int | None = None,
-    leaving: int | None = None,
-) -> None:
+def _write(sent: Sent) -> None:
     for ledger in _ledgers:
-        size, item = tensor.numel() if elements is None else elements, tensor.element_size()
-        ledger.append(Sent(of=of, collective=collective, elements=size, ranks=ranks, item=item, leaving=leaving))
+        ledger.append(sent)
